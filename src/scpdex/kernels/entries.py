@@ -1,0 +1,101 @@
+"""The entry: one non-zero of a gene as a sortable key and the group code of its cell."""
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+from numpy.typing import NDArray
+
+# What a float32 holds exactly is ranked as float32, which halves the keys; all else as float64.
+_FLOAT32_HOLDS = ("bool", "int8", "int16", "uint8", "uint16", "float32")
+
+SIGN_BIT = {np.dtype(np.uint32): np.uint32(1 << 31), np.dtype(np.uint64): np.uint64(1 << 63)}
+
+
+def entry_dtype(values: np.dtype[Any], n_codes: int) -> np.dtype[Any]:
+    """Record dtype of an entry: ``key`` (uint32 or uint64) and ``code`` (uint16, or uint32 above 65,536 codes)."""
+    key = "u4" if values.name in _FLOAT32_HOLDS else "u8"
+    code = "u2" if n_codes <= 1 << 16 else "u4"
+    return np.dtype([("key", key), ("code", code)])
+
+
+def as_real(value: Any) -> np.floating[Any]:
+    """Convert a matrix element to the float that it is ranked as."""
+    return np.float32(value) if np.dtype(type(value)).name in _FLOAT32_HOLDS else np.float64(value)
+
+
+def to_key(real: np.floating[Any]) -> np.unsignedinteger[Any]:
+    """Map a float to the unsigned integer that has the same order.
+
+    The bits of an IEEE 754 number order like an unsigned integer once the sign is handled: all bits of a
+    negative number are flipped, and the sign bit of any other.
+    """
+    bits = real.view(np.dtype(f"u{real.itemsize}"))
+    sign = SIGN_BIT[bits.dtype]
+    return ~bits if bits & sign else bits | sign
+
+
+def to_real(key: np.unsignedinteger[Any]) -> np.floating[Any]:
+    """Map a key back to its float: the inverse of :func:`to_key`."""
+    sign = SIGN_BIT[key.dtype]
+    bits = key ^ sign if key & sign else ~key
+    return bits.view(np.dtype(f"f{key.itemsize}"))
+
+
+def is_negative(key: np.unsignedinteger[Any]) -> bool:
+    """Tell whether a key stands for a number below zero."""
+    return not key & SIGN_BIT[key.dtype]
+
+
+def new_entries(n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Allocate room for ``n`` entries; the memory is touched only when it is used."""
+    return np.empty(n, dtype=dtype)
+
+
+@overload(as_real, inline="always")
+def _as_real(value):  # type: ignore[no-untyped-def]
+    if value.name.removesuffix("ean") in _FLOAT32_HOLDS:
+        return lambda value: np.float32(value)
+    return lambda value: np.float64(value)
+
+
+@overload(to_key)
+def _to_key(real):  # type: ignore[no-untyped-def]
+    if real == types.float32:
+
+        def to_key_32(real):  # type: ignore[no-untyped-def]
+            bits = np.float32(real).view(np.uint32)
+            return np.uint32(~bits) if bits >> np.uint32(31) else np.uint32(bits | np.uint32(1 << 31))
+
+        return to_key_32
+
+    def to_key_64(real):  # type: ignore[no-untyped-def]
+        bits = np.float64(real).view(np.uint64)
+        return ~bits if bits >> np.uint64(63) else bits | np.uint64(1 << 63)
+
+    return to_key_64
+
+
+@overload(to_real)
+def _to_real(key):  # type: ignore[no-untyped-def]
+    if key == types.uint32:
+
+        def to_real_32(key):  # type: ignore[no-untyped-def]
+            bits = key ^ np.uint32(1 << 31) if key >> np.uint32(31) else ~key
+            return np.uint32(bits).view(np.float32)
+
+        return to_real_32
+
+    def to_real_64(key):  # type: ignore[no-untyped-def]
+        bits = key ^ np.uint64(1 << 63) if key >> np.uint64(63) else ~key
+        return np.uint64(bits).view(np.float64)
+
+    return to_real_64
+
+
+@overload(is_negative)
+def _is_negative(key):  # type: ignore[no-untyped-def]
+    if key == types.uint32:
+        return lambda key: key >> np.uint32(31) == 0
+    return lambda key: key >> np.uint64(63) == 0

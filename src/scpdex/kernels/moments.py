@@ -1,0 +1,110 @@
+"""Moments: per gene and group, the non-zeros, sums and squared deviations, accumulated in cell order in float64."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scpdex.kernels._jit import kernel
+from scpdex.kernels.entries import to_real
+
+
+@kernel
+def group_sums(
+    entries: NDArray[Any], starts: NDArray[Any], lengths: NDArray[Any], nonzero: NDArray[Any], sums: NDArray[Any]
+) -> None:
+    """Write the non-zero cells (``int64``) and the sum of values of each group: genes x groups."""
+    nonzero[:] = 0
+    sums[:] = 0
+    for g in range(starts.size):
+        for i in range(starts[g], starts[g] + lengths[g]):
+            code = entries[i].code
+            nonzero[g, code] += 1
+            sums[g, code] += to_real(entries[i].key)
+
+
+@kernel
+def group_expm1_sums(
+    entries: NDArray[Any], starts: NDArray[Any], lengths: NDArray[Any], scale: float, sums: NDArray[Any]
+) -> None:
+    """Write the sum of ``expm1(scale * value)`` of each group: genes x groups; zeros add nothing."""
+    sums[:] = 0
+    for g in range(starts.size):
+        for i in range(starts[g], starts[g] + lengths[g]):
+            sums[g, entries[i].code] += np.expm1(scale * to_real(entries[i].key))
+
+
+@kernel
+def group_deviations(
+    entries: NDArray[Any],
+    starts: NDArray[Any],
+    lengths: NDArray[Any],
+    sizes: NDArray[Any],
+    nonzero: NDArray[Any],
+    means: NDArray[Any],
+    residuals: NDArray[Any],
+    squares: NDArray[Any],
+) -> None:
+    """Write the sum of squared deviations from the mean of each group, and sharpen the means.
+
+    The corrected two-pass algorithm of Chan, Golub and LeVeque (1983), "Algorithms for computing the sample
+    variance": the deviations, which would sum to 0 in exact arithmetic, tell how far the rounded mean is off.
+    Where that is more than the spread can hide, as in a constant group whose mean was rounded, the pass over the
+    gene is made again from the sharpened means, so that a constant group has no spread at all.
+    ``residuals`` is scratch of the shape of ``means``.
+    """
+    for g in range(starts.size):
+        again = True
+        while again:
+            again = False
+            residuals[g] = 0
+            squares[g] = 0
+            for i in range(starts[g], starts[g] + lengths[g]):
+                code = entries[i].code
+                deviation = to_real(entries[i].key) - means[g, code]
+                residuals[g, code] += deviation
+                squares[g, code] += deviation * deviation
+            for code in range(sizes.size):
+                n = sizes[code]
+                if n > 0:
+                    n_zeros = n - nonzero[g, code]
+                    mean = means[g, code]
+                    sharper = mean + (residuals[g, code] - n_zeros * mean) / n
+                    square = squares[g, code] + n_zeros * mean * mean
+                    excess = n * (sharper - mean) ** 2
+                    again |= excess > 1e-6 * square
+                    means[g, code] = sharper
+                    squares[g, code] = square - excess
+
+
+@kernel
+def _pool(
+    n_a: float, mean_a: float, square_a: float, n_b: float, mean_b: float, square_b: float
+) -> tuple[float, float, float]:
+    n = n_a + n_b
+    if n == 0:
+        return 0.0, 0.0, 0.0
+    difference = mean_b - mean_a
+    share = n_b / n
+    return n, mean_a + difference * share, square_a + square_b + difference * difference * n_a * share
+
+
+@kernel
+def squares_of_rest(
+    sizes: NDArray[Any], means: NDArray[Any], squares: NDArray[Any], scratch: NDArray[Any], rest: NDArray[Any]
+) -> None:
+    """Write the squared deviations of all cells outside each group, genes x groups, without ever subtracting.
+
+    The groups before and the groups after it are each pooled one by one, then with one another, by the update of
+    Chan, Golub and LeVeque (1983). ``scratch`` is groups x 3: count, mean and squared deviations of those after.
+    """
+    n_groups = sizes.size
+    for g in range(means.shape[0]):
+        n, mean, square = 0.0, 0.0, 0.0
+        for code in range(n_groups - 1, -1, -1):
+            scratch[code, 0], scratch[code, 1], scratch[code, 2] = n, mean, square
+            n, mean, square = _pool(n, mean, square, sizes[code], means[g, code], squares[g, code])
+        n, mean, square = 0.0, 0.0, 0.0
+        for code in range(n_groups):
+            _, _, rest[g, code] = _pool(n, mean, square, scratch[code, 0], scratch[code, 1], scratch[code, 2])
+            n, mean, square = _pool(n, mean, square, sizes[code], means[g, code], squares[g, code])

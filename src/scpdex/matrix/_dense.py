@@ -1,0 +1,59 @@
+"""Dense arrays in memory, of any memory order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpdex.kernels.entries import entry_dtype, new_entries
+from scpdex.kernels.gather import gather_dense
+from scpdex.matrix._block import GeneBlock
+from scpdex.plan import MatrixFacts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class DenseSource:
+    """Compared cells and tested columns of a dense matrix."""
+
+    values: NDArray[Any]
+    cells: NDArray[np.int64]
+    codes: NDArray[np.int32]
+    columns: NDArray[np.int64]
+    n_codes: int
+
+    @property
+    def facts(self) -> MatrixFacts:
+        """What the plan needs to know: any value may be non-zero."""
+        dtype = entry_dtype(self.values.dtype, self.n_codes)
+        stored = np.full(self.columns.size, self.cells.size, dtype=np.int64)
+        name = str(self.values.dtype)
+        return MatrixFacts("dense", name, self.values.nbytes, self.cells.size, dtype.itemsize, stored)
+
+    def reader(self, run: tuple[range, ...]) -> _DenseReader:
+        """Open a run of neighbouring blocks."""
+        widest = max(map(len, run))
+        return _DenseReader(
+            self, new_entries(widest * self.cells.size, entry_dtype(self.values.dtype, self.n_codes))
+        )
+
+
+@dataclass(frozen=True)
+class _DenseReader:
+    source: DenseSource
+    entries: NDArray[Any]
+
+    def read(self, genes: range) -> GeneBlock:
+        source = self.source
+        starts = np.arange(len(genes)) * source.cells.size
+        lengths = np.empty_like(starts)
+        not_finite = np.empty_like(starts)
+        columns = source.columns[genes.start : genes.stop]
+        counts_like = gather_dense(
+            source.values, source.cells, source.codes, columns, self.entries, starts, lengths, not_finite
+        )
+        return GeneBlock(genes, self.entries, starts, lengths, not_finite, counts_like)

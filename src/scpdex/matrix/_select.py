@@ -1,0 +1,137 @@
+"""Select: which matrix of an AnnData is ranked, which of its rows are cells, which of its columns are tested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+_REAL_KINDS = "biuf"
+_LARGEST_FLOAT = 8
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A matrix in memory and what of it is ranked."""
+
+    matrix: Any
+    """Two-dimensional array, or CSR or CSC matrix or array, as the user holds it."""
+    where: str
+    """What the user calls it, for messages."""
+    cells: NDArray[np.int64]
+    """Row of each cell of the AnnData."""
+    genes: NDArray[np.int64]
+    """Column of each tested gene, in the order of the results."""
+    names: NDArray[Any]
+    """Name of each tested gene, plain strings in an object array."""
+
+    def rows(self, chosen: NDArray[np.bool_]) -> Any:
+        """Copy the tested genes of some cells: cells x genes, in the storage that the matrix has."""
+        return self.matrix[self.cells[chosen]][:, self.genes]
+
+
+def select_expression(
+    adata: AnnData, *, use_raw: bool | None, layer: str | None, mask_var: NDArray[Any] | pd.Series[bool] | str | None
+) -> Expression:
+    """Find the matrix by scanpy's rules and refuse what cannot be ranked.
+
+    Raises
+    ------
+    KeyError
+        ``layer`` or the column ``mask_var`` does not exist.
+    TypeError
+        The matrix is of a kind or dtype that cannot be ranked.
+    ValueError
+        ``layer`` and raw are both asked for, raw is absent, the matrix is absent or empty, or ``mask_var`` does not
+        fit.
+    """
+    if use_raw is None:
+        use_raw = adata.raw is not None
+    if use_raw and layer is not None:
+        msg = f"Cannot specify `layer` ({layer!r}) and have `use_raw=True`. This object has raw: pass use_raw=False."
+        raise ValueError(msg)
+    if use_raw and adata.raw is None:
+        msg = "Received `use_raw=True`, but `adata.raw` is empty. Pass use_raw=False to rank X."
+        raise ValueError(msg)
+    if layer is not None and layer not in adata.layers:
+        msg = f"layer={layer!r} is not in adata.layers. Valid: {', '.join(map(repr, adata.layers)) or 'none exist'}."
+        raise KeyError(msg)
+    if adata.isbacked:
+        msg = "adata is backed by a file, and only data in memory can be ranked: pass adata.to_memory()."
+        raise TypeError(msg)
+
+    matrix, where, cells, columns, var_names = _locate(adata, use_raw=use_raw, layer=layer)
+    _refuse_kind(matrix, where)
+    mask = _mask(adata, mask_var, len(var_names), use_raw=use_raw)
+    genes = columns if mask is None else columns[mask]
+    names = np.array([str(name) for name in var_names], dtype=object)
+    names = names if mask is None else names[mask]
+    if cells.size == 0 or genes.size == 0:
+        msg = f"There is nothing to rank: {cells.size} cells x {genes.size} genes of {where} are selected."
+        raise ValueError(msg)
+    return Expression(matrix, where, cells, genes, names)
+
+
+def _locate(
+    adata: AnnData, *, use_raw: bool, layer: str | None
+) -> tuple[Any, str, NDArray[np.int64], NDArray[np.int64], pd.Index[Any]]:
+    """Matrix, its name, the row of each cell, the column of each variable, the variables' names."""
+    if use_raw:
+        # anndata subsets raw by itself when it makes a view.
+        raw = adata.raw
+        return raw.X, "adata.raw.X", np.arange(adata.n_obs), np.arange(raw.n_vars), raw.var_names
+    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    if not adata.is_view:
+        matrix = adata.X if layer is None else adata.layers[layer]
+        return matrix, where, np.arange(adata.n_obs), np.arange(adata.n_vars), adata.var_names
+    # `view.X` copies the subset, so the parent's matrix is read through the indices that the view keeps.
+    parent = adata._adata_ref
+    matrix = parent.X if layer is None else parent.layers[layer]
+    cells = _positions(adata._oidx, parent.n_obs)
+    columns = _positions(adata._vidx, parent.n_vars)
+    return matrix, where, cells, columns, adata.var_names
+
+
+def _positions(index: Any, n: int) -> NDArray[np.int64]:
+    return np.arange(n)[index if isinstance(index, slice) else np.asarray(index)]
+
+
+def _refuse_kind(matrix: Any, where: str) -> None:
+    if matrix is None:
+        msg = f"{where} is None: there is no matrix to rank. Pass layer= or use_raw=True."
+        raise ValueError(msg)
+    is_dense = isinstance(matrix, np.ndarray) and not isinstance(matrix, np.ma.MaskedArray)
+    if not is_dense and not (sparse.issparse(matrix) and matrix.format in {"csr", "csc"}):
+        msg = f"{where} is a {type(matrix).__module__}.{type(matrix).__qualname__}; convert it to a numpy array or "
+        raise TypeError(msg + "to a scipy CSR or CSC matrix.")
+    if matrix.dtype.kind not in _REAL_KINDS or (matrix.dtype.kind == "f" and matrix.dtype.itemsize > _LARGEST_FLOAT):
+        msg = f"{where} has dtype {matrix.dtype}; bool, integers and floats of up to 64 bits can be ranked."
+        raise TypeError(msg)
+
+
+def _mask(
+    adata: AnnData, mask_var: NDArray[Any] | pd.Series[bool] | str | None, n_vars: int, *, use_raw: bool
+) -> NDArray[np.bool_] | None:
+    if mask_var is None:
+        return None
+    if isinstance(mask_var, str):
+        if mask_var not in adata.var.columns:
+            msg = f"mask_var={mask_var!r} is not a column of adata.var. Valid: {', '.join(map(repr, adata.var))}."
+            raise KeyError(msg)
+        mask_var = adata.var[mask_var]
+    mask = pd.array(mask_var) if not isinstance(mask_var, np.ndarray) else mask_var
+    if not pd.api.types.is_bool_dtype(mask.dtype) or pd.isna(mask).any():
+        msg = f"mask_var must be boolean without missing values, but has dtype {mask.dtype}."
+        raise ValueError(msg)
+    if mask.shape != (n_vars,):
+        hint = " (adata.raw has other genes than adata.var: pass use_raw=False to rank X)" if use_raw else ""
+        msg = f"mask_var has {len(mask)} values for {n_vars} genes{hint}."
+        raise ValueError(msg)
+    return np.asarray(mask, dtype=bool)

@@ -1,0 +1,66 @@
+"""Results: from genes x groups arrays to scanpy's layout in uns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+FIELDS = {"scores": np.float32, "logfoldchanges": np.float32, "pvals": np.float64, "pvals_adj": np.float64}
+
+
+@dataclass(frozen=True)
+class RankedGenes:
+    """The genes of each group from the highest score down: all arrays are ranks x groups, C-contiguous."""
+
+    groups: tuple[str, ...]
+    order: NDArray[np.intp]
+    """Position of each gene among the tested genes."""
+    statistics: dict[str, NDArray[Any]]
+    """By scanpy's field names: ``scores`` and, where the test has them, the others."""
+
+    def records(self, gene_names: NDArray[Any]) -> dict[str, Any]:
+        """Give scanpy's record arrays, one field per group."""
+        fields = {"names": _names(gene_names, self.order, self.groups)}
+        return fields | {name: _as_records(values, self.groups) for name, values in self.statistics.items()}
+
+
+def _as_records(values: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
+    """View a C-contiguous matrix of one dtype as records, without a copy."""
+    dtype = np.dtype({"names": list(groups), "formats": [values.dtype] * len(groups)})
+    return values.view(dtype)[:, 0].view(np.recarray)
+
+
+def _names(gene_names: NDArray[Any], order: NDArray[np.intp], groups: Sequence[str]) -> NDArray[Any]:
+    """Records of names; arrays of objects cannot be viewed as records and are filled field by field."""
+    dtype = np.dtype({"names": list(groups), "formats": ["O"] * len(groups)})
+    names = np.empty(order.shape[0], dtype=dtype)
+    for g, group in enumerate(groups):
+        names[group] = gene_names[order[:, g]]
+    return names.view(np.recarray)
+
+
+def fractions_table(fractions: NDArray[np.float64], gene_names: NDArray[Any], groups: Sequence[str]) -> pd.DataFrame:
+    """Fraction of cells that express each gene, genes x groups, as scanpy's ``pts``."""
+    return pd.DataFrame(fractions, index=pd.Index(gene_names), columns=list(groups))
+
+
+def unwritable_columns(groups: Sequence[str]) -> list[str]:
+    """Find groups whose name cannot be a column of a table in an h5ad or zarr file."""
+    return [group for group in groups if "/" in group or not group]
+
+
+def store(adata: AnnData, key: str, result: dict[str, Any], *, copy: bool) -> AnnData | None:
+    """Put a whole result into ``uns``: of a copy that is returned, or of the object itself."""
+    if copy:
+        adata = adata.copy()
+    adata.uns[key] = result
+    return adata if copy else None

@@ -1,0 +1,39 @@
+"""Logistic regression, which is handed to scikit-learn whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpdex.results import FIELDS, RankedGenes
+from scpdex.statistics.logistic_regression import coefficients
+from scpdex.statistics.ordering import order_genes
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
+    from scpdex.comparisons import Comparison
+    from scpdex.matrix import Expression
+    from scpdex.statistics.options import TestOptions
+
+
+def run_logistic_regression(
+    classifier: LogisticRegression, expression: Expression, comparison: Comparison, options: TestOptions
+) -> RankedGenes:
+    """Fit the selected groups, the reference among them, and order each group's genes by coefficient.
+
+    As in scanpy, two groups share one fit, and only the first of them is reported.
+    """
+    selected = np.asarray(comparison.selected)
+    in_fit = np.isin(comparison.codes, selected)
+    labels = comparison.label_positions[comparison.codes[in_fit]]
+    fitted = coefficients(classifier, expression.rows(in_fit), labels, selected.size)
+    if selected.size > 2:
+        scores = fitted[np.searchsorted(np.unique(labels), comparison.label_positions[selected])]
+    else:
+        scores = fitted
+    order = order_genes(scores, rankby_abs=options.rankby_abs, n_genes=options.n_genes)
+    in_order = np.ascontiguousarray(np.take_along_axis(scores, order, axis=1).T, dtype=FIELDS["scores"])
+    groups = tuple(comparison.name_of(code) for code in comparison.selected[: scores.shape[0]])
+    return RankedGenes(groups, order.T, {"scores": in_order})

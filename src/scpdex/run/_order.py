@@ -1,0 +1,56 @@
+"""Order each group's genes by score, on threads, a few groups at a time."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpdex.results import FIELDS, RankedGenes
+from scpdex.run._threads import on_threads
+from scpdex.statistics.ordering import adjust_pvals, order_genes
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from scpdex.run._table import Table
+    from scpdex.statistics.options import TestOptions
+
+# Their columns then fill whole cache lines of the results.
+_GROUPS_PER_SLICE = 16
+
+
+def order_table(
+    table: Table,
+    groups: tuple[str, ...],
+    position: NDArray[np.int64] | None,
+    options: TestOptions,
+    pool: Executor,
+) -> RankedGenes:
+    """Order each group's genes by score and adjust its p-values.
+
+    ``position`` gives for each gene of the results its place in the table, None if these are the same.
+    """
+    values = {"scores": table.scores, "logfoldchanges": table.logfoldchanges, "pvals": table.pvals}
+    n_genes = table.scores.shape[1] if position is None else position.size
+    shape = (n_genes if options.n_genes is None else min(options.n_genes, n_genes), len(groups))
+    statistics: dict[str, NDArray[Any]] = {name: np.empty(shape, dtype=dtype) for name, dtype in FIELDS.items()}
+    ranked = RankedGenes(groups, np.empty(shape, dtype=np.intp), statistics)
+    stop = threading.Event()
+
+    def work(some: slice) -> None:
+        if stop.is_set():
+            return
+        part = {name: v[some] if position is None else v[some][:, position] for name, v in values.items()}
+        part["pvals_adj"] = adjust_pvals(part["pvals"], options.corr_method)
+        order = order_genes(part["scores"], rankby_abs=options.rankby_abs, n_genes=options.n_genes)
+        ranked.order[:, some] = order.T
+        for name, v in part.items():
+            statistics[name][:, some] = np.take_along_axis(v, order, axis=1).T
+
+    slices = [slice(first, first + _GROUPS_PER_SLICE) for first in range(0, len(groups), _GROUPS_PER_SLICE)]
+    on_threads(pool, work, slices, stop)
+    return ranked

@@ -1,0 +1,145 @@
+"""Summary: from the entries of a few genes to their statistics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpdex.kernels.entries import new_entries
+from scpdex.kernels.moments import group_deviations, group_expm1_sums, group_sums, squares_of_rest
+from scpdex.kernels.rank_sums import rank_sums
+from scpdex.kernels.sort import RADIX_BITS
+from scpdex.statistics.fold_change import log2_fold_change
+from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW, rank_sum_test
+from scpdex.statistics.welch import welch_test
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons import Comparison
+    from scpdex.matrix import GeneBlock
+    from scpdex.run._table import Table
+    from scpdex.statistics.options import TestOptions
+
+
+class Summary:
+    """One thread's way from a few genes' entries to their statistics, with the scratch that it reuses."""
+
+    def __init__(self, comparison: Comparison, options: TestOptions, longest: int) -> None:
+        self.comparison = comparison
+        self.options = options
+        self.longest = longest
+        self.histogram = np.empty(1 << RADIX_BITS, dtype=np.int64)
+        self.seen = np.zeros(comparison.sizes.size, dtype=np.int64)
+        self.spare: NDArray[Any] | None = None
+
+    def add(self, block: GeneBlock, table: Table) -> None:
+        """Write the statistics of a block's genes to their columns of the table."""
+        comparison, options = self.comparison, self.options
+        genes = slice(block.genes.start, block.genes.stop)
+        shape = (len(block.genes), comparison.sizes.size)
+        nonzero = np.empty(shape, dtype=np.int64)
+        sums = np.empty(shape)
+        group_sums(block.entries, block.starts, block.lengths, nonzero, sums)
+        means = sums / np.maximum(comparison.sizes, 1)
+        log_scale: float | None = options.log_scale
+        if options.mean_in_log_space:
+            fold_means = means
+        else:
+            group_expm1_sums(block.entries, block.starts, block.lengths, options.log_scale, sums)
+            fold_means, log_scale = sums / np.maximum(comparison.sizes, 1), None
+
+        if options.is_t_test:
+            scores, pvals = self._t_test(block, nonzero, means)
+        else:
+            scores, pvals = self._rank_sum_test(block, nonzero)
+        change = log2_fold_change(fold_means[:, : comparison.n_groups], self._others(fold_means), log_scale)
+
+        table.scores[:, genes] = scores.T
+        table.pvals[:, genes] = pvals.T
+        table.logfoldchanges[:, genes] = change.T
+        if table.fractions is not None:
+            table.fractions[:, genes] = (nonzero / np.maximum(comparison.sizes, 1)).T
+        if table.rest_fractions is not None:
+            n_rest = comparison.other_sizes
+            rest = nonzero.sum(axis=1, keepdims=True) - nonzero[:, : comparison.n_groups]
+            table.rest_fractions[:, genes] = _divide(rest, n_rest).T
+
+    def _rank_sum_test(
+        self, block: GeneBlock, nonzero: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        comparison, options = self.comparison, self.options
+        against_rest = comparison.reference_code < 0
+        n_tie_sums = 1 if against_rest else comparison.sizes.size if options.tie_correct else 0
+        exact = comparison.sizes.sum() < EXACT_TIE_SUMS_BELOW
+        tie_sums = np.empty((nonzero.shape[0], n_tie_sums), dtype=np.int64 if exact else np.float64)
+        twice_u = np.empty_like(nonzero)
+        if self.spare is None:
+            self.spare = new_entries(self.longest, block.entries.dtype)
+        rank_sums(
+            block.entries,
+            block.starts,
+            block.lengths,
+            comparison.sizes,
+            nonzero,
+            comparison.reference_code,
+            self.spare,
+            self.histogram,
+            self.seen,
+            twice_u,
+            tie_sums,
+        )
+        return rank_sum_test(
+            twice_u[:, : comparison.n_groups],
+            tie_sums[:, : comparison.n_groups] if options.tie_correct else None,
+            comparison.group_sizes,
+            comparison.other_sizes,
+            use_continuity=options.use_continuity,
+        )
+
+    def _t_test(
+        self, block: GeneBlock, nonzero: NDArray[np.int64], means: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        comparison = self.comparison
+        n_groups = comparison.n_groups
+        squares = np.empty_like(means)
+        residuals = np.empty_like(means)
+        group_deviations(
+            block.entries, block.starts, block.lengths, comparison.sizes, nonzero, means, residuals, squares
+        )
+        if comparison.reference_code < 0:
+            rest = np.empty_like(squares)
+            squares_of_rest(comparison.sizes, means, squares, np.empty((comparison.sizes.size, 3)), rest)
+            squares_other = rest[:, :n_groups]
+        else:
+            squares_other = squares[:, n_groups:]
+        return welch_test(
+            means[:, :n_groups],
+            squares[:, :n_groups],
+            comparison.group_sizes,
+            self._others(means),
+            squares_other,
+            comparison.other_sizes,
+            overestimate_variance=self.options.method == "t-test_overestim_var",
+        )
+
+    def _others(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean of the cells that each group is compared with, genes x groups or genes x 1.
+
+        The rest of a group is added up from the groups before it and those after it, never by subtraction.
+        """
+        n_groups = self.comparison.n_groups
+        if self.comparison.reference_code >= 0:
+            return means[:, n_groups:]
+        sums = means * self.comparison.sizes
+        rest = np.zeros_like(sums)
+        np.cumsum(sums[:, :-1], axis=1, out=rest[:, 1:])
+        rest[:, :-1] += np.cumsum(sums[:, :0:-1], axis=1)[:, ::-1]
+        return _divide(rest[:, :n_groups], self.comparison.other_sizes)
+
+
+def _divide(a: NDArray[Any], n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Divide, giving NaN without a warning where there are no cells."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(a / n)

@@ -1,0 +1,56 @@
+"""Welch's t-test from means and sums of squared deviations, and scanpy's variant that overestimates variance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import special
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def welch_test(
+    mean_group: NDArray[np.float64],
+    squares_group: NDArray[np.float64],
+    n_group: NDArray[np.int64],
+    mean_other: NDArray[np.float64],
+    squares_other: NDArray[np.float64],
+    n_other: NDArray[np.int64],
+    *,
+    overestimate_variance: bool,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scores t and two-sided p-values, genes x groups.
+
+    Welch (1947) with the degrees of freedom of Satterthwaite, as ``scipy.stats.ttest_ind_from_stats`` with
+    ``equal_var=False``. Variances have ``n - 1`` in the denominator. An undefined t (equal means without any spread,
+    or one other cell) is 0 and its p is 1, as in scanpy; different means without any spread give an infinite t.
+
+    Parameters
+    ----------
+    mean_group, mean_other
+        Means, genes x groups or genes x 1.
+    squares_group, squares_other
+        Sums of squared deviations from these means.
+    n_group, n_other
+        Cells.
+    overestimate_variance
+        Take the variance of the other cells as if there were only as many as the group has (scanpy's
+        ``t-test_overestim_var``).
+    """
+    counted_as = n_group if overestimate_variance else n_other
+    # Nothing is known of the spread of a single cell, nor of anything about no cell.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error_group = squares_group / (n_group - 1) / n_group
+        error_other = np.where(n_other > 1, squares_other / (n_other - 1) / counted_as, np.nan)
+        error = error_group + error_other
+        scores = (mean_group - mean_other) / np.sqrt(error)
+        freedom = error**2 / (error_group**2 / (n_group - 1) + error_other**2 / (counted_as - 1))
+        # Without spread any number of degrees of freedom gives the same p.
+        freedom[np.isnan(freedom)] = 1
+        pvals = 2 * special.stdtr(freedom, -np.abs(scores))
+    undefined = np.isnan(scores)
+    scores[undefined] = 0
+    pvals[undefined] = 1
+    return scores, pvals

@@ -1,0 +1,277 @@
+"""The public verb: rank genes for characterizing groups, on all cores."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scanpy import logging as logg
+
+from scpdex.comparisons import REST, compare
+from scpdex.matrix import open_source, select_expression
+from scpdex.plan import Resources, make_plan
+from scpdex.progress import progress_bar
+from scpdex.results import fractions_table, store, unwritable_columns
+from scpdex.run import order_table, run_logistic_regression, run_plan
+from scpdex.statistics.logistic_regression import make_classifier
+from scpdex.statistics.options import TestOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    import pandas as pd
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons import Comparison
+    from scpdex.matrix import Expression
+    from scpdex.results import RankedGenes
+    from scpdex.run import Table
+    from scpdex.statistics.options import Correction, Method
+
+# scanpy's limit for trusting the normal approximation.
+_FEW_CELLS = 25
+
+
+def rank_genes_parallel(
+    adata: AnnData,
+    groupby: str,
+    *,
+    mask_var: NDArray[np.bool_] | pd.Series[bool] | str | None = None,
+    use_raw: bool | None = None,
+    groups: Literal["all"] | Iterable[Hashable] = "all",
+    reference: Hashable = REST,
+    n_genes: int | None = None,
+    rankby_abs: bool = False,
+    pts: bool = False,
+    key_added: str | None = None,
+    copy: bool = False,
+    method: Method | None = None,
+    corr_method: Correction = "benjamini-hochberg",
+    tie_correct: bool = False,
+    layer: str | None = None,
+    mean_in_log_space: bool = True,
+    use_continuity: bool = False,
+    n_jobs: int | None = None,
+    show_progress: bool | None = None,
+    **kwds: Any,
+) -> AnnData | None:
+    """Rank genes for characterizing groups, as :func:`scanpy.tl.rank_genes_groups` does, on all cores.
+
+    The same call gives scanpy's numbers in scanpy's place, so that :func:`scanpy.get.rank_genes_groups_df`,
+    :func:`scanpy.tl.filter_rank_genes_groups` and every ``scanpy.pl.rank_genes_groups*`` work on the result.
+    Expects log1p-transformed data, in memory. scanpy's presets and ``scanpy.settings.n_jobs`` are not consulted.
+
+    Parameters
+    ----------
+    adata
+        Annotated data of shape cells x genes. Nothing but ``adata.uns`` is changed.
+    groupby
+        Column of ``adata.obs`` that holds the groups' labels: categorical, strings, integers or bools. scanpy's plots
+        need a categorical column. Unused categories are ignored. Cells without a label (NaN) are part of the rest,
+        and of no other comparison.
+    mask_var
+        Genes to test: boolean array of shape ``(n_vars,)``, or the name of a boolean column of ``adata.var``.
+        Adjusted p-values count these genes only.
+    use_raw
+        Rank ``adata.raw.X``. The default is to do so when raw is present.
+    groups
+        Groups to test, ``"all"`` or a sequence of labels, which may be given as they are or as strings. Against the
+        rest, cells of the other groups are still part of the rest.
+    reference
+        ``"rest"`` compares each group with all other cells; a label compares each group with that one. A group that
+        is itself named "rest" cannot be the reference.
+    n_genes
+        Genes in the returned tables, from the highest score down; all by default. Adjusted p-values are over all
+        tested genes.
+    rankby_abs
+        Rank genes by the absolute value of the score. Returned scores keep their sign.
+    pts
+        Also compute the fraction of cells with a value other than 0.
+    key_added
+        Key of ``adata.uns`` for the result; ``"rank_genes_groups"`` by default.
+    copy
+        Return a copy of ``adata`` with the result instead of storing it in ``adata``.
+    method
+        ``"t-test"`` (the default, Welch's), ``"t-test_overestim_var"`` (the same with the variance of the other cells
+        taken as if there were only as many as the group has), ``"wilcoxon"`` (rank sum, normal approximation, see
+        :func:`scipy.stats.mannwhitneyu`) or ``"logreg"``
+        (:class:`sklearn.linear_model.LogisticRegression` on the selected groups; no p-values or fold changes, and one
+        row for two groups, as in scanpy).
+    corr_method
+        ``"benjamini-hochberg"`` or ``"bonferroni"``, over the tested genes of each group.
+    tie_correct
+        Wilcoxon: lower the variance of the rank sum for tied values. scanpy's default, False, gives smaller scores on
+        sparse genes; scipy, Seurat and presto correct for ties.
+    layer
+        Rank ``adata.layers[layer]``. On an object with raw this needs ``use_raw=False``, as in scanpy.
+    mean_in_log_space
+        True takes the mean of the log values and then ``expm1``, as scanpy 1.x does; False takes ``expm1`` of each
+        value and then the mean, as Seurat does. Log fold changes are all that it alters.
+    use_continuity
+        Wilcoxon: lower ``|U - n1 n2 / 2|`` by 1/2, as scipy and Seurat do by default and scanpy does not. Scores hold
+        the corrected value.
+    n_jobs
+        Threads. None and -1 are all cores that this process may use (affinity and cgroup limits count). The result
+        does not depend on it.
+    show_progress
+        True and False force a progress bar or none; None shows one when the work is long, in a terminal or notebook.
+    **kwds
+        Arguments of :class:`sklearn.linear_model.LogisticRegression`, for ``method="logreg"`` only.
+
+    Returns
+    -------
+    None, or the copy if ``copy=True``. ``adata.uns[key_added]`` is a dict with
+
+    ``"names"``
+        Record array (object, plain strings) with one field per group and one row per rank, from the highest score
+        down; genes of equal score are in var order.
+    ``"scores"``
+        Record array (float32) in the same order: z of the rank-sum test, t, or the coefficient.
+    ``"logfoldchanges"``
+        Record array (float32): ``log2((expm1(m1) + 1e-9) / (expm1(m2) + 1e-9))`` of the means of log values m1 and m2
+        (in ``adata.uns["log1p"]["base"]``, else natural log); with ``mean_in_log_space=False``, of the means of
+        ``expm1``. NaN where undefined, as for negative means.
+    ``"pvals"``, ``"pvals_adj"``
+        Record arrays (float64): two-sided p-values, and these adjusted.
+    ``"pts"``, ``"pts_rest"``
+        With ``pts=True``: data frames, genes x groups, of the fraction of cells with a value other than 0 in the
+        group, and (against the rest) in all other cells.
+    ``"params"``
+        Dict of the arguments, scanpy's keys and ``tie_correct``, ``use_continuity``, ``mean_in_log_space`` and
+        ``version``.
+
+    Raises
+    ------
+    KeyError
+        ``groupby``, ``layer`` or the column ``mask_var`` does not exist.
+    TypeError
+        The matrix cannot be ranked (on disk, dask, complex numbers, ...), or an argument is unknown.
+    ValueError
+        An argument has a value that is not valid; a group has a single cell; or the compared cells and tested genes
+        hold NaN or infinite values.
+
+    Notes
+    -----
+    Each gene is sorted once for all groups together, so that thousands of groups cost about as much against one
+    reference as against the rest. Rank sums are whole numbers, and results are the same to the last bit for every
+    storage and number of threads. Among equal scores scanpy's order is arbitrary.
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> import scpdex
+    >>> adata = sc.datasets.pbmc68k_reduced()
+    >>> scpdex.tl.rank_genes_parallel(adata, "bulk_labels", method="wilcoxon")
+    >>> sc.get.rank_genes_groups_df(adata, "Dendritic")["names"].head(3).tolist()
+    ['HLA-DMA', 'FCER1A', 'HLA-DPB1']
+    """
+    method = "t-test" if method is None else method
+    if kwds and method != "logreg":
+        unknown = ", ".join(map(repr, kwds))
+        msg = f"rank_genes_parallel() got unexpected keyword arguments {unknown}; only method='logreg' takes more."
+        raise TypeError(msg)
+    options = TestOptions(
+        method=method,
+        corr_method=corr_method,
+        tie_correct=tie_correct,
+        use_continuity=use_continuity,
+        mean_in_log_space=mean_in_log_space,
+        log_base=adata.uns.get("log1p", {}).get("base"),
+        pts=pts,
+        n_genes=n_genes,
+        rankby_abs=rankby_abs,
+    )
+    resources = Resources.of(n_jobs, show_progress)
+    comparison = compare(adata.obs, groupby, groups, reference)
+    expression = select_expression(adata, use_raw=use_raw, layer=layer, mask_var=mask_var)
+    key = "rank_genes_groups" if key_added is None else key_added
+    params = {
+        "groupby": groupby,
+        "reference": comparison.reference,
+        "method": method,
+        "use_raw": adata.raw is not None if use_raw is None else use_raw,
+        "layer": layer,
+        "corr_method": corr_method,
+        "tie_correct": tie_correct,
+        "use_continuity": use_continuity,
+        "mean_in_log_space": mean_in_log_space,
+        "version": version("scpdex"),
+    }
+    against = "the rest" if comparison.reference == REST else repr(comparison.reference)
+    start = logg.info(f"ranking genes of {comparison.n_groups:,} groups of {groupby!r} against {against} by {method}")
+    if method == "logreg":
+        classifier = make_classifier(kwds)
+        ranked = run_logistic_regression(classifier, expression, comparison, options)
+        result = {"params": params} | ranked.records(expression.names)
+    else:
+        ranked, fractions = _rank(expression, comparison, options, resources)
+        result = {"params": params} | fractions | ranked.records(expression.names)
+    stored = store(adata, key, result, copy=copy)
+    logg.info("    finished", time=start, deep=f"added to `.uns[{key!r}]`: {', '.join(map(repr, result))}")
+    return stored
+
+
+def _rank(
+    expression: Expression, comparison: Comparison, options: TestOptions, resources: Resources
+) -> tuple[RankedGenes, dict[str, pd.DataFrame]]:
+    """Rank by a test of the kernels; give the ordered genes, and the tables of fractions where asked for."""
+    with ThreadPoolExecutor(resources.n_threads, thread_name_prefix="scpdex") as pool:
+        source, position = open_source(expression, comparison, pool, resources.n_threads)
+        plan = make_plan(source.facts, comparison.sizes.size, resources)
+        logg.info(f"    {plan}")
+        with progress_bar(source.facts.stored.size, unit="gene", show=resources.show_progress) as bar:
+            table = run_plan(source, comparison, options, plan, pool, bar)
+        _refuse_not_finite(table, position, expression)
+        ranked = order_table(table, comparison.groups, position, options, pool)
+    _tell(table, comparison, options, expression.where)
+    return ranked, _fractions(table, position, comparison, expression.names)
+
+
+def _refuse_not_finite(table: Table, position: NDArray[np.int64] | None, expression: Expression) -> None:
+    per_gene = table.not_finite if position is None else table.not_finite[position]
+    if per_gene.any():
+        first = expression.names[np.flatnonzero(per_gene)[0]]
+        msg = (
+            f"{expression.where} holds {table.not_finite.sum():,} NaN or infinite values in the compared cells and "
+            f"tested genes, the first in gene {first!r}. Replace them, or leave such genes out with mask_var."
+        )
+        raise ValueError(msg)
+
+
+def _fractions(
+    table: Table, position: NDArray[np.int64] | None, comparison: Comparison, gene_names: NDArray[Any]
+) -> dict[str, pd.DataFrame]:
+    tables = {}
+    genes = slice(None) if position is None else position
+    if table.fractions is not None:
+        selected = [comparison.name_of(code) for code in comparison.selected]
+        tables["pts"] = fractions_table(table.fractions[list(comparison.selected)][:, genes].T, gene_names, selected)
+    if table.rest_fractions is not None:
+        tables["pts_rest"] = fractions_table(table.rest_fractions[:, genes].T, gene_names, comparison.groups)
+    return tables
+
+
+def _tell(table: Table, comparison: Comparison, options: TestOptions, where: str) -> None:
+    """Say, once each, what the user should know of the data and the result."""
+    if all(table.counts_like):
+        logg.warning(
+            f"{where} looks like raw counts: log fold changes expect log1p-transformed data. "
+            "Run scanpy.pp.normalize_total and scanpy.pp.log1p first."
+        )
+    n_undefined = int(np.isnan(table.logfoldchanges).sum())
+    if n_undefined:
+        logg.warning(
+            f"{n_undefined:,} of {table.logfoldchanges.size:,} log fold changes are undefined (NaN), as for negative "
+            "means of scaled data or for an empty rest: rank log1p-transformed data to have them."
+        )
+    if options.pts and (names := unwritable_columns(comparison.groups)):
+        logg.warning(
+            f"groups {', '.join(map(repr, names))} name columns of `pts` that h5ad and zarr files cannot hold: "
+            "rename these categories, or use pts=False, before writing the object to a file."
+        )
+    few = int((np.minimum(comparison.group_sizes, comparison.other_sizes) <= _FEW_CELLS).sum())
+    if few and options.method == "wilcoxon" and comparison.reference != REST:
+        logg.hint(f"{few:,} comparisons have at most {_FEW_CELLS} cells on one side: the normal approximation is rough.")
