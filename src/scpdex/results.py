@@ -48,9 +48,9 @@ def _names(gene_names: NDArray[Any], order: NDArray[np.intp], groups: Sequence[s
     return names.view(np.recarray)
 
 
-def fractions_table(fractions: NDArray[np.float64], gene_names: NDArray[Any], groups: Sequence[str]) -> pd.DataFrame:
+def fractions_table(fractions: NDArray[np.float64], var_names: pd.Index[Any], groups: Sequence[str]) -> pd.DataFrame:
     """Fraction of cells that express each gene, genes x groups, as scanpy's ``pts``."""
-    return pd.DataFrame(fractions, index=pd.Index(gene_names), columns=list(groups))
+    return pd.DataFrame(fractions, index=var_names, columns=list(groups))
 
 
 def unwritable_columns(groups: Sequence[str]) -> list[str]:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from scpdex.kernels._jit import kernel
 from scpdex.kernels.entries import to_real
 
+_MOST_PASSES = 3
+
 
 @kernel
 def group_sums(
@@ -50,13 +52,13 @@ def group_deviations(
     The corrected two-pass algorithm of Chan, Golub and LeVeque (1983), "Algorithms for computing the sample
     variance": the deviations, which would sum to 0 in exact arithmetic, tell how far the rounded mean is off.
     Where that is more than the spread can hide, as in a constant group whose mean was rounded, the pass over the
-    gene is made again from the sharpened means, so that a constant group has no spread at all.
+    gene is made again from the sharpened means, so that a constant group has no spread at all. Twice is enough for
+    that; values whose squares overflow would never settle.
     ``residuals`` is scratch of the shape of ``means``.
     """
     for g in range(starts.size):
-        again = True
-        while again:
-            again = False
+        for _ in range(_MOST_PASSES):
+            settled = True
             residuals[g] = 0
             squares[g] = 0
             for i in range(starts[g], starts[g] + lengths[g]):
@@ -72,9 +74,11 @@ def group_deviations(
                     sharper = mean + (residuals[g, code] - n_zeros * mean) / n
                     square = squares[g, code] + n_zeros * mean * mean
                     excess = n * (sharper - mean) ** 2
-                    again |= excess > 1e-6 * square
+                    settled &= excess == 0 or excess < 1e-6 * square
                     means[g, code] = sharper
                     squares[g, code] = square - excess
+            if settled:
+                break
 
 
 @kernel
@@ -90,13 +94,18 @@ def _pool(
 
 
 @kernel
-def squares_of_rest(
-    sizes: NDArray[Any], means: NDArray[Any], squares: NDArray[Any], scratch: NDArray[Any], rest: NDArray[Any]
+def moments_of_rest(
+    sizes: NDArray[Any],
+    means: NDArray[Any],
+    squares: NDArray[Any],
+    scratch: NDArray[Any],
+    rest_means: NDArray[Any],
+    rest_squares: NDArray[Any],
 ) -> None:
-    """Write the squared deviations of all cells outside each group, genes x groups, without ever subtracting.
+    """Write mean and squared deviations of all cells outside each group, genes x groups, without ever subtracting.
 
     The groups before and the groups after it are each pooled one by one, then with one another, by the update of
-    Chan, Golub and LeVeque (1983). ``scratch`` is groups x 3: count, mean and squared deviations of those after.
+    Chan, Golub and LeVeque (1983); equal means stay what they are. ``scratch`` is groups x 3: count, mean and squared deviations of those after.
     """
     n_groups = sizes.size
     for g in range(means.shape[0]):
@@ -106,5 +115,6 @@ def squares_of_rest(
             n, mean, square = _pool(n, mean, square, sizes[code], means[g, code], squares[g, code])
         n, mean, square = 0.0, 0.0, 0.0
         for code in range(n_groups):
-            _, _, rest[g, code] = _pool(n, mean, square, scratch[code, 0], scratch[code, 1], scratch[code, 2])
+            after = scratch[code]
+            _, rest_means[g, code], rest_squares[g, code] = _pool(n, mean, square, after[0], after[1], after[2])
             n, mean, square = _pool(n, mean, square, sizes[code], means[g, code], squares[g, code])

@@ -29,8 +29,13 @@ class Expression:
     """Row of each cell of the AnnData."""
     genes: NDArray[np.int64]
     """Column of each tested gene, in the order of the results."""
-    names: NDArray[Any]
-    """Name of each tested gene, plain strings in an object array."""
+    var_names: pd.Index[Any]
+    """Name of each tested gene."""
+
+    @property
+    def names(self) -> NDArray[Any]:
+        """Names as plain strings in an object array, which is what scanpy's layout holds."""
+        return np.array([str(name) for name in self.var_names], dtype=object)
 
     def rows(self, chosen: NDArray[np.bool_]) -> Any:
         """Copy the tested genes of some cells: cells x genes, in the storage that the matrix has."""
@@ -71,12 +76,11 @@ def select_expression(
     _refuse_kind(matrix, where)
     mask = _mask(adata, mask_var, len(var_names), use_raw=use_raw)
     genes = columns if mask is None else columns[mask]
-    names = np.array([str(name) for name in var_names], dtype=object)
-    names = names if mask is None else names[mask]
+    var_names = var_names if mask is None else var_names[mask]
     if cells.size == 0 or genes.size == 0:
         msg = f"There is nothing to rank: {cells.size} cells x {genes.size} genes of {where} are selected."
         raise ValueError(msg)
-    return Expression(matrix, where, cells, genes, names)
+    return Expression(matrix, where, cells, genes, var_names)
 
 
 def _locate(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.kernels.entries import new_entries
-from scpdex.kernels.moments import group_deviations, group_expm1_sums, group_sums, squares_of_rest
+from scpdex.kernels.moments import group_deviations, group_expm1_sums, group_sums, moments_of_rest
 from scpdex.kernels.rank_sums import rank_sums
 from scpdex.kernels.sort import RADIX_BITS
 from scpdex.statistics.fold_change import log2_fold_change
@@ -109,17 +109,19 @@ class Summary:
             block.entries, block.starts, block.lengths, comparison.sizes, nonzero, means, residuals, squares
         )
         if comparison.reference_code < 0:
-            rest = np.empty_like(squares)
-            squares_of_rest(comparison.sizes, means, squares, np.empty((comparison.sizes.size, 3)), rest)
-            squares_other = rest[:, :n_groups]
+            other_means, other_squares = np.empty_like(means), np.empty_like(squares)
+            scratch = np.empty((comparison.sizes.size, 3))
+            moments_of_rest(comparison.sizes, means, squares, scratch, other_means, other_squares)
+            others = slice(n_groups)
         else:
-            squares_other = squares[:, n_groups:]
+            other_means, other_squares = means, squares
+            others = slice(n_groups, None)
         return welch_test(
             means[:, :n_groups],
             squares[:, :n_groups],
             comparison.group_sizes,
-            self._others(means),
-            squares_other,
+            other_means[:, others],
+            other_squares[:, others],
             comparison.other_sizes,
             overestimate_variance=self.options.method == "t-test_overestim_var",
         )

@@ -227,13 +227,13 @@ def _rank(
         _refuse_not_finite(table, position, expression)
         ranked = order_table(table, comparison.groups, position, options, pool)
     _tell(table, comparison, options, expression.where)
-    return ranked, _fractions(table, position, comparison, expression.names)
+    return ranked, _fractions(table, position, comparison, expression.var_names)
 
 
 def _refuse_not_finite(table: Table, position: NDArray[np.int64] | None, expression: Expression) -> None:
     per_gene = table.not_finite if position is None else table.not_finite[position]
     if per_gene.any():
-        first = expression.names[np.flatnonzero(per_gene)[0]]
+        first = expression.var_names[np.flatnonzero(per_gene)[0]]
         msg = (
             f"{expression.where} holds {table.not_finite.sum():,} NaN or infinite values in the compared cells and "
             f"tested genes, the first in gene {first!r}. Replace them, or leave such genes out with mask_var."
@@ -242,15 +242,15 @@ def _refuse_not_finite(table: Table, position: NDArray[np.int64] | None, express
 
 
 def _fractions(
-    table: Table, position: NDArray[np.int64] | None, comparison: Comparison, gene_names: NDArray[Any]
+    table: Table, position: NDArray[np.int64] | None, comparison: Comparison, var_names: pd.Index[Any]
 ) -> dict[str, pd.DataFrame]:
     tables = {}
     genes = slice(None) if position is None else position
     if table.fractions is not None:
         selected = [comparison.name_of(code) for code in comparison.selected]
-        tables["pts"] = fractions_table(table.fractions[list(comparison.selected)][:, genes].T, gene_names, selected)
+        tables["pts"] = fractions_table(table.fractions[list(comparison.selected)][:, genes].T, var_names, selected)
     if table.rest_fractions is not None:
-        tables["pts_rest"] = fractions_table(table.rest_fractions[:, genes].T, gene_names, comparison.groups)
+        tables["pts_rest"] = fractions_table(table.rest_fractions[:, genes].T, var_names, comparison.groups)
     return tables
 
 

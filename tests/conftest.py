@@ -1,0 +1,95 @@
+"""Fixtures: real data sets, and every storage that a matrix in memory can have."""
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pytest
+import scanpy as sc
+from scipy import sparse
+from testing.fast_array_utils import SUPPORTED_TYPES, Flags
+
+DATA = Path(os.environ.get("SCPDEX_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def _wide_indices(x: np.ndarray) -> sparse.csr_array:
+    matrix = sparse.csr_array(x)
+    matrix.indices, matrix.indptr = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)
+    return matrix
+
+
+def _explicit_zeros(x: np.ndarray) -> sparse.csr_matrix:
+    rows, columns = np.indices(x.shape)
+    return sparse.csr_matrix((x.ravel(), (rows.ravel(), columns.ravel())), shape=x.shape)
+
+
+def _unsorted(x: np.ndarray) -> sparse.csr_matrix:
+    matrix = sparse.csr_matrix(x)
+    for row in range(x.shape[0]):
+        run = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        matrix.indices[run], matrix.data[run] = matrix.indices[run][::-1].copy(), matrix.data[run][::-1].copy()
+    return matrix
+
+
+# The array types of fast-array-utils that live in memory, and forms of them that need care of their own.
+STORAGES: dict[str, Callable[[np.ndarray], Any]] = {
+    str(t): t for t in SUPPORTED_TYPES if not t.flags & (Flags.Dask | Flags.Disk | Flags.Gpu)
+} | {
+    "dense, Fortran order": np.asfortranarray,
+    "dense, strided": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    "CSR, 64-bit indices": _wide_indices,
+    "CSR, explicit zeros": _explicit_zeros,
+    "CSR, unsorted": _unsorted,
+    "CSC, unsorted": lambda x: sparse.csc_matrix(_unsorted(x.T).T),
+}
+
+
+@pytest.fixture(params=STORAGES.values(), ids=STORAGES.keys())
+def storage(request: pytest.FixtureRequest) -> Callable[[np.ndarray], Any]:
+    """Convert a dense array to one of the storages."""
+    return request.param
+
+
+@cache
+def _pbmc() -> ad.AnnData:
+    return sc.datasets.pbmc68k_reduced()
+
+
+@pytest.fixture
+def pbmc() -> ad.AnnData:
+    """700 PBMCs x 765 genes: raw is log-normalised CSR, X scaled and dense; 10 cell types in bulk_labels."""
+    return _pbmc().copy()
+
+
+@cache
+def _read(name: str, *, normalise: bool) -> ad.AnnData:
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"{path} is absent; set SCPDEX_DATA to the folder of the data sets")
+    adata = ad.read_h5ad(path)
+    if normalise:
+        sc.pp.normalize_total(adata, target_sum=1e4)
+        sc.pp.log1p(adata)
+    return adata
+
+
+@pytest.fixture
+def papalexi() -> ad.AnnData:
+    """20,729 THP-1 cells x 299 genes, log-normalised: 26 groups in gene, control non-targeting."""
+    return _read("papalexi2021_thp1.h5ad", normalise=True).copy()
+
+
+@pytest.fixture
+def papalexi_counts() -> ad.AnnData:
+    """The same as raw counts."""
+    return _read("papalexi2021_thp1.h5ad", normalise=False).copy()
+
+
+@pytest.fixture
+def pbmc3k() -> ad.AnnData:
+    """2,638 PBMCs x 13,714 genes, log-normalised: 8 cell types in louvain."""
+    return _read("pbmc3k.h5ad", normalise=True).copy()
