@@ -1,7 +1,8 @@
 """Fixtures: real data sets, and every storage that a matrix in memory can have."""
 
+import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,23 @@ STORAGES: dict[str, Callable[[np.ndarray], Any]] = {
 def storage(request: pytest.FixtureRequest) -> Callable[[np.ndarray], Any]:
     """Convert a dense array to one of the storages."""
     return request.param
+
+
+@pytest.fixture
+def messages() -> Iterator[Callable[[], str]]:
+    """Give what went through scanpy's logging since the last call."""
+    log = io.StringIO()
+    before = sc.settings.logfile
+    sc.settings.logfile = log
+
+    def since() -> str:
+        told = log.getvalue()
+        log.seek(0)
+        log.truncate()
+        return told
+
+    yield since
+    sc.settings.logfile = before
 
 
 @cache

@@ -85,9 +85,11 @@ def group_deviations(
 def _pool(
     n_a: float, mean_a: float, square_a: float, n_b: float, mean_b: float, square_b: float
 ) -> tuple[float, float, float]:
+    if n_a == 0:
+        return n_b, mean_b, square_b
+    if n_b == 0:
+        return n_a, mean_a, square_a
     n = n_a + n_b
-    if n == 0:
-        return 0.0, 0.0, 0.0
     difference = mean_b - mean_a
     share = n_b / n
     return n, mean_a + difference * share, square_a + square_b + difference * difference * n_a * share

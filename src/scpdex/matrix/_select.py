@@ -38,8 +38,32 @@ class Expression:
         return np.array([str(name) for name in self.var_names], dtype=object)
 
     def rows(self, chosen: NDArray[np.bool_]) -> Any:
-        """Copy the tested genes of some cells: cells x genes, in the storage that the matrix has."""
-        return self.matrix[self.cells[chosen]][:, self.genes]
+        """Copy the tested genes of some cells: cells x genes, in the storage that the matrix has.
+
+        Raises
+        ------
+        ValueError
+            There are NaN or infinite values among them.
+        """
+        cells = self.cells[chosen]
+        if isinstance(self.matrix, np.ndarray):
+            rows = np.asarray(self.matrix)[np.ix_(cells, self.genes)]
+            self.refuse_not_finite((~np.isfinite(rows)).sum(axis=0))
+            return rows
+        rows = self.matrix[cells][:, self.genes]
+        stored = rows.tocoo()
+        self.refuse_not_finite(np.bincount(stored.col[~np.isfinite(stored.data)], minlength=self.genes.size))
+        return rows
+
+    def refuse_not_finite(self, per_gene: NDArray[np.int64]) -> None:
+        """Raise a ValueError if any tested gene has NaN or infinite values, of which the number is given."""
+        if per_gene.any():
+            msg = (
+                f"{self.where} holds {per_gene.sum():,} NaN or infinite values in the compared cells and tested genes, "
+                f"the first in gene {str(self.var_names[np.flatnonzero(per_gene)[0]])!r}. Replace them, or leave such "
+                "genes out with mask_var."
+            )
+            raise ValueError(msg)
 
 
 def select_expression(

@@ -224,21 +224,10 @@ def _rank(
         logg.info(f"    {plan}")
         with progress_bar(source.facts.stored.size, unit="gene", show=resources.show_progress) as bar:
             table = run_plan(source, comparison, options, plan, pool, bar)
-        _refuse_not_finite(table, position, expression)
+        expression.refuse_not_finite(table.not_finite if position is None else table.not_finite[position])
         ranked = order_table(table, comparison.groups, position, options, pool)
     _tell(table, comparison, options, expression.where)
     return ranked, _fractions(table, position, comparison, expression.var_names)
-
-
-def _refuse_not_finite(table: Table, position: NDArray[np.int64] | None, expression: Expression) -> None:
-    per_gene = table.not_finite if position is None else table.not_finite[position]
-    if per_gene.any():
-        first = expression.var_names[np.flatnonzero(per_gene)[0]]
-        msg = (
-            f"{expression.where} holds {table.not_finite.sum():,} NaN or infinite values in the compared cells and "
-            f"tested genes, the first in gene {first!r}. Replace them, or leave such genes out with mask_var."
-        )
-        raise ValueError(msg)
 
 
 def _fractions(
