@@ -63,16 +63,18 @@ class Plan:
     """Gene blocks in runs of neighbours; one thread takes one run at a time."""
 
     facts: MatrixFacts
+    work: str
+    """What the kernels do with a block, in a word or two."""
     runs: tuple[tuple[range, ...], ...]
-    n_threads: int
     genes_per_tile: int
 
     def __str__(self) -> str:
+        facts = self.facts
         blocks = [block for run in self.runs for block in run]
         return (
-            f"{self.facts.format} {self.facts.dtype} in memory, {self.facts.n_cells:,} cells x "
-            f"{self.facts.stored.size:,} genes, sorted gene by gene in {len(blocks):,} block(s) of up to "
-            f"{max(map(len, blocks)):,} genes on {self.n_threads} thread(s)"
+            f"{facts.format} {facts.dtype} in memory, {facts.n_cells:,} cells x {facts.stored.size:,} genes: "
+            f"{self.work} in {_counted(len(blocks), 'block')} of up to {_counted(max(map(len, blocks)), 'gene')} "
+            f"on {_counted(len(self.runs), 'thread')}"
         )
 
     def tiles(self, block: range) -> Iterator[range]:
@@ -81,7 +83,7 @@ class Plan:
             yield range(first, min(first + self.genes_per_tile, block.stop))
 
 
-def make_plan(facts: MatrixFacts, n_codes: int, resources: Resources) -> Plan:
+def make_plan(facts: MatrixFacts, n_codes: int, resources: Resources, work: str) -> Plan:
     """Share the genes among the threads by their entries, and cut each share into blocks within the memory bound."""
     n_genes = facts.stored.size
     n_threads = min(resources.n_threads, n_genes)
@@ -96,7 +98,7 @@ def make_plan(facts: MatrixFacts, n_codes: int, resources: Resources) -> Plan:
         for start, stop in zip(borders[:-1], borders[1:], strict=True)
         if start < stop
     )
-    return Plan(facts, runs, len(runs), max(1, PAIRS_PER_TILE // n_codes))
+    return Plan(facts, work, runs, max(1, PAIRS_PER_TILE // n_codes))
 
 
 def _blocks(genes: range, stored: NDArray[np.int64], most_entries: int) -> Iterator[range]:
@@ -107,3 +109,7 @@ def _blocks(genes: range, stored: NDArray[np.int64], most_entries: int) -> Itera
         length = max(1, int(np.searchsorted(ahead, most_entries, side="right")))
         yield range(start, start + length)
         start += length
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -90,7 +90,9 @@ def select_expression(
         msg = "Received `use_raw=True`, but `adata.raw` is empty. Pass use_raw=False to rank X."
         raise ValueError(msg)
     if layer is not None and layer not in adata.layers:
-        msg = f"layer={layer!r} is not in adata.layers. Valid: {', '.join(map(repr, adata.layers)) or 'none exist'}."
+        # From anndata 0.13 on, layers list X under None.
+        layers = ", ".join(repr(name) for name in adata.layers if name is not None)
+        msg = f"layer={layer!r} is not in adata.layers. Valid: {layers or 'none exist'}."
         raise KeyError(msg)
     if adata.isbacked:
         msg = "adata is backed by a file, and only data in memory can be ranked: pass adata.to_memory()."

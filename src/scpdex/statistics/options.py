@@ -48,6 +48,11 @@ class TestOptions:
         return self.method in {"t-test", "t-test_overestim_var"}
 
     @property
+    def work(self) -> str:
+        """What is done with the values of each gene."""
+        return "moments summed" if self.is_t_test else "genes sorted"
+
+    @property
     def log_scale(self) -> float:
         """What a value is multiplied by before ``expm1``: the natural log of the base."""
         return 1.0 if self.log_base is None else float(np.log(self.log_base))

@@ -185,7 +185,11 @@ def rank_genes_parallel(
         rankby_abs=rankby_abs,
     )
     resources = Resources.of(n_jobs, show_progress)
+    classifier = make_classifier(kwds) if method == "logreg" else None
     comparison = compare(adata.obs, groupby, groups, reference)
+    if classifier is not None and len(comparison.selected) < 2:
+        msg = f"Cannot perform logistic regression on a single cluster ({comparison.groups[0]!r}): select two or more."
+        raise ValueError(msg)
     expression = select_expression(adata, use_raw=use_raw, layer=layer, mask_var=mask_var)
     key = "rank_genes_groups" if key_added is None else key_added
     params = {
@@ -202,8 +206,7 @@ def rank_genes_parallel(
     }
     against = "the rest" if comparison.reference == REST else repr(comparison.reference)
     start = logg.info(f"ranking genes of {comparison.n_groups:,} groups of {groupby!r} against {against} by {method}")
-    if method == "logreg":
-        classifier = make_classifier(kwds)
+    if classifier is not None:
         ranked = run_logistic_regression(classifier, expression, comparison, options)
         result = {"params": params} | ranked.records(expression.names)
     else:
@@ -220,7 +223,7 @@ def _rank(
     """Rank by a test of the kernels; give the ordered genes, and the tables of fractions where asked for."""
     with ThreadPoolExecutor(resources.n_threads, thread_name_prefix="scpdex") as pool:
         source, position = open_source(expression, comparison, pool, resources.n_threads)
-        plan = make_plan(source.facts, comparison.sizes.size, resources)
+        plan = make_plan(source.facts, comparison.sizes.size, resources, options.work)
         logg.info(f"    {plan}")
         with progress_bar(source.facts.stored.size, unit="gene", show=resources.show_progress) as bar:
             table = run_plan(source, comparison, options, plan, pool, bar)

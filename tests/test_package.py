@@ -1,0 +1,35 @@
+"""The package's own shape: what is public, and that its documents are true."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import scpdex
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "src" / "scpdex").rglob("*.py"))
+
+
+def test_public_names():
+    assert scpdex.__all__ == ["__version__", "tl"]
+    assert scpdex.tl.__all__ == ["rank_genes_parallel"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_says_what_it_is_for(path):
+    text = path.read_text(encoding="utf-8")
+    assert re.match(r'""".{20,}', text)
+    assert text.count("\n") < 350
+
+
+def test_architecture_names_every_room():
+    named = set(re.findall(r"`([\w/]+\.py)`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")))
+    existing = {path.relative_to(ROOT / "src" / "scpdex").as_posix() for path in MODULES}
+    assert named <= existing
+    assert {path for path in existing if not path.endswith("__init__.py")} - named == {
+        "kernels/_jit.py",
+        "matrix/_block.py",
+        "progress.py",
+        "run/_logistic.py",
+    }
