@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -27,10 +28,10 @@ def by_scanpy(adata: AnnData, groupby: str, **arguments: Any) -> dict[str, Any]:
 
 
 def by_scpdex(adata: AnnData, groupby: str, **arguments: Any) -> dict[str, Any]:
-    """Rank by scpdex, on a copy."""
-    ranked = scpdex.tl.rank_genes_parallel(adata, groupby, copy=True, **arguments)
-    assert ranked is not None
-    return ranked.uns["rank_genes_groups"]
+    """Rank by scpdex, and take the result out of the object again."""
+    key = uuid4().hex
+    scpdex.tl.rank_genes_parallel(adata, groupby, key_added=key, **arguments)
+    return adata.uns.pop(key)
 
 
 def by_gene(result: dict[str, Any], group: str) -> pd.DataFrame:

@@ -117,7 +117,9 @@ def test_round_trip(pbmc, tmp_path, store, method):
     for group in ours["names"].dtype.names:
         np.testing.assert_array_equal(read["names"][group].astype(str), ours["names"][group].astype(str))
     pd.testing.assert_frame_equal(
-        sc.get.rank_genes_groups_df(back, "Dendritic"), sc.get.rank_genes_groups_df(pbmc, "Dendritic"), check_dtype=False
+        sc.get.rank_genes_groups_df(back, "Dendritic"),
+        sc.get.rank_genes_groups_df(pbmc, "Dendritic"),
+        check_dtype=False,
     )
 
 

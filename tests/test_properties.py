@@ -1,4 +1,4 @@
-"""Random small matrices with many ties, negative values and tiny groups: scipy agrees, and storages agree to the bit."""
+"""Random small matrices with many ties, negative values and tiny groups: scipy agrees, storages agree to the bit."""
 
 import anndata as ad
 import numpy as np

@@ -61,7 +61,7 @@ class Comparison:
     def other_sizes(self) -> NDArray[np.int64]:
         """Number of cells that each tested group is compared with."""
         if self.reference == REST:
-            return self.sizes.sum() - self.group_sizes
+            return np.asarray(self.sizes.sum() - self.group_sizes)
         return np.full(self.n_groups, self.sizes[self.n_groups])
 
     def name_of(self, code: int) -> str:
@@ -138,7 +138,7 @@ def _labels(obs: pd.DataFrame, groupby: str) -> tuple[Sequence[Hashable], NDArra
         raise ValueError(msg)
     rank = np.full(len(categories) + 1, -1, dtype=np.intp)
     rank[used] = np.arange(used.size)
-    labels = [categories[i] for i in used]
+    labels: list[Hashable] = list(categories[used])
     _refuse_shared_spellings(labels, groupby)
     return labels, rank[codes]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 # Rows of a CSR matrix are walked once per block, which pays from some hundred genes on.
@@ -95,7 +97,7 @@ def make_plan(facts: MatrixFacts, n_codes: int, resources: Resources, work: str)
     most_entries = max(1, int(most_bytes / facts.entry_bytes))
     runs = tuple(
         tuple(_blocks(range(start, stop), facts.stored, most_entries))
-        for start, stop in zip(borders[:-1], borders[1:], strict=True)
+        for start, stop in pairwise(borders)
         if start < stop
     )
     return Plan(facts, work, runs, max(1, PAIRS_PER_TILE // n_codes))

@@ -40,7 +40,7 @@ def _as_records(values: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
 
 
 def _names(gene_names: NDArray[Any], order: NDArray[np.intp], groups: Sequence[str]) -> NDArray[Any]:
-    """Records of names; arrays of objects cannot be viewed as records and are filled field by field."""
+    """Fill records of names field by field, since arrays of objects cannot be viewed as records."""
     dtype = np.dtype({"names": list(groups), "formats": ["O"] * len(groups)})
     names = np.empty(order.shape[0], dtype=dtype)
     for g, group in enumerate(groups):

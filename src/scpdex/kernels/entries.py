@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 # What a float32 holds exactly is ranked as float32, which halves the keys; all else as float64.
 _FLOAT32_HOLDS = ("bool", "int8", "int16", "uint8", "uint16", "float32")
 
-SIGN_BIT = {np.dtype(np.uint32): np.uint32(1 << 31), np.dtype(np.uint64): np.uint64(1 << 63)}
+
+def _sign_bit(n_bytes: int) -> Any:
+    return np.dtype(f"u{n_bytes}").type(1 << (8 * n_bytes - 1))
 
 
 def entry_dtype(values: np.dtype[Any], n_codes: int) -> np.dtype[Any]:
@@ -20,32 +22,32 @@ def entry_dtype(values: np.dtype[Any], n_codes: int) -> np.dtype[Any]:
     return np.dtype([("key", key), ("code", code)])
 
 
-def as_real(value: Any) -> np.floating[Any]:
+def as_real(value: Any) -> Any:
     """Convert a matrix element to the float that it is ranked as."""
     return np.float32(value) if np.dtype(type(value)).name in _FLOAT32_HOLDS else np.float64(value)
 
 
-def to_key(real: np.floating[Any]) -> np.unsignedinteger[Any]:
+def to_key(real: Any) -> Any:
     """Map a float to the unsigned integer that has the same order.
 
     The bits of an IEEE 754 number order like an unsigned integer once the sign is handled: all bits of a
     negative number are flipped, and the sign bit of any other.
     """
-    bits = real.view(np.dtype(f"u{real.itemsize}"))
-    sign = SIGN_BIT[bits.dtype]
+    sign = _sign_bit(real.itemsize)
+    bits = real.view(sign.dtype)
     return ~bits if bits & sign else bits | sign
 
 
-def to_real(key: np.unsignedinteger[Any]) -> np.floating[Any]:
+def to_real(key: Any) -> Any:
     """Map a key back to its float: the inverse of :func:`to_key`."""
-    sign = SIGN_BIT[key.dtype]
+    sign = _sign_bit(key.itemsize)
     bits = key ^ sign if key & sign else ~key
     return bits.view(np.dtype(f"f{key.itemsize}"))
 
 
-def is_negative(key: np.unsignedinteger[Any]) -> bool:
+def is_negative(key: Any) -> bool:
     """Tell whether a key stands for a number below zero."""
-    return not key & SIGN_BIT[key.dtype]
+    return not key & _sign_bit(key.itemsize)
 
 
 def new_entries(n: int, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -107,16 +107,17 @@ def moments_of_rest(
     """Write mean and squared deviations of all cells outside each group, genes x groups, without ever subtracting.
 
     The groups before and the groups after it are each pooled one by one, then with one another, by the update of
-    Chan, Golub and LeVeque (1983); equal means stay what they are. ``scratch`` is groups x 3: count, mean and squared deviations of those after.
+    Chan, Golub and LeVeque (1983); equal means stay what they are. ``scratch`` is groups x 3: count, mean and squared
+    deviations of those after.
     """
     n_groups = sizes.size
     for g in range(means.shape[0]):
         n, mean, square = 0.0, 0.0, 0.0
         for code in range(n_groups - 1, -1, -1):
             scratch[code, 0], scratch[code, 1], scratch[code, 2] = n, mean, square
-            n, mean, square = _pool(n, mean, square, sizes[code], means[g, code], squares[g, code])
+            n, mean, square = _pool(n, mean, square, float(sizes[code]), means[g, code], squares[g, code])
         n, mean, square = 0.0, 0.0, 0.0
         for code in range(n_groups):
             after = scratch[code]
             _, rest_means[g, code], rest_squares[g, code] = _pool(n, mean, square, after[0], after[1], after[2])
-            n, mean, square = _pool(n, mean, square, sizes[code], means[g, code], squares[g, code])
+            n, mean, square = _pool(n, mean, square, float(sizes[code]), means[g, code], squares[g, code])

@@ -47,7 +47,10 @@ class Reader(Protocol):
 class GeneSource(Protocol):
     """A matrix of which some cells, each with its code, and some genes are compared."""
 
-    facts: MatrixFacts
+    @property
+    def facts(self) -> MatrixFacts:
+        """What the plan needs to know."""
+        ...
 
     def reader(self, run: tuple[range, ...]) -> Reader:
         """Open a run of neighbouring blocks."""

@@ -37,9 +37,7 @@ class DenseSource:
     def reader(self, run: tuple[range, ...]) -> _DenseReader:
         """Open a run of neighbouring blocks."""
         widest = max(map(len, run))
-        return _DenseReader(
-            self, new_entries(widest * self.cells.size, entry_dtype(self.values.dtype, self.n_codes))
-        )
+        return _DenseReader(self, new_entries(widest * self.cells.size, entry_dtype(self.values.dtype, self.n_codes)))
 
 
 @dataclass(frozen=True)

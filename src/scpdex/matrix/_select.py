@@ -138,7 +138,7 @@ def _refuse_kind(matrix: Any, where: str) -> None:
         msg = f"{where} is None: there is no matrix to rank. Pass layer= or use_raw=True."
         raise ValueError(msg)
     is_dense = isinstance(matrix, np.ndarray) and not isinstance(matrix, np.ma.MaskedArray)
-    if not is_dense and not (sparse.issparse(matrix) and matrix.format in {"csr", "csc"}):
+    if not is_dense and not (sparse.issparse(matrix) and getattr(matrix, "format", None) in {"csr", "csc"}):
         msg = f"{where} is a {type(matrix).__module__}.{type(matrix).__qualname__}; convert it to a numpy array or "
         raise TypeError(msg + "to a scipy CSR or CSC matrix.")
     if matrix.dtype.kind not in _REAL_KINDS or (matrix.dtype.kind == "f" and matrix.dtype.itemsize > _LARGEST_FLOAT):
@@ -156,12 +156,12 @@ def _mask(
             msg = f"mask_var={mask_var!r} is not a column of adata.var. Valid: {', '.join(map(repr, adata.var))}."
             raise KeyError(msg)
         mask_var = adata.var[mask_var]
-    mask = pd.array(mask_var) if not isinstance(mask_var, np.ndarray) else mask_var
-    if not pd.api.types.is_bool_dtype(mask.dtype) or pd.isna(mask).any():
+    mask = pd.Series(mask_var)
+    if not pd.api.types.is_bool_dtype(mask.dtype) or mask.isna().any():
         msg = f"mask_var must be boolean without missing values, but has dtype {mask.dtype}."
         raise ValueError(msg)
-    if mask.shape != (n_vars,):
+    if len(mask) != n_vars:
         hint = " (adata.raw has other genes than adata.var: pass use_raw=False to rank X)" if use_raw else ""
         msg = f"mask_var has {len(mask)} values for {n_vars} genes{hint}."
         raise ValueError(msg)
-    return np.asarray(mask, dtype=bool)
+    return mask.to_numpy(dtype=bool)

@@ -52,7 +52,7 @@ class RowSource:
         parts = list(pool.map(count, np.array_split(cells, n_threads)))
         if not all(increasing for _, increasing in parts):
             return cls.open(_canonical(matrix), cells, codes, columns, n_codes, pool, n_threads)
-        stored = np.sum([counts for counts, _ in parts], axis=0, dtype=np.int64)
+        stored = np.stack([counts for counts, _ in parts]).sum(axis=0)
         entry = entry_dtype(matrix.dtype, n_codes)
         facts = MatrixFacts("CSR", str(matrix.dtype), _n_bytes(matrix), cells.size, entry.itemsize, stored)
         return cls(matrix, cells, codes, columns, slots, facts, entry)
@@ -185,6 +185,6 @@ def _room(run: tuple[range, ...], stored: NDArray[np.int64], entry: np.dtype[Any
 
 
 def _layout(stored: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Starts of the genes in the block's entries, and room for the lengths and for the counts of unusable values."""
+    """Lay out a block: starts of the genes in its entries, room for their lengths and counts of unusable values."""
     starts = np.concatenate([[0], np.cumsum(stored[:-1])]).astype(np.int64)
     return starts, np.empty_like(starts), np.empty_like(starts)

@@ -34,7 +34,11 @@ def order_table(
 
     ``position`` gives for each gene of the results its place in the table, None if these are the same.
     """
-    values = {"scores": table.scores, "logfoldchanges": table.logfoldchanges, "pvals": table.pvals}
+    values: dict[str, NDArray[Any]] = {
+        "scores": table.scores,
+        "logfoldchanges": table.logfoldchanges,
+        "pvals": table.pvals,
+    }
     n_genes = table.scores.shape[1] if position is None else position.size
     shape = (n_genes if options.n_genes is None else min(options.n_genes, n_genes), len(groups))
     statistics: dict[str, NDArray[Any]] = {name: np.empty(shape, dtype=dtype) for name, dtype in FIELDS.items()}

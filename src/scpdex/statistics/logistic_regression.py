@@ -19,7 +19,7 @@ def make_classifier(options: Mapping[str, Any]) -> LogisticRegression:
 
 
 def coefficients(
-    classifier: LogisticRegression, values: Any, codes: NDArray[np.int32], n_groups: int
+    classifier: LogisticRegression, values: Any, codes: NDArray[np.intp], n_groups: int
 ) -> NDArray[np.float64]:
     """Fit and give the coefficients, groups x genes; with two groups there is one row, for both.
 

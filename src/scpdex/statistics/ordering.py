@@ -26,4 +26,4 @@ def adjust_pvals(pvals: NDArray[np.float64], method: Correction) -> NDArray[np.f
     """
     if method == "benjamini-hochberg":
         return np.asarray(stats.false_discovery_control(pvals, axis=1, method="bh"))
-    return np.minimum(pvals * pvals.shape[1], 1.0)
+    return np.asarray(np.minimum(pvals * pvals.shape[1], 1.0))

@@ -166,7 +166,7 @@ def rank_genes_parallel(
     >>> adata = sc.datasets.pbmc68k_reduced()
     >>> scpdex.tl.rank_genes_parallel(adata, "bulk_labels", method="wilcoxon")
     >>> sc.get.rank_genes_groups_df(adata, "Dendritic")["names"].head(3).tolist()
-    ['HLA-DMA', 'FCER1A', 'HLA-DPB1']
+    ['LYZ', 'CST3', 'HLA-DRA']
     """
     method = "t-test" if method is None else method
     if kwds and method != "logreg":
@@ -266,4 +266,4 @@ def _tell(table: Table, comparison: Comparison, options: TestOptions, where: str
         )
     few = int((np.minimum(comparison.group_sizes, comparison.other_sizes) <= _FEW_CELLS).sum())
     if few and options.method == "wilcoxon" and comparison.reference != REST:
-        logg.hint(f"{few:,} comparisons have at most {_FEW_CELLS} cells on one side: the normal approximation is rough.")
+        logg.hint(f"{few:,} comparisons have at most {_FEW_CELLS} cells on one side: z is a rough approximation.")
