@@ -78,6 +78,17 @@ def seek_rows(
 
 
 @kernel
+def _is_count(value: Any) -> bool:
+    return bool(value >= 0 and value == np.floor(value))
+
+
+@kernel
+def _put(entries: NDArray[Any], position: int, value: Any, code: int) -> None:
+    entries[position].key = to_key(value)
+    entries[position].code = code
+
+
+@kernel
 def gather_rows(
     data: NDArray[Any],
     indices: NDArray[Any],
@@ -106,13 +117,9 @@ def gather_rows(
             if g >= 0:
                 value = as_real(data[p])
                 if value != 0:
-                    if not np.isfinite(value):
-                        not_finite[g] += 1
-                    if counts_like and (value < 0 or value != np.floor(value)):
-                        counts_like = False
-                    position = starts[g] + lengths[g]
-                    entries[position].key = to_key(value)
-                    entries[position].code = code
+                    not_finite[g] += not np.isfinite(value)
+                    counts_like = counts_like and _is_count(value)
+                    _put(entries, starts[g] + lengths[g], value, code)
                     lengths[g] += 1
             p += 1
         cursors[i] = p
@@ -142,12 +149,9 @@ def gather_columns(
             if code >= 0:
                 value = as_real(data[p])
                 if value != 0:
-                    if not np.isfinite(value):
-                        unusable += 1
-                    if counts_like and (value < 0 or value != np.floor(value)):
-                        counts_like = False
-                    entries[position].key = to_key(value)
-                    entries[position].code = code
+                    unusable += not np.isfinite(value)
+                    counts_like = counts_like and _is_count(value)
+                    _put(entries, position, value, code)
                     position += 1
         lengths[g] = position - starts[g]
         not_finite[g] = unusable
@@ -177,12 +181,9 @@ def gather_dense(
             for i in range(first, last):
                 value = as_real(values[cells[i], column])
                 if value != 0:
-                    if not np.isfinite(value):
-                        not_finite[g] += 1
-                    if counts_like and (value < 0 or value != np.floor(value)):
-                        counts_like = False
-                    entries[position].key = to_key(value)
-                    entries[position].code = codes[i]
+                    not_finite[g] += not np.isfinite(value)
+                    counts_like = counts_like and _is_count(value)
+                    _put(entries, position, value, codes[i])
                     position += 1
             lengths[g] = position - starts[g]
     return counts_like

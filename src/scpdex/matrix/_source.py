@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.matrix._dense import DenseSource
-from scpdex.matrix._sparse import ColumnSource, RowSource
+from scpdex.matrix._sparse import SparseSource
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -44,8 +44,7 @@ def open_source(
         data = _native(matrix.data, expression.where)
         if data is not matrix.data:
             matrix = type(matrix)((data, matrix.indices, matrix.indptr), shape=matrix.shape)
-        of_format = RowSource if matrix.format == "csr" else ColumnSource
-        source = of_format.open(matrix, cells, codes, columns, n_codes, pool, n_threads)
+        source = SparseSource.open(matrix, cells, codes, columns, n_codes, pool, n_threads)
     return source, None if in_order else position
 
 

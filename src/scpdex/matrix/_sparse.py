@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from scpdex.matrix._block import Reader
+
 
 @dataclass(frozen=True)
-class RowSource:
-    """Compared rows and tested columns of a CSR matrix."""
+class SparseSource:
+    """Compared rows and tested columns of a CSR or CSC matrix with sorted indices, none repeated."""
 
     matrix: Any
     cells: NDArray[np.int64]
     codes: NDArray[np.int32]
     columns: NDArray[np.int64]
-    slots: NDArray[np.int32]
-    facts: MatrixFacts
     entry: np.dtype[Any]
+    facts: MatrixFacts
 
     @classmethod
     def open(
@@ -40,46 +41,55 @@ class RowSource:
         n_codes: int,
         pool: Executor,
         n_threads: int,
-    ) -> RowSource:
+    ) -> SparseSource:
         """Count the stored values of each gene; unsorted or repeated indices are put right in a copy."""
-        slots = np.full(matrix.shape[1], -1, dtype=np.int32)
-        slots[columns] = np.arange(columns.size)
-
-        def count(part: NDArray[np.int64]) -> tuple[NDArray[np.int64], bool]:
-            counts = np.zeros(columns.size, dtype=np.int64)
-            return counts, count_rows(matrix.indices, matrix.indptr, part, slots, counts)
-
-        parts = list(pool.map(count, np.array_split(cells, n_threads)))
-        if not all(increasing for _, increasing in parts):
+        count = _count_rows if matrix.format == "csr" else _count_columns
+        stored, canonical = count(matrix, cells, columns, pool, n_threads)
+        if not canonical:
             return cls.open(_canonical(matrix), cells, codes, columns, n_codes, pool, n_threads)
-        stored = np.stack([counts for counts, _ in parts]).sum(axis=0)
         entry = entry_dtype(matrix.dtype, n_codes)
-        facts = MatrixFacts("CSR", str(matrix.dtype), _n_bytes(matrix), cells.size, entry.itemsize, stored)
-        return cls(matrix, cells, codes, columns, slots, facts, entry)
+        n_bytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+        facts = MatrixFacts(matrix.format.upper(), str(matrix.dtype), n_bytes, cells.size, entry.itemsize, stored)
+        return cls(matrix, cells, codes, columns, entry, facts)
 
-    def reader(self, run: tuple[range, ...]) -> _RowReader:
-        """Open a run of neighbouring blocks."""
-        cursors = np.empty(self.cells.size, dtype=np.int64)
-        seek_rows(self.matrix.indices, self.matrix.indptr, self.cells, self.columns[run[0].start], cursors)
-        return _RowReader(self, cursors, _room(run, self.facts.stored, self.entry))
+    def reader(self, run: tuple[range, ...]) -> Reader:
+        """Open a run of neighbouring blocks, with room for the largest."""
+        largest = max(int(self.facts.stored[block.start : block.stop].sum()) for block in run)
+        entries = new_entries(largest, self.entry)
+        if self.matrix.format == "csr":
+            cursors = np.empty(self.cells.size, dtype=np.int64)
+            seek_rows(self.matrix.indices, self.matrix.indptr, self.cells, self.columns[run[0].start], cursors)
+            return _RowReader(self, entries, _slots(self.matrix, self.columns), cursors)
+        if (np.diff(self.cells) <= 0).any():
+            return _ColumnReader(self, entries, self.codes, reorders=True)
+        row_codes = np.full(self.matrix.shape[0], -1, dtype=np.int32)
+        row_codes[self.cells] = self.codes
+        return _ColumnReader(self, entries, row_codes, reorders=False)
+
+    def layout(self, genes: range) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Lay out a block: starts of the genes in its entries, room for their lengths and counts of unusable values."""
+        stored = self.facts.stored[genes.start : genes.stop]
+        starts = np.concatenate([[0], np.cumsum(stored[:-1])]).astype(np.int64)
+        return starts, np.empty_like(starts), np.empty_like(starts)
 
 
 @dataclass(frozen=True)
 class _RowReader:
-    source: RowSource
-    cursors: NDArray[np.int64]
+    source: SparseSource
     entries: NDArray[Any]
+    slots: NDArray[np.int32]
+    cursors: NDArray[np.int64]
 
     def read(self, genes: range) -> GeneBlock:
         source = self.source
-        starts, lengths, not_finite = _layout(source.facts.stored[genes.start : genes.stop])
+        starts, lengths, not_finite = source.layout(genes)
         counts_like = gather_rows(
             source.matrix.data,
             source.matrix.indices,
             source.matrix.indptr,
             source.cells,
             source.codes,
-            source.slots,
+            self.slots,
             genes.start,
             source.columns[genes.stop - 1] + 1,
             self.cursors,
@@ -92,55 +102,8 @@ class _RowReader:
 
 
 @dataclass(frozen=True)
-class ColumnSource:
-    """Compared rows and tested columns of a CSC matrix."""
-
-    matrix: Any
-    cells: NDArray[np.int64]
-    codes: NDArray[np.int32]
-    columns: NDArray[np.int64]
-    facts: MatrixFacts
-    entry: np.dtype[Any]
-
-    @classmethod
-    def open(
-        cls,
-        matrix: Any,
-        cells: NDArray[np.int64],
-        codes: NDArray[np.int32],
-        columns: NDArray[np.int64],
-        n_codes: int,
-        pool: Executor,
-        n_threads: int,
-    ) -> ColumnSource:
-        """Count the stored values of each gene; unsorted or repeated indices are put right in a copy."""
-        times = np.bincount(cells, minlength=matrix.shape[0])
-
-        def count(part: NDArray[np.int64]) -> tuple[NDArray[np.int64], bool]:
-            counts = np.zeros(part.size, dtype=np.int64)
-            return counts, count_columns(matrix.indices, matrix.indptr, part, times, counts)
-
-        parts = list(pool.map(count, np.array_split(columns, n_threads)))
-        if not all(increasing for _, increasing in parts):
-            return cls.open(_canonical(matrix), cells, codes, columns, n_codes, pool, n_threads)
-        stored = np.concatenate([counts for counts, _ in parts])
-        entry = entry_dtype(matrix.dtype, n_codes)
-        facts = MatrixFacts("CSC", str(matrix.dtype), _n_bytes(matrix), cells.size, entry.itemsize, stored)
-        return cls(matrix, cells, codes, columns, facts, entry)
-
-    def reader(self, run: tuple[range, ...]) -> _ColumnReader:
-        """Open a run of neighbouring blocks."""
-        entries = _room(run, self.facts.stored, self.entry)
-        if (np.diff(self.cells) <= 0).any():
-            return _ColumnReader(self, entries, self.codes, reorders=True)
-        row_codes = np.full(self.matrix.shape[0], -1, dtype=np.int32)
-        row_codes[self.cells] = self.codes
-        return _ColumnReader(self, entries, row_codes, reorders=False)
-
-
-@dataclass(frozen=True)
 class _ColumnReader:
-    source: ColumnSource
+    source: SparseSource
     entries: NDArray[Any]
     row_codes: NDArray[np.int32]
     reorders: bool
@@ -153,7 +116,7 @@ class _ColumnReader:
             matrix = matrix[:, columns][self.source.cells]
             matrix.sort_indices()
             columns = np.arange(columns.size)
-        starts, lengths, not_finite = _layout(self.source.facts.stored[genes.start : genes.stop])
+        starts, lengths, not_finite = self.source.layout(genes)
         counts_like = gather_columns(
             matrix.data,
             matrix.indices,
@@ -168,23 +131,43 @@ class _ColumnReader:
         return GeneBlock(genes, self.entries, starts, lengths, not_finite, counts_like)
 
 
+def _count_rows(
+    matrix: Any, cells: NDArray[np.int64], columns: NDArray[np.int64], pool: Executor, n_threads: int
+) -> tuple[NDArray[np.int64], bool]:
+    """Count the stored values of each column in the cells of a CSR matrix; tell whether its rows are canonical."""
+    slots = _slots(matrix, columns)
+
+    def count(part: NDArray[np.int64]) -> tuple[NDArray[np.int64], bool]:
+        counts = np.zeros(columns.size, dtype=np.int64)
+        return counts, count_rows(matrix.indices, matrix.indptr, part, slots, counts)
+
+    counts, canonical = zip(*pool.map(count, np.array_split(cells, n_threads)), strict=True)
+    return np.stack(counts).sum(axis=0), all(canonical)
+
+
+def _count_columns(
+    matrix: Any, cells: NDArray[np.int64], columns: NDArray[np.int64], pool: Executor, n_threads: int
+) -> tuple[NDArray[np.int64], bool]:
+    """Count the stored values of each column in the cells of a CSC matrix; tell whether its columns are canonical."""
+    times = np.bincount(cells, minlength=matrix.shape[0])
+
+    def count(part: NDArray[np.int64]) -> tuple[NDArray[np.int64], bool]:
+        counts = np.zeros(part.size, dtype=np.int64)
+        return counts, count_columns(matrix.indices, matrix.indptr, part, times, counts)
+
+    counts, canonical = zip(*pool.map(count, np.array_split(columns, n_threads)), strict=True)
+    return np.concatenate(counts), all(canonical)
+
+
+def _slots(matrix: Any, columns: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Position of each matrix column among the tested ones, or -1."""
+    slots = np.full(matrix.shape[1], -1, dtype=np.int32)
+    slots[columns] = np.arange(columns.size)
+    return slots
+
+
 def _canonical(matrix: Any) -> Any:
     """Copy with sorted indices, repeated ones summed."""
     copy = type(matrix)((matrix.data.copy(), matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
     copy.sum_duplicates()
     return copy
-
-
-def _n_bytes(matrix: Any) -> int:
-    return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
-
-
-def _room(run: tuple[range, ...], stored: NDArray[np.int64], entry: np.dtype[Any]) -> NDArray[Any]:
-    """Entries for the largest block of a run."""
-    return new_entries(max(int(stored[block.start : block.stop].sum()) for block in run), entry)
-
-
-def _layout(stored: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Lay out a block: starts of the genes in its entries, room for their lengths and counts of unusable values."""
-    starts = np.concatenate([[0], np.cumsum(stored[:-1])]).astype(np.int64)
-    return starts, np.empty_like(starts), np.empty_like(starts)
