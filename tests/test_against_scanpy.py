@@ -136,6 +136,20 @@ def test_pbmc3k_t_test(pbmc3k, method):
     assert_same_numbers(by_scpdex(pbmc3k, "louvain", method=method), by_scanpy(pbmc3k, "louvain", method=method))
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">i4", "int64", "uint8"])
+@pytest.mark.parametrize("sparse_format", [None, "csr", "csc"])
+def test_logistic_regression_of_every_dtype(sparse_format, dtype):
+    expected = _whole_numbers()
+    values = expected.X.astype(dtype)
+    if sparse_format is not None:
+        values = getattr(sparse, f"{sparse_format}_matrix")(expected.X)
+        values.data = values.data.astype(dtype)
+    adata = ad.AnnData(values, obs=expected.obs, var=expected.var)
+    result = by_scpdex(adata, GROUPBY, method="logreg", max_iter=20, groups=["CD34+", "CD19+ B"])
+    of_float = by_scpdex(expected, GROUPBY, method="logreg", max_iter=20, groups=["CD34+", "CD19+ B"])
+    np.testing.assert_allclose(result["scores"]["CD34+"], of_float["scores"]["CD34+"], atol=1e-5)
+
+
 def test_default_method_is_the_t_test(pbmc):
     result = by_scpdex(pbmc, GROUPBY)
     assert result["params"]["method"] == "t-test"

@@ -44,6 +44,15 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "n_jobs": ({"n_jobs": 0}, ValueError, "n_jobs=0 is not valid: pass a number of threads from 1 up, or None or -1"),
     "n_jobs, negative": ({"n_jobs": -2}, ValueError, "n_jobs=-2 is not valid"),
     "n_jobs, a bool": ({"n_jobs": True}, ValueError, "n_jobs=True is not valid"),
+    "mask_var, in another order": (
+        {"mask_var": pd.Series(True, index=[f"other{j}" for j in range(765)])},
+        ValueError,
+        r"index is not the names of the genes.*reindex\(adata.var_names\)",
+    ),
+    "use_continuity": ({"use_continuity": True}, ValueError, "use_continuity=True needs method='wilcoxon'"),
+    "groupby, not a name": ({"groupby": 3}, TypeError, "groupby is a int; pass a name"),
+    "key_added, not a name": ({"key_added": 3}, TypeError, "key_added is a int; pass a name"),
+    "groupby, not labels": ({"groupby": "percent_mito"}, ValueError, r"Are these labels\? There are \d+ for 700 cells"),
     "unknown": ({"tie_corect": True}, TypeError, "unexpected keyword arguments 'tie_corect'; only method='logreg'"),
     "unknown to scikit-learn": ({"method": "logreg", "penality": "l1"}, TypeError, "penality"),
     "logreg, one group": ({"method": "logreg", "groups": ["CD34+"]}, ValueError, "logistic regression on a single"),
@@ -76,6 +85,17 @@ def test_no_raw(pbmc):
 def test_no_matrix(pbmc):
     with pytest.raises(ValueError, match=r"adata\.X is None"):
         scpdex.tl.rank_genes_parallel(ad.AnnData(obs=pbmc.obs), "bulk_labels")
+
+
+def test_not_an_anndata(pbmc):
+    with pytest.raises(TypeError, match="adata is a ndarray; pass an AnnData"):
+        scpdex.tl.rank_genes_parallel(pbmc.X, "bulk_labels")
+
+
+def test_a_group_named_rest(pbmc, messages):
+    pbmc.obs["label"] = np.where(np.arange(700) % 3, "rest", "a")
+    scpdex.tl.rank_genes_parallel(pbmc, "label")
+    assert messages().count("one group is itself named 'rest'") == 1
 
 
 def test_no_label(pbmc):
@@ -119,4 +139,6 @@ def test_one_group_has_no_rest(pbmc, messages, method):
     assert (result["scores"]["the same"] == 0).all()
     assert (result["pvals"]["the same"] == 1).all()
     assert np.isnan(result["logfoldchanges"]["the same"]).all()
-    assert messages().count("765 of 765 log fold changes are undefined") == 1
+    told = messages()
+    assert told.count("group 'the same' holds every cell: there is no rest") == 1
+    assert told.count("\n") == 1

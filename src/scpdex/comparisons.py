@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from natsort import natsorted
+
+from scpdex.labels import REST, Labels, listed
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
-
-REST = "rest"
-
-_MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -48,9 +44,14 @@ class Comparison:
         return len(self.groups)
 
     @property
+    def against_rest(self) -> bool:
+        """Whether each group is compared with all other cells."""
+        return self.reference == REST
+
+    @property
     def reference_code(self) -> int:
         """Code of the reference group; -1 for the rest."""
-        return -1 if self.reference == REST else self.n_groups
+        return -1 if self.against_rest else self.n_groups
 
     @property
     def group_sizes(self) -> NDArray[np.int64]:
@@ -60,7 +61,7 @@ class Comparison:
     @property
     def other_sizes(self) -> NDArray[np.int64]:
         """Number of cells that each tested group is compared with."""
-        if self.reference == REST:
+        if self.against_rest:
             return np.asarray(self.sizes.sum() - self.group_sizes)
         return np.full(self.n_groups, self.sizes[self.n_groups])
 
@@ -81,125 +82,55 @@ def compare(
     ValueError
         A group or the reference is not among the labels, two labels share one spelling, or a group has one cell.
     """
-    labels, codes = _labels(obs, groupby)
-    names = [str(label) for label in labels]
-    sizes = np.bincount(codes[codes >= 0], minlength=len(names)).astype(np.int64)
-
-    selected = _selected(names, groupby, groups)
-    reference_name = REST
+    labels = Labels.read(obs, groupby)
+    tested = _selected(labels, groups)
+    selected = list(tested)
+    against: list[int] = []
     if not (isinstance(reference, str) and reference == REST):
-        position = _position(reference, names, groupby, "reference")
-        reference_name = names[position]
-        if position not in selected:
-            selected.append(position)
-
-    _refuse_single_cells([names[i] for i in selected if sizes[i] == 1], groupby)
-    tested = [i for i in selected if names[i] != reference_name or reference_name == REST]
+        against = [labels.position(reference, "reference")]
+        selected += [i for i in against if i not in selected]
+        tested = [i for i in tested if i not in against]
+    _refuse_single_cells(labels, selected)
     if not tested:
         msg = f"groups={groups!r} leaves nothing to compare with reference={reference!r}: name another group."
         raise ValueError(msg)
 
-    recode = np.full(len(names) + 1, len(tested) if reference_name == REST else -1, dtype=np.int32)
-    recode[tested] = np.arange(len(tested))
-    if reference_name != REST:
-        recode[names.index(reference_name)] = len(tested)
-    # Code -1 (no label) picks the last element: part of the rest, as in scanpy, and of no other comparison.
-    cell_codes = recode[codes]
+    # The last element is for cells without a label (code -1): part of the rest, as in scanpy, and of nothing else.
+    recode = np.full(len(labels.labels) + 1, -1 if against else len(tested), dtype=np.int32)
+    recode[tested + against] = np.arange(len(tested) + len(against))
+    codes = recode[labels.codes]
     return Comparison(
         groupby=groupby,
-        groups=tuple(names[i] for i in tested),
-        reference=reference_name,
-        selected=tuple(int(recode[i]) for i in selected),
-        codes=cell_codes,
-        sizes=np.bincount(cell_codes[cell_codes >= 0], minlength=len(tested)).astype(np.int64),
-        label_positions=np.array(tested if reference_name == REST else [*tested, names.index(reference_name)]),
+        groups=tuple(labels.names[i] for i in tested),
+        reference=labels.names[against[0]] if against else REST,
+        selected=tuple(recode[selected].tolist()),
+        codes=codes,
+        sizes=np.bincount(codes[codes >= 0], minlength=len(tested)).astype(np.int64),
+        label_positions=np.array(tested + against),
     )
 
 
-def _labels(obs: pd.DataFrame, groupby: str) -> tuple[Sequence[Hashable], NDArray[np.intp]]:
-    """Labels in use, in scanpy's order, and each cell's position among them (-1 for none)."""
-    n_columns = list(obs.columns).count(groupby)
-    if n_columns != 1:
-        found = f"{n_columns} columns" if n_columns else "no column"
-        msg = f"groupby={groupby!r} names {found} of adata.obs.{_suggest(groupby, [str(c) for c in obs.columns])}"
-        raise KeyError(msg)
-    column = obs[groupby]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        categories = column.cat.categories
-        codes = column.cat.codes.to_numpy().astype(np.intp)
-        used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(categories)))
-    else:
-        codes, uniques = pd.factorize(column)
-        categories = pd.Index(uniques)
-        order = {label: i for i, label in enumerate(_sorted(list(categories)))}
-        used = np.argsort([order[label] for label in categories])
-    if used.size == 0:
-        msg = f"groupby={groupby!r} labels no cell: every value of adata.obs[{groupby!r}] is missing."
-        raise ValueError(msg)
-    rank = np.full(len(categories) + 1, -1, dtype=np.intp)
-    rank[used] = np.arange(used.size)
-    labels: list[Hashable] = list(categories[used])
-    _refuse_shared_spellings(labels, groupby)
-    return labels, rank[codes]
-
-
-def _sorted(labels: list[Hashable]) -> list[Hashable]:
-    """Sort numbers by value, all else naturally by spelling ("2" before "10"), as anndata orders strings."""
-    if all(isinstance(label, int | float | np.number | np.bool_) for label in labels):
-        return sorted(labels)  # type: ignore[type-var]
-    return list(natsorted(labels, key=str))
-
-
-def _refuse_shared_spellings(labels: list[Hashable], groupby: str) -> None:
-    seen: dict[str, Hashable] = {}
-    for label in labels:
-        if str(label) in seen:
-            msg = (
-                f"adata.obs[{groupby!r}] has two labels that are both spelt {str(label)!r}: {seen[str(label)]!r} "
-                f"({type(seen[str(label)]).__name__}) and {label!r} ({type(label).__name__}). Rename one of them."
-            )
-            raise ValueError(msg)
-        seen[str(label)] = label
-
-
-def _refuse_single_cells(names: list[str], groupby: str) -> None:
-    if names:
-        msg = (
-            f"Could not calculate statistics for groups {_listed(names)} of {groupby!r} since they only contain one "
-            "sample. Leave them out of `groups`, or merge them with other groups."
-        )
-        raise ValueError(msg)
-
-
-def _selected(names: list[str], groupby: str, groups: str | Iterable[Hashable]) -> list[int]:
+def _selected(labels: Labels, groups: str | Iterable[Hashable]) -> list[int]:
     """Positions of the requested groups, in the order of the request and each once."""
     if isinstance(groups, str) and groups == "all":
-        return list(range(len(names)))
+        return list(range(len(labels.labels)))
     if isinstance(groups, str | bytes) or not isinstance(groups, Iterable):
         msg = f"groups={groups!r} is not a sequence of groups: pass a list such as [{groups!r}], or 'all'."
         raise ValueError(msg)
-    positions = list(dict.fromkeys(_position(group, names, groupby, "groups") for group in groups))
+    positions = list(dict.fromkeys(labels.position(group, "groups") for group in groups))
     if not positions:
-        msg = f"groups is empty: name groups of {groupby!r} ({_listed(names)}), or pass 'all'."
+        msg = f"groups is empty: name groups of {labels.groupby!r} ({listed(labels.names)}), or pass 'all'."
         raise ValueError(msg)
     return positions
 
 
-def _position(label: Hashable, names: list[str], groupby: str, argument: str) -> int:
-    """Position of a label, which may be given as itself or by its spelling."""
-    try:
-        return names.index(str(label))
-    except ValueError:
-        allowed = [*names, REST] if argument == "reference" else names
-        msg = f"{argument}: {label!r} is not a group of adata.obs[{groupby!r}].{_suggest(str(label), allowed)}"
-        raise ValueError(msg) from None
-
-
-def _suggest(wrong: str, valid: Sequence[str]) -> str:
-    nearest = difflib.get_close_matches(wrong, valid, n=1)
-    return (f" Did you mean {nearest[0]!r}?" if nearest else "") + f" Valid: {_listed(valid)}."
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:_MOST_LISTED])
-    return shown + (f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else "")
+def _refuse_single_cells(labels: Labels, selected: list[int]) -> None:
+    single = [labels.names[i] for i in selected if labels.sizes[i] == 1]
+    if single:
+        n_labels, n_cells = len(labels.labels), labels.codes.size
+        doubt = f" Are these labels? There are {n_labels:,} for {n_cells:,} cells." if n_labels > n_cells / 2 else ""
+        msg = (
+            f"Could not calculate statistics for groups {listed(single)} of {labels.groupby!r} since they only "
+            f"contain one sample. Leave them out of `groups`, or merge them with other groups.{doubt}"
+        )
+        raise ValueError(msg)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import joblib
 import numpy as np
 
 if TYPE_CHECKING:
@@ -21,26 +20,10 @@ SHARE_OF_MATRIX = 0.2
 LEAST_BYTES = 32 << 20
 # The statistics of a block are made for so many (gene, group) pairs at a time, which keeps them in the cache.
 PAIRS_PER_TILE = 1 << 15
+# Less than this many entries is done sooner than a further thread is started.
+LEAST_EFFORT_PER_THREAD = 20_000
 # A pair of gene and group costs about as much as this many non-zeros.
 _ENTRIES_PER_PAIR = 3
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a call may use."""
-
-    n_threads: int
-    show_progress: bool | None = None
-
-    @classmethod
-    def of(cls, n_jobs: int | None, show_progress: bool | None) -> Resources:
-        """Resolve ``n_jobs``: None and -1 are all cores that affinity and cgroup limits leave to this process."""
-        if n_jobs is None or (n_jobs == -1 and not isinstance(n_jobs, bool)):
-            return cls(joblib.cpu_count(), show_progress)
-        if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs < 1:
-            msg = f"n_jobs={n_jobs!r} is not valid: pass a number of threads from 1 up, or None or -1 for all cores."
-            raise ValueError(msg)
-        return cls(int(n_jobs), show_progress)
 
 
 @dataclass(frozen=True)
@@ -85,11 +68,11 @@ class Plan:
             yield range(first, min(first + self.genes_per_tile, block.stop))
 
 
-def make_plan(facts: MatrixFacts, n_codes: int, resources: Resources, work: str) -> Plan:
+def make_plan(facts: MatrixFacts, n_codes: int, n_threads: int, work: str) -> Plan:
     """Share the genes among the threads by their entries, and cut each share into blocks within the memory bound."""
     n_genes = facts.stored.size
-    n_threads = min(resources.n_threads, n_genes)
     effort = np.cumsum(facts.stored + _ENTRIES_PER_PAIR * n_codes)
+    n_threads = max(1, min(n_threads, n_genes, effort[-1] // LEAST_EFFORT_PER_THREAD))
     shares = effort[-1] * np.arange(1, n_threads) / n_threads
     inner = np.searchsorted(effort, shares).tolist()
     borders = [0, *(max(border, i + 1) for i, border in enumerate(inner)), n_genes]

@@ -55,7 +55,7 @@ def fractions_table(fractions: NDArray[np.float64], var_names: pd.Index[Any], gr
 
 def unwritable_columns(groups: Sequence[str]) -> list[str]:
     """Find groups whose name cannot be a column of a table in an h5ad or zarr file."""
-    return [group for group in groups if "/" in group or not group]
+    return [group for group in groups if "/" in group or group in {"", "_index"}]
 
 
 def store(adata: AnnData, key: str, result: dict[str, Any], *, copy: bool) -> AnnData | None:

@@ -1,9 +1,9 @@
 """Gather: bring the non-zeros of a run of genes together, gene by gene and in cell order.
 
-Each storage has one kernel here. All fill the same gene block: gene ``g`` of the block owns
-``entries[starts[g] : starts[g] + lengths[g]]``. ``slots`` maps a matrix column to the position of its gene among
-the tested genes, or to -1. Zeros, stored or not, leave no entry. ``not_finite`` counts NaN and infinite values
-per gene. Each kernel returns whether all gathered values were whole and non-negative, as raw counts are.
+Each storage has one kernel here. All fill the same gene block: gene ``g`` of the block owns the entries from
+``starts[g]`` to ``starts[g] + lengths[g]``. ``slots`` maps a matrix column to the position of its gene among the
+tested genes, or to -1. Zeros, stored or not, leave no entry. ``not_finite`` counts NaN and infinite values per gene.
+Each kernel returns whether all gathered values were whole and non-negative, as raw counts are.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import kernel
-from scpdex.kernels.entries import as_real, to_key
+from scpdex.kernels.entries import as_real, put, to_key
 
 # Cells of a dense matrix that are read together for every gene of a block: small enough that the cache lines
 # fetched for the first gene are still there for the last.
@@ -83,12 +83,6 @@ def _is_count(value: Any) -> bool:
 
 
 @kernel
-def _put(entries: NDArray[Any], position: int, value: Any, code: int) -> None:
-    entries[position].key = to_key(value)
-    entries[position].code = code
-
-
-@kernel
 def gather_rows(
     data: NDArray[Any],
     indices: NDArray[Any],
@@ -99,7 +93,7 @@ def gather_rows(
     first_slot: int,
     stop_column: int,
     cursors: NDArray[Any],
-    entries: NDArray[Any],
+    entries: Any,
     starts: NDArray[Any],
     lengths: NDArray[Any],
     not_finite: NDArray[Any],
@@ -119,7 +113,7 @@ def gather_rows(
                 if value != 0:
                     not_finite[g] += not np.isfinite(value)
                     counts_like = counts_like and _is_count(value)
-                    _put(entries, starts[g] + lengths[g], value, code)
+                    put(entries, starts[g] + lengths[g], to_key(value), code)
                     lengths[g] += 1
             p += 1
         cursors[i] = p
@@ -133,7 +127,7 @@ def gather_columns(
     indptr: NDArray[Any],
     columns: NDArray[Any],
     row_codes: NDArray[Any],
-    entries: NDArray[Any],
+    entries: Any,
     starts: NDArray[Any],
     lengths: NDArray[Any],
     not_finite: NDArray[Any],
@@ -151,7 +145,7 @@ def gather_columns(
                 if value != 0:
                     unusable += not np.isfinite(value)
                     counts_like = counts_like and _is_count(value)
-                    _put(entries, position, value, code)
+                    put(entries, position, to_key(value), code)
                     position += 1
         lengths[g] = position - starts[g]
         not_finite[g] = unusable
@@ -164,7 +158,7 @@ def gather_dense(
     cells: NDArray[Any],
     codes: NDArray[Any],
     columns: NDArray[Any],
-    entries: NDArray[Any],
+    entries: Any,
     starts: NDArray[Any],
     lengths: NDArray[Any],
     not_finite: NDArray[Any],
@@ -183,7 +177,7 @@ def gather_dense(
                 if value != 0:
                     not_finite[g] += not np.isfinite(value)
                     counts_like = counts_like and _is_count(value)
-                    _put(entries, position, value, codes[i])
+                    put(entries, position, to_key(value), codes[i])
                     position += 1
             lengths[g] = position - starts[g]
     return counts_like

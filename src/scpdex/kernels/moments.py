@@ -6,39 +6,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import kernel
-from scpdex.kernels.entries import to_real
+from scpdex.kernels.entries import code_at, key_at, to_real
 
 _MOST_PASSES = 3
 
 
 @kernel
 def group_sums(
-    entries: NDArray[Any], starts: NDArray[Any], lengths: NDArray[Any], nonzero: NDArray[Any], sums: NDArray[Any]
+    entries: Any, starts: NDArray[Any], lengths: NDArray[Any], nonzero: NDArray[Any], sums: NDArray[Any]
 ) -> None:
     """Write the non-zero cells (``int64``) and the sum of values of each group: genes x groups."""
     nonzero[:] = 0
     sums[:] = 0
     for g in range(starts.size):
         for i in range(starts[g], starts[g] + lengths[g]):
-            code = entries[i].code
+            code = code_at(entries, i)
             nonzero[g, code] += 1
-            sums[g, code] += to_real(entries[i].key)
+            sums[g, code] += to_real(key_at(entries, i))
 
 
 @kernel
 def group_expm1_sums(
-    entries: NDArray[Any], starts: NDArray[Any], lengths: NDArray[Any], scale: float, sums: NDArray[Any]
+    entries: Any, starts: NDArray[Any], lengths: NDArray[Any], scale: float, sums: NDArray[Any]
 ) -> None:
     """Write the sum of ``expm1(scale * value)`` of each group: genes x groups; zeros add nothing."""
     sums[:] = 0
     for g in range(starts.size):
         for i in range(starts[g], starts[g] + lengths[g]):
-            sums[g, entries[i].code] += np.expm1(scale * to_real(entries[i].key))
+            sums[g, code_at(entries, i)] += np.expm1(scale * to_real(key_at(entries, i)))
 
 
 @kernel
 def group_deviations(
-    entries: NDArray[Any],
+    entries: Any,
     starts: NDArray[Any],
     lengths: NDArray[Any],
     sizes: NDArray[Any],
@@ -62,8 +62,8 @@ def group_deviations(
             residuals[g] = 0
             squares[g] = 0
             for i in range(starts[g], starts[g] + lengths[g]):
-                code = entries[i].code
-                deviation = to_real(entries[i].key) - means[g, code]
+                code = code_at(entries, i)
+                deviation = to_real(key_at(entries, i)) - means[g, code]
                 residuals[g, code] += deviation
                 squares[g, code] += deviation * deviation
             for code in range(sizes.size):

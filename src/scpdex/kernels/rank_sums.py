@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import kernel
-from scpdex.kernels.entries import is_negative
+from scpdex.kernels.entries import code_at, is_negative, key_at, n_entries, part
 from scpdex.kernels.sort import sort_entries
 
 
@@ -21,10 +21,10 @@ def _cubed_minus(t: Any) -> Any:
 
 @kernel
 def _walk_vs_rest(
-    entries: NDArray[Any], sizes: NDArray[Any], nonzero: NDArray[Any], twice_u: NDArray[Any], tie_sums: NDArray[Any]
+    entries: Any, sizes: NDArray[Any], nonzero: NDArray[Any], twice_u: NDArray[Any], tie_sums: NDArray[Any]
 ) -> None:
     """Write 2 U of each group against all other cells to ``twice_u``, the gene's tie sum to ``tie_sums[0]``."""
-    n = entries.size
+    n = n_entries(entries)
     n_zeros = sizes.sum() - n
     tie_sum = _cubed_minus(tie_sums.dtype.type(n_zeros))
     twice_u[:] = 0
@@ -32,9 +32,9 @@ def _walk_vs_rest(
     first = 0
     n_negative = 0
     while first < n:
-        key = entries[first].key
+        key = key_at(entries, first)
         last = first + 1
-        while last < n and entries[last].key == key:
+        while last < n and key_at(entries, last) == key:
             last += 1
         if is_negative(key):
             n_negative = last
@@ -42,7 +42,7 @@ def _walk_vs_rest(
             zeros_below = n_zeros
         twice_midrank = 2 * (first + zeros_below) + (last - first) + 1
         for i in range(first, last):
-            twice_u[entries[i].code] += twice_midrank
+            twice_u[code_at(entries, i)] += twice_midrank
         if last - first > 1:
             tie_sum += _cubed_minus(tie_sums.dtype.type(last - first))
         first = last
@@ -54,7 +54,7 @@ def _walk_vs_rest(
 
 @kernel
 def _walk_vs_reference(
-    entries: NDArray[Any],
+    entries: Any,
     sizes: NDArray[Any],
     nonzero: NDArray[Any],
     reference: int,
@@ -69,7 +69,7 @@ def _walk_vs_reference(
     one, ``(t + 1)**3 - (t + 1) - (t**3 - t) = 3 t (t + 1)`` for each that found ``t`` there. ``tie_sums`` of size 0
     asks for no tie sums. ``seen`` is scratch, one zero per group, and is left so.
     """
-    n = entries.size
+    n = n_entries(entries)
     with_ties = tie_sums.size > 0
     reference_zeros = sizes[reference] - nonzero[reference]
     reference_negative = 0
@@ -80,11 +80,11 @@ def _walk_vs_reference(
     tie_sums[:] = 0
     first = 0
     while first < n:
-        key = entries[first].key
+        key = key_at(entries, first)
         last = first + 1
-        in_tie = np.int64(entries[first].code == reference)
-        while last < n and entries[last].key == key:
-            in_tie += entries[last].code == reference
+        in_tie = np.int64(code_at(entries, first) == reference)
+        while last < n and key_at(entries, last) == key:
+            in_tie += code_at(entries, last) == reference
             last += 1
         if not above_zero and not is_negative(key):
             above_zero = True
@@ -94,16 +94,16 @@ def _walk_vs_reference(
         if with_ties and last - first > 1:
             reference_tie_sum += _cubed_minus(tie_sums.dtype.type(in_tie))
             for i in range(first, last):
-                code = entries[i].code
+                code = code_at(entries, i)
                 twice_u[code] += twice_below
                 t = tie_sums.dtype.type(in_tie + seen[code])
                 tie_sums[code] += 3 * t * (t + 1)
                 seen[code] += 1
             for i in range(first, last):
-                seen[entries[i].code] = 0
+                seen[code_at(entries, i)] = 0
         else:
             for i in range(first, last):
-                twice_u[entries[i].code] += twice_below
+                twice_u[code_at(entries, i)] += twice_below
         reference_below += in_tie
         first = last
     if not above_zero:
@@ -121,13 +121,13 @@ def _walk_vs_reference(
 
 @kernel
 def rank_sums(
-    entries: NDArray[Any],
+    entries: Any,
     starts: NDArray[Any],
     lengths: NDArray[Any],
     sizes: NDArray[Any],
     nonzero: NDArray[Any],
     reference: int,
-    spare: NDArray[Any],
+    spare: Any,
     histogram: NDArray[Any],
     seen: NDArray[Any],
     twice_u: NDArray[Any],
@@ -154,7 +154,7 @@ def rank_sums(
         ``float64``; genes x 1 against the rest, genes x groups against a reference, genes x 0 to do without there.
     """
     for g in range(starts.size):
-        gene = entries[starts[g] : starts[g] + lengths[g]]
+        gene = part(entries, starts[g], starts[g] + lengths[g])
         ordered = sort_entries(gene, spare, histogram)
         if reference < 0:
             _walk_vs_rest(ordered, sizes, nonzero[g], twice_u[g], tie_sums[g])

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import kernel
+from scpdex.kernels.entries import code_at, key_at, n_entries, part, put
 
 # Digits of at most this many bits: two passes order log-normalised float32, and the histogram stays in cache.
 RADIX_BITS = 13
@@ -13,71 +14,76 @@ RADIX_BITS = 13
 _INSERTION_SORT_BELOW = 48
 
 
+def new_histogram() -> NDArray[np.uint32]:
+    """Allocate the scratch that sorting needs."""
+    return np.empty(1 << RADIX_BITS, dtype=np.uint32)
+
+
 @kernel
-def _insertion_sort(entries: NDArray[Any]) -> None:
-    for i in range(1, entries.size):
-        key = entries[i].key
-        code = entries[i].code
+def _insertion_sort(entries: Any) -> None:
+    for i in range(1, n_entries(entries)):
+        key = key_at(entries, i)
+        code = code_at(entries, i)
         j = i
-        while j > 0 and entries[j - 1].key > key:
-            entries[j] = entries[j - 1]
+        while j > 0 and key_at(entries, j - 1) > key:
+            put(entries, j, key_at(entries, j - 1), code_at(entries, j - 1))
             j -= 1
-        entries[j].key = key
-        entries[j].code = code
+        put(entries, j, key, code)
 
 
 @kernel
 def _bit_length(x: Any) -> int:
     bits = 0
     while x > 0:
-        x >>= type(x)(1)
+        x >>= np.uint64(1)
         bits += 1
     return bits
 
 
 @kernel
-def sort_entries(entries: NDArray[Any], spare: NDArray[Any], histogram: NDArray[Any]) -> NDArray[Any]:
-    """Sort by key and return the sorted array, which is one of the two given; both are overwritten.
+def sort_entries(entries: Any, spare: Any, histogram: NDArray[Any]) -> Any:
+    """Sort by key and return the sorted entries, which are one of the two given; both are overwritten.
 
-    ``histogram`` holds ``2**RADIX_BITS`` integers. Keys are shifted to start at 0 and to lose the low bits that
-    all of them share, so that narrow ranges and whole numbers take fewer passes.
+    Keys are shifted to start at 0 and to lose the low bits that all of them share, so that narrow ranges and whole
+    numbers take fewer passes. ``histogram`` is scratch.
     """
-    n = entries.size
+    n = n_entries(entries)
     if n < _INSERTION_SORT_BELOW:
         _insertion_sort(entries)
         return entries
-    first = entries[0].key
+    first = key_at(entries, 0)
     lowest = first
     highest = first
-    varying = first ^ first
+    varying = np.uint64(0)
     for i in range(n):
-        key = entries[i].key
+        key = key_at(entries, i)
         lowest = min(lowest, key)
         highest = max(highest, key)
-        varying |= key ^ first
+        varying |= np.uint64(key ^ first)
     if varying == 0:
         return entries
-    shared = _bit_length(varying & (~varying + type(varying)(1))) - 1
-    bits = _bit_length((highest - lowest) >> type(lowest)(shared))
+    shared = _bit_length(varying & (~varying + np.uint64(1))) - 1
+    bits = _bit_length(np.uint64(highest - lowest) >> np.uint64(shared))
     # A histogram much longer than the gene would cost more than a further pass.
-    passes = -(-bits // min(RADIX_BITS, max(8, _bit_length(n))))
+    passes = -(-bits // min(RADIX_BITS, max(8, _bit_length(np.uint64(n)))))
     width = -(-bits // passes)
-    mask = (np.int64(1) << width) - 1
+    mask = np.uint64((1 << width) - 1)
     source = entries
-    target = spare[:n]
+    target = part(spare, 0, n)
     for p in range(passes):
-        shift = type(lowest)(shared + p * width)
-        histogram[: mask + 1] = 0
+        shift = np.uint64(shared + p * width)
+        histogram[: mask + np.uint64(1)] = 0
         for i in range(n):
-            histogram[np.int64((source[i].key - lowest) >> shift) & mask] += 1
-        position = 0
-        for digit in range(mask + 1):
+            histogram[(np.uint64(key_at(source, i) - lowest) >> shift) & mask] += np.uint32(1)
+        position = np.uint32(0)
+        for digit in range(1 << width):
             count = histogram[digit]
             histogram[digit] = position
             position += count
         for i in range(n):
-            digit = np.int64((source[i].key - lowest) >> shift) & mask
-            target[histogram[digit]] = source[i]
-            histogram[digit] += 1
+            key = key_at(source, i)
+            digit = (np.uint64(key - lowest) >> shift) & mask
+            put(target, histogram[digit], key, code_at(source, i))
+            histogram[digit] += np.uint32(1)
         source, target = target, source
     return source

@@ -17,8 +17,8 @@ class GeneBlock:
 
     genes: range
     """Positions among the tested genes."""
-    entries: NDArray[Any]
-    """Records of ``key`` and ``code``, see :mod:`scpdex.kernels.entries`."""
+    entries: Any
+    """Keys and group codes in one of the layouts of :mod:`scpdex.kernels.entries`."""
     starts: NDArray[Any]
     """Where each gene's entries start, ``int64``."""
     lengths: NDArray[Any]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.kernels.entries import entry_dtype, new_entries
+from scpdex.kernels.entries import entry_bytes, is_wide, new_entries
 from scpdex.kernels.gather import gather_dense
 from scpdex.matrix._block import GeneBlock
 from scpdex.plan import MatrixFacts
@@ -24,26 +24,28 @@ class DenseSource:
     cells: NDArray[np.int64]
     codes: NDArray[np.int32]
     columns: NDArray[np.int64]
-    n_codes: int
+    facts: MatrixFacts
 
-    @property
-    def facts(self) -> MatrixFacts:
-        """What the plan needs to know: any value may be non-zero."""
-        dtype = entry_dtype(self.values.dtype, self.n_codes)
-        stored = np.full(self.columns.size, self.cells.size, dtype=np.int64)
-        name = str(self.values.dtype)
-        return MatrixFacts("dense", name, self.values.nbytes, self.cells.size, dtype.itemsize, stored)
+    @classmethod
+    def open(
+        cls, values: NDArray[Any], cells: NDArray[np.int64], codes: NDArray[np.int32], columns: NDArray[np.int64]
+    ) -> DenseSource:
+        """Say what the plan needs to know: any value may be non-zero."""
+        stored = np.full(columns.size, cells.size, dtype=np.int64)
+        one = entry_bytes(wide=is_wide(values.dtype))
+        facts = MatrixFacts("dense", str(values.dtype), values.nbytes, cells.size, one, stored)
+        return cls(values, cells, codes, columns, facts)
 
     def reader(self, run: tuple[range, ...]) -> _DenseReader:
         """Open a run of neighbouring blocks."""
         widest = max(map(len, run))
-        return _DenseReader(self, new_entries(widest * self.cells.size, entry_dtype(self.values.dtype, self.n_codes)))
+        return _DenseReader(self, new_entries(widest * self.cells.size, wide=is_wide(self.values.dtype)))
 
 
 @dataclass(frozen=True)
 class _DenseReader:
     source: DenseSource
-    entries: NDArray[Any]
+    entries: Any
 
     def read(self, genes: range) -> GeneBlock:
         source = self.source

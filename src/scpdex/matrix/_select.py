@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
+
+from scpdex.matrix._values import fit_for_kernels
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
-
-_REAL_KINDS = "biuf"
-_LARGEST_FLOAT = 8
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Expression:
     """A matrix in memory and what of it is ranked."""
 
     matrix: Any
-    """Two-dimensional array, or CSR or CSC matrix or array, as the user holds it."""
+    """Two-dimensional array, or CSR or CSC matrix or array: the user's own, unless its numbers needed converting."""
     where: str
     """What the user calls it, for messages."""
     cells: NDArray[np.int64]
@@ -47,7 +45,7 @@ class Expression:
         """
         cells = self.cells[chosen]
         if isinstance(self.matrix, np.ndarray):
-            rows = np.asarray(self.matrix)[np.ix_(cells, self.genes)]
+            rows = self.matrix[np.ix_(cells, self.genes)]
             self.refuse_not_finite((~np.isfinite(rows)).sum(axis=0))
             return rows
         rows = self.matrix[cells][:, self.genes]
@@ -99,8 +97,8 @@ def select_expression(
         raise TypeError(msg)
 
     matrix, where, cells, columns, var_names = _locate(adata, use_raw=use_raw, layer=layer)
-    _refuse_kind(matrix, where)
-    mask = _mask(adata, mask_var, len(var_names), use_raw=use_raw)
+    matrix = fit_for_kernels(matrix, where)
+    mask = _mask(adata, mask_var, var_names, use_raw=use_raw)
     genes = columns if mask is None else columns[mask]
     var_names = var_names if mask is None else var_names[mask]
     if cells.size == 0 or genes.size == 0:
@@ -133,35 +131,33 @@ def _positions(index: Any, n: int) -> NDArray[np.int64]:
     return np.arange(n)[index if isinstance(index, slice) else np.asarray(index)]
 
 
-def _refuse_kind(matrix: Any, where: str) -> None:
-    if matrix is None:
-        msg = f"{where} is None: there is no matrix to rank. Pass layer= or use_raw=True."
-        raise ValueError(msg)
-    is_dense = isinstance(matrix, np.ndarray) and not isinstance(matrix, np.ma.MaskedArray)
-    if not is_dense and not (sparse.issparse(matrix) and getattr(matrix, "format", None) in {"csr", "csc"}):
-        msg = f"{where} is a {type(matrix).__module__}.{type(matrix).__qualname__}; convert it to a numpy array or "
-        raise TypeError(msg + "to a scipy CSR or CSC matrix.")
-    if matrix.dtype.kind not in _REAL_KINDS or (matrix.dtype.kind == "f" and matrix.dtype.itemsize > _LARGEST_FLOAT):
-        msg = f"{where} has dtype {matrix.dtype}; bool, integers and floats of up to 64 bits can be ranked."
-        raise TypeError(msg)
-
-
 def _mask(
-    adata: AnnData, mask_var: NDArray[Any] | pd.Series[bool] | str | None, n_vars: int, *, use_raw: bool
+    adata: AnnData,
+    mask_var: NDArray[Any] | pd.Series[bool] | str | None,
+    var_names: pd.Index[Any],
+    *,
+    use_raw: bool,
 ) -> NDArray[np.bool_] | None:
     if mask_var is None:
         return None
     if isinstance(mask_var, str):
         if mask_var not in adata.var.columns:
-            msg = f"mask_var={mask_var!r} is not a column of adata.var. Valid: {', '.join(map(repr, adata.var))}."
+            columns = ", ".join(map(repr, adata.var)) or "none exist"
+            msg = f"mask_var={mask_var!r} is not a column of adata.var. Valid: {columns}."
             raise KeyError(msg)
         mask_var = adata.var[mask_var]
     mask = pd.Series(mask_var)
     if not pd.api.types.is_bool_dtype(mask.dtype) or mask.isna().any():
         msg = f"mask_var must be boolean without missing values, but has dtype {mask.dtype}."
         raise ValueError(msg)
-    if len(mask) != n_vars:
+    if len(mask) != len(var_names):
         hint = " (adata.raw has other genes than adata.var: pass use_raw=False to rank X)" if use_raw else ""
-        msg = f"mask_var has {len(mask)} values for {n_vars} genes{hint}."
+        msg = f"mask_var has {len(mask)} values for {len(var_names)} genes{hint}."
+        raise ValueError(msg)
+    if not isinstance(mask.index, pd.RangeIndex) and not mask.index.equals(var_names):
+        msg = (
+            "mask_var is a Series whose index is not the names of the genes in their order. Pass "
+            "mask_var.reindex(adata.var_names), or mask_var.to_numpy() if its values are in order."
+        )
         raise ValueError(msg)
     return mask.to_numpy(dtype=bool)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.kernels.entries import entry_dtype, new_entries
+from scpdex.kernels.entries import entry_bytes, is_wide, new_entries
 from scpdex.kernels.gather import count_columns, count_rows, gather_columns, gather_rows, seek_rows
 from scpdex.matrix._block import GeneBlock
 from scpdex.plan import MatrixFacts
@@ -28,7 +28,6 @@ class SparseSource:
     cells: NDArray[np.int64]
     codes: NDArray[np.int32]
     columns: NDArray[np.int64]
-    entry: np.dtype[Any]
     facts: MatrixFacts
 
     @classmethod
@@ -38,7 +37,6 @@ class SparseSource:
         cells: NDArray[np.int64],
         codes: NDArray[np.int32],
         columns: NDArray[np.int64],
-        n_codes: int,
         pool: Executor,
         n_threads: int,
     ) -> SparseSource:
@@ -46,16 +44,16 @@ class SparseSource:
         count = _count_rows if matrix.format == "csr" else _count_columns
         stored, canonical = count(matrix, cells, columns, pool, n_threads)
         if not canonical:
-            return cls.open(_canonical(matrix), cells, codes, columns, n_codes, pool, n_threads)
-        entry = entry_dtype(matrix.dtype, n_codes)
+            return cls.open(_canonical(matrix), cells, codes, columns, pool, n_threads)
         n_bytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
-        facts = MatrixFacts(matrix.format.upper(), str(matrix.dtype), n_bytes, cells.size, entry.itemsize, stored)
-        return cls(matrix, cells, codes, columns, entry, facts)
+        one = entry_bytes(wide=is_wide(matrix.dtype))
+        facts = MatrixFacts(matrix.format.upper(), str(matrix.dtype), n_bytes, cells.size, one, stored)
+        return cls(matrix, cells, codes, columns, facts)
 
     def reader(self, run: tuple[range, ...]) -> Reader:
         """Open a run of neighbouring blocks, with room for the largest."""
         largest = max(int(self.facts.stored[block.start : block.stop].sum()) for block in run)
-        entries = new_entries(largest, self.entry)
+        entries = new_entries(largest, wide=is_wide(self.matrix.dtype))
         if self.matrix.format == "csr":
             cursors = np.empty(self.cells.size, dtype=np.int64)
             seek_rows(self.matrix.indices, self.matrix.indptr, self.cells, self.columns[run[0].start], cursors)
@@ -76,7 +74,7 @@ class SparseSource:
 @dataclass(frozen=True)
 class _RowReader:
     source: SparseSource
-    entries: NDArray[Any]
+    entries: Any
     slots: NDArray[np.int32]
     cursors: NDArray[np.int64]
 
@@ -104,7 +102,7 @@ class _RowReader:
 @dataclass(frozen=True)
 class _ColumnReader:
     source: SparseSource
-    entries: NDArray[Any]
+    entries: Any
     row_codes: NDArray[np.int32]
     reorders: bool
     """Whether the cells are in another order than the rows, or repeat, as views allow."""

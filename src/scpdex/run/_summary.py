@@ -9,7 +9,7 @@ import numpy as np
 from scpdex.kernels.entries import new_entries
 from scpdex.kernels.moments import group_deviations, group_expm1_sums, group_sums, moments_of_rest
 from scpdex.kernels.rank_sums import rank_sums
-from scpdex.kernels.sort import RADIX_BITS
+from scpdex.kernels.sort import new_histogram
 from scpdex.statistics.fold_change import log2_fold_change
 from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW, rank_sum_test
 from scpdex.statistics.welch import welch_test
@@ -30,53 +30,49 @@ class Summary:
         self.comparison = comparison
         self.options = options
         self.longest = longest
-        self.histogram = np.empty(1 << RADIX_BITS, dtype=np.int64)
+        self.histogram = new_histogram()
         self.seen = np.zeros(comparison.sizes.size, dtype=np.int64)
-        self.spare: NDArray[Any] | None = None
+        self.spare: Any = None
 
     def add(self, block: GeneBlock, table: Table) -> None:
         """Write the statistics of a block's genes to their columns of the table."""
         comparison, options = self.comparison, self.options
-        genes = slice(block.genes.start, block.genes.stop)
-        shape = (len(block.genes), comparison.sizes.size)
-        nonzero = np.empty(shape, dtype=np.int64)
-        sums = np.empty(shape)
+        sizes = np.maximum(comparison.sizes, 1)
+        nonzero = np.empty((len(block.genes), sizes.size), dtype=np.int64)
+        sums = np.empty(nonzero.shape)
         group_sums(block.entries, block.starts, block.lengths, nonzero, sums)
-        means = sums / np.maximum(comparison.sizes, 1)
-        log_scale: float | None = options.log_scale
-        if options.mean_in_log_space:
-            fold_means = means
-        else:
-            group_expm1_sums(block.entries, block.starts, block.lengths, options.log_scale, sums)
-            fold_means, log_scale = sums / np.maximum(comparison.sizes, 1), None
-
+        means = sums / sizes
         if options.is_t_test:
+            # The t-test sharpens the means on its way.
             scores, pvals = self._t_test(block, nonzero, means)
         else:
             scores, pvals = self._rank_sum_test(block, nonzero)
-        change = log2_fold_change(fold_means[:, : comparison.n_groups], self._others(fold_means), log_scale)
+        log_scale: float | None = options.log_scale
+        if not options.mean_in_log_space:
+            group_expm1_sums(block.entries, block.starts, block.lengths, options.log_scale, sums)
+            means, log_scale = sums / sizes, None
+        change = log2_fold_change(means[:, : comparison.n_groups], self._others(means), log_scale)
 
+        genes = slice(block.genes.start, block.genes.stop)
         table.scores[:, genes] = scores.T
         table.pvals[:, genes] = pvals.T
         table.logfoldchanges[:, genes] = change.T
         if table.fractions is not None:
-            table.fractions[:, genes] = (nonzero / np.maximum(comparison.sizes, 1)).T
+            table.fractions[:, genes] = (nonzero / sizes).T
         if table.rest_fractions is not None:
-            n_rest = comparison.other_sizes
             rest = nonzero.sum(axis=1, keepdims=True) - nonzero[:, : comparison.n_groups]
-            table.rest_fractions[:, genes] = _divide(rest, n_rest).T
+            table.rest_fractions[:, genes] = _divide(rest, comparison.other_sizes).T
 
     def _rank_sum_test(
         self, block: GeneBlock, nonzero: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         comparison, options = self.comparison, self.options
-        against_rest = comparison.reference_code < 0
-        n_tie_sums = 1 if against_rest else comparison.sizes.size if options.tie_correct else 0
+        n_tie_sums = 1 if comparison.against_rest else comparison.sizes.size if options.tie_correct else 0
         exact = comparison.sizes.sum() < EXACT_TIE_SUMS_BELOW
         tie_sums = np.empty((nonzero.shape[0], n_tie_sums), dtype=np.int64 if exact else np.float64)
         twice_u = np.empty_like(nonzero)
         if self.spare is None:
-            self.spare = new_entries(self.longest, block.entries.dtype)
+            self.spare = new_entries(self.longest, wide=isinstance(block.entries, tuple))
         rank_sums(
             block.entries,
             block.starts,
@@ -108,7 +104,7 @@ class Summary:
         group_deviations(
             block.entries, block.starts, block.lengths, comparison.sizes, nonzero, means, residuals, squares
         )
-        if comparison.reference_code < 0:
+        if comparison.against_rest:
             other_means, other_squares = np.empty_like(means), np.empty_like(squares)
             scratch = np.empty((comparison.sizes.size, 3))
             moments_of_rest(comparison.sizes, means, squares, scratch, other_means, other_squares)
@@ -132,7 +128,7 @@ class Summary:
         The rest of a group is added up from the groups before it and those after it, never by subtraction.
         """
         n_groups = self.comparison.n_groups
-        if self.comparison.reference_code >= 0:
+        if not self.comparison.against_rest:
             return means[:, n_groups:]
         sums = means * self.comparison.sizes
         rest = np.zeros_like(sums)

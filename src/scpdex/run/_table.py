@@ -33,7 +33,7 @@ class Table:
     def empty(cls, comparison: Comparison, options: TestOptions, n_genes: int) -> Table:
         """Make room for the statistics."""
         shape = (comparison.n_groups, n_genes)
-        with_rest = options.pts and comparison.reference_code < 0
+        with_rest = options.pts and comparison.against_rest
         return cls(
             np.empty(shape),
             np.empty(shape),

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+    from sklearn.linear_model import LogisticRegression
 
 
 def make_classifier(options: Mapping[str, Any]) -> LogisticRegression:
     """Build the classifier; scikit-learn refuses unknown options with a TypeError."""
+    # scikit-learn takes longer to import than all else here, and few calls need it.
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
     return LogisticRegression(**options)
 
 

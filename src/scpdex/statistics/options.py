@@ -37,6 +37,9 @@ class TestOptions:
         if self.corr_method not in CORRECTIONS:
             msg = f"corr_method={self.corr_method!r} is not known. Valid: {', '.join(map(repr, CORRECTIONS))}."
             raise ValueError(msg)
+        if self.use_continuity and self.method != "wilcoxon":
+            msg = f"use_continuity=True needs method='wilcoxon': method={self.method!r} has no such correction."
+            raise ValueError(msg)
         is_number = isinstance(self.n_genes, int | np.integer) and not isinstance(self.n_genes, bool)
         if self.n_genes is not None and (not is_number or self.n_genes < 1):
             msg = f"n_genes={self.n_genes!r} is not valid: pass a number of genes from 1 up, or None for all."

@@ -7,12 +7,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from anndata import AnnData
 from scanpy import logging as logg
 
-from scpdex.comparisons import REST, compare
+from scpdex.comparisons import compare
+from scpdex.labels import REST, listed
 from scpdex.matrix import open_source, select_expression
-from scpdex.plan import Resources, make_plan
+from scpdex.plan import make_plan
 from scpdex.progress import progress_bar
+from scpdex.resources import Resources
 from scpdex.results import fractions_table, store, unwritable_columns
 from scpdex.run import order_table, run_logistic_regression, run_plan
 from scpdex.statistics.logistic_regression import make_classifier
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     import pandas as pd
-    from anndata import AnnData
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison
@@ -69,11 +71,13 @@ def rank_genes_parallel(
     adata
         Annotated data of shape cells x genes. Nothing but ``adata.uns`` is changed.
     groupby
-        Column of ``adata.obs`` that holds the groups' labels: categorical, strings, integers or bools. scanpy's plots
-        need a categorical column. Unused categories are ignored. Cells without a label (NaN) are part of the rest,
+        Column of ``adata.obs`` that holds the groups' labels: categorical, strings, numbers or bools. For scanpy's
+        plots, turn labels that are not strings into them: ``.astype(str).astype("category")``. Unused categories are
+        ignored. Cells without a label (NaN) are part of the rest,
         and of no other comparison.
     mask_var
-        Genes to test: boolean array of shape ``(n_vars,)``, or the name of a boolean column of ``adata.var``.
+        Genes to test: boolean array of shape ``(n_vars,)``, a boolean Series indexed by gene names in their order, or
+        the name of a boolean column of ``adata.var``.
         Adjusted p-values count these genes only.
     use_raw
         Rank ``adata.raw.X``. The default is to do so when raw is present.
@@ -115,7 +119,7 @@ def rank_genes_parallel(
         the corrected value.
     n_jobs
         Threads. None and -1 are all cores that this process may use (affinity and cgroup limits count). The result
-        does not depend on it.
+        does not depend on it. Small matrices take fewer, and ``"logreg"`` leaves threads to scikit-learn.
     show_progress
         True and False force a progress bar or none; None shows one when the work is long, in a terminal or notebook.
     **kwds
@@ -157,7 +161,8 @@ def rank_genes_parallel(
     -----
     Each gene is sorted once for all groups together, so that thousands of groups cost about as much against one
     reference as against the rest. Rank sums are whole numbers, and results are the same to the last bit for every
-    storage and number of threads. Among equal scores scanpy's order is arbitrary.
+    storage and number of threads (``"logreg"`` apart, which is scikit-learn's). Among equal scores scanpy's order is
+    arbitrary.
 
     Examples
     --------
@@ -168,6 +173,7 @@ def rank_genes_parallel(
     >>> sc.get.rank_genes_groups_df(adata, "Dendritic")["names"].head(3).tolist()
     ['LYZ', 'CST3', 'HLA-DRA']
     """
+    _refuse_types(adata, groupby, key_added)
     method = "t-test" if method is None else method
     if kwds and method != "logreg":
         unknown = ", ".join(map(repr, kwds))
@@ -204,8 +210,9 @@ def rank_genes_parallel(
         "mean_in_log_space": mean_in_log_space,
         "version": version("scpdex"),
     }
-    against = "the rest" if comparison.reference == REST else repr(comparison.reference)
-    start = logg.info(f"ranking genes of {comparison.n_groups:,} groups of {groupby!r} against {against} by {method}")
+    against = "the rest" if comparison.against_rest else repr(comparison.reference)
+    of = f"of {comparison.n_groups:,} groups" if comparison.n_groups > 1 else f"of group {comparison.groups[0]!r}"
+    start = logg.info(f"ranking genes {of} of {groupby!r} against {against} by {method}")
     if classifier is not None:
         ranked = run_logistic_regression(classifier, expression, comparison, options)
         result = {"params": params} | ranked.records(expression.names)
@@ -217,13 +224,23 @@ def rank_genes_parallel(
     return stored
 
 
+def _refuse_types(adata: AnnData, groupby: str, key_added: str | None) -> None:
+    if not isinstance(adata, AnnData):
+        msg = f"adata is a {type(adata).__name__}; pass an AnnData."
+        raise TypeError(msg)
+    for name, value in {"groupby": groupby, "key_added": key_added}.items():
+        if not isinstance(value, str) and not (name == "key_added" and value is None):
+            msg = f"{name} is a {type(value).__name__}; pass a name, as a string."
+            raise TypeError(msg)
+
+
 def _rank(
     expression: Expression, comparison: Comparison, options: TestOptions, resources: Resources
 ) -> tuple[RankedGenes, dict[str, pd.DataFrame]]:
     """Rank by a test of the kernels; give the ordered genes, and the tables of fractions where asked for."""
     with ThreadPoolExecutor(resources.n_threads, thread_name_prefix="scpdex") as pool:
         source, position = open_source(expression, comparison, pool, resources.n_threads)
-        plan = make_plan(source.facts, comparison.sizes.size, resources, options.work)
+        plan = make_plan(source.facts, comparison.sizes.size, resources.n_threads, options.work)
         logg.info(f"    {plan}")
         with progress_bar(source.facts.stored.size, unit="gene", show=resources.show_progress) as bar:
             table = run_plan(source, comparison, options, plan, pool, bar)
@@ -248,22 +265,27 @@ def _fractions(
 
 def _tell(table: Table, comparison: Comparison, options: TestOptions, where: str) -> None:
     """Say, once each, what the user should know of the data and the result."""
+    alone = [group for group, n in zip(comparison.groups, comparison.other_sizes, strict=True) if n == 0]
+    n_undefined = int(np.isnan(table.logfoldchanges).sum())
     if all(table.counts_like):
         logg.warning(
             f"{where} looks like raw counts: log fold changes expect log1p-transformed data. "
             "Run scanpy.pp.normalize_total and scanpy.pp.log1p first."
         )
-    n_undefined = int(np.isnan(table.logfoldchanges).sum())
-    if n_undefined:
+    if alone:
+        logg.warning(f"group {alone[0]!r} holds every cell: there is no rest, all scores are 0, fold changes NaN.")
+    elif n_undefined:
         logg.warning(
-            f"{n_undefined:,} of {table.logfoldchanges.size:,} log fold changes are undefined (NaN), as for negative "
-            "means of scaled data or for an empty rest: rank log1p-transformed data to have them."
+            f"{n_undefined:,} of {table.logfoldchanges.size:,} log fold changes are undefined (NaN), as they are for "
+            "negative means, such as those of scaled data: rank log1p-transformed data to have them."
         )
+    if comparison.against_rest and REST in comparison.groups:
+        logg.warning("one group is itself named 'rest': reference='rest' compares with all other cells, not with it.")
     if options.pts and (names := unwritable_columns(comparison.groups)):
         logg.warning(
-            f"groups {', '.join(map(repr, names))} name columns of `pts` that h5ad and zarr files cannot hold: "
-            "rename these categories, or use pts=False, before writing the object to a file."
+            f"groups {listed(names)} name columns of `pts` that h5ad and zarr files cannot hold: rename these "
+            "categories, or use pts=False, before writing the object to a file."
         )
     few = int((np.minimum(comparison.group_sizes, comparison.other_sizes) <= _FEW_CELLS).sum())
-    if few and options.method == "wilcoxon" and comparison.reference != REST:
-        logg.hint(f"{few:,} comparisons have at most {_FEW_CELLS} cells on one side: z is a rough approximation.")
+    if few and options.method == "wilcoxon" and not comparison.against_rest:
+        logg.hint(f"few cells on one side (at most {_FEW_CELLS}) in {few:,} of the comparisons: z is approximate.")

@@ -1,0 +1,54 @@
+"""The disk cache of compiled kernels, safe when several processes compile at the same time."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _digest_of_kernels() -> str:
+    """Digest of the source of all kernels, since a compiled kernel holds those that it calls."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+_DIGEST = _digest_of_kernels()
+
+
+class _KeyedFile(IndexDataCacheFile):
+    """Files named by what they hold.
+
+    Numba numbers its files in the order in which signatures are compiled and lists them in an index. Two processes
+    that compile different signatures at once both take the next number, and whoever loads that file later runs code
+    for the wrong types. It also takes no notice of changes in the kernels that a kernel calls.
+    """
+
+    def _name_of(self, key: Any) -> str:
+        content = repr((numba.__version__, self._source_stamp, key))
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        return f"{self._index_name.removesuffix('.nbi')}.{digest[:32]}.nbc"
+
+    def save(self, key: Any, data: Any) -> None:
+        self._save_data(self._name_of(key), data)
+
+    def load(self, key: Any) -> Any:
+        try:
+            return self._load_data(self._name_of(key))
+        except OSError:
+            # not there, or not readable: compile
+            return None
+
+
+class KernelCache(FunctionCache):
+    """Numba's cache of one function, in files named by signature, processor and source."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = _KeyedFile(self._cache_path, self._impl.filename_base, _DIGEST)

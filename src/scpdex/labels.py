@@ -1,0 +1,148 @@
+"""Labels: a column of obs as names in scanpy's order and a code per cell; wrong names are refused here."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from natsort import natsorted
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from numpy.typing import NDArray
+
+REST = "rest"
+
+_MOST_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels in use, in scanpy's order: that of the categories, or of value for numbers, or natural."""
+
+    groupby: str
+    labels: tuple[Hashable, ...]
+    codes: NDArray[np.intp]
+    """Position of each cell's label; -1 for cells that have none."""
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Spelling of each label."""
+        return [str(label) for label in self.labels]
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of cells of each label."""
+        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.labels)).astype(np.int64)
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def _positions_of_numbers(self) -> dict[Hashable, int]:
+        # Integers become floats when pandas has to make room for a missing label.
+        return {label: i for i, label in enumerate(self.labels) if _is_number(label)}
+
+    @classmethod
+    def read(cls, obs: pd.DataFrame, groupby: str) -> Labels:
+        """Read a column of ``obs``, of any dtype.
+
+        Raises
+        ------
+        KeyError
+            ``groupby`` is not one column of ``obs``.
+        ValueError
+            No cell has a label, or two labels have the same spelling.
+        """
+        n_columns = list(obs.columns).count(groupby)
+        if n_columns != 1:
+            found = f"{n_columns} columns" if n_columns else "no column"
+            msg = f"groupby={groupby!r} names {found} of adata.obs.{suggest(groupby, [str(c) for c in obs.columns])}"
+            raise KeyError(msg)
+        column = obs[groupby]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            codes = column.cat.codes.to_numpy().astype(np.intp)
+            used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(column.cat.categories)))
+            labels = list(column.cat.categories[used])
+        else:
+            codes, labels = _factorize(column)
+            place = {label: i for i, label in enumerate(_sorted(labels))}
+            used = np.argsort([place[label] for label in labels]) if labels else np.arange(0)
+            labels = [labels[i] for i in used]
+        if not labels:
+            msg = f"groupby={groupby!r} labels no cell: every value of adata.obs[{groupby!r}] is missing."
+            raise ValueError(msg)
+        _refuse_shared_spellings(labels, groupby)
+        rank = np.full(max(codes.max(), used.max()) + 2, -1, dtype=np.intp)
+        rank[used] = np.arange(used.size)
+        return cls(groupby, tuple(labels), rank[codes])
+
+    def position(self, label: Hashable, argument: str) -> int:
+        """Position of a label, which may be given as itself or by its spelling.
+
+        Raises
+        ------
+        ValueError
+            There is none; the message suggests the nearest and lists what there is.
+        """
+        found = self._positions.get(str(label))
+        if found is None and _is_number(label):
+            found = self._positions_of_numbers.get(label)
+        if found is None:
+            valid = [*self.names, REST] if argument == "reference" else self.names
+            msg = f"{argument}: {label!r} is not a group of adata.obs[{self.groupby!r}].{suggest(str(label), valid)}"
+            raise ValueError(msg)
+        return found
+
+
+def suggest(wrong: str, valid: Sequence[str]) -> str:
+    """Name the nearest valid name, where one is near, and list them all."""
+    nearest = difflib.get_close_matches(wrong, valid, n=1)
+    return (f" Did you mean {nearest[0]!r}?" if nearest else "") + f" Valid: {listed(valid)}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """List names for a message, the first of many."""
+    shown = ", ".join(repr(name) for name in names[:_MOST_LISTED])
+    return shown + (f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else "")
+
+
+def _factorize(column: pd.Series[Any]) -> tuple[NDArray[np.intp], list[Hashable]]:
+    """Codes and labels in order of appearance; labels of one value but two spellings (1, True) stay apart."""
+    values = pd.factorize(column)[0]
+    if column.dtype != object:
+        first = ~pd.Series(values).duplicated().to_numpy()
+        return values, list(column[first & (values >= 0)])
+    spellings = pd.factorize(column.map(str, na_action="ignore"))[0]
+    first = ~pd.DataFrame({"value": values, "spelling": spellings}).duplicated().to_numpy()
+    return spellings, list(column[first & (spellings >= 0)])
+
+
+def _sorted(labels: list[Hashable]) -> list[Hashable]:
+    """Sort numbers by value, all else naturally by spelling ("2" before "10"), as anndata orders strings."""
+    if all(isinstance(label, Real | np.bool_) for label in labels):
+        return sorted(labels)  # type: ignore[type-var]
+    return list(natsorted(labels, key=str))
+
+
+def _is_number(label: Hashable) -> bool:
+    return isinstance(label, Real) and not isinstance(label, bool)
+
+
+def _refuse_shared_spellings(labels: list[Hashable], groupby: str) -> None:
+    seen: dict[str, Hashable] = {}
+    for label in labels:
+        other = seen.setdefault(str(label), label)
+        if other is not label:
+            msg = (
+                f"adata.obs[{groupby!r}] has two labels that are both spelt {str(label)!r}: {other!r} "
+                f"({type(other).__name__}) and {label!r} ({type(label).__name__}). Rename one of them."
+            )
+            raise ValueError(msg)

@@ -1,0 +1,60 @@
+"""Values: which kinds of matrix and which numbers can be ranked, and their form that kernels take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_REAL_KINDS = "biuf"
+_LARGEST_FLOAT = 8
+_EXACT_INTEGERS = 1 << 53
+
+
+def fit_for_kernels(matrix: Any, where: str) -> Any:
+    """Check a matrix and give it with native numbers: the same object, but for foreign byte orders and float16.
+
+    Raises
+    ------
+    TypeError
+        It is not a dense array, CSR or CSC in memory, or its dtype cannot be ranked.
+    ValueError
+        It is absent, or holds integers that float64 cannot tell apart.
+    """
+    if matrix is None:
+        msg = f"{where} is None: there is no matrix to rank. Pass layer= or use_raw=True."
+        raise ValueError(msg)
+    is_dense = isinstance(matrix, np.ndarray) and not isinstance(matrix, np.ma.MaskedArray)
+    if not is_dense and not (sparse.issparse(matrix) and getattr(matrix, "format", None) in {"csr", "csc"}):
+        kind = f"{type(matrix).__module__}.{type(matrix).__qualname__}"
+        msg = f"{where} is a {kind}; convert it to a numpy array or to a scipy CSR or CSC matrix."
+        raise TypeError(msg)
+    if matrix.dtype.kind not in _REAL_KINDS or (matrix.dtype.kind == "f" and matrix.dtype.itemsize > _LARGEST_FLOAT):
+        msg = f"{where} has dtype {matrix.dtype}; bool, integers and floats of up to 64 bits can be ranked."
+        raise TypeError(msg)
+    if is_dense:
+        return _native(np.asarray(matrix), where)
+    data = _native(matrix.data, where)
+    if data is matrix.data:
+        return matrix
+    return type(matrix)((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _native(values: NDArray[Any], where: str) -> NDArray[Any]:
+    if values.dtype.kind == "f" and values.dtype.itemsize == 2:
+        return values.astype(np.float32)
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and values.size:
+        lowest, highest = int(values.min()), int(values.max())
+        if max(-lowest, highest) > _EXACT_INTEGERS:
+            msg = (
+                f"{where} holds integers beyond 2**53 (from {lowest} to {highest}), which float64 cannot tell apart. "
+                "Rescale them first."
+            )
+            raise ValueError(msg)
+    return values
