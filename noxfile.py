@@ -21,7 +21,7 @@ def _install(session: nox.Session, group: str) -> None:
 # A machine that has neither of the two Pythons runs the newest set on the one it has.
 @nox.session(python=[OLDEST, NEWEST] if THIS in {OLDEST, NEWEST} else [OLDEST, NEWEST, THIS])
 def tests(session: nox.Session) -> None:
-    """Run the tests: on Python 3.11 with the oldest supported scanpy and pandas, else with the newest."""
+    """Run the tests: on Python 3.11 with the oldest supported versions of all it needs, else with the newest."""
     _install(session, "test-oldest" if session.python == OLDEST else "test-newest")
     session.run("pytest", "-n", "auto", *session.posargs)
 

@@ -1,6 +1,7 @@
 """The package's own shape: what is public, and that its documents are true."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ def test_a_file_says_what_it_is_for(path):
     text = path.read_text(encoding="utf-8")
     assert re.match(r'""".{20,}', text)
     assert text.count("\n") < 350
+
+
+def test_lower_bounds_are_tested():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pins = {pin for pin in project["dependency-groups"]["test-oldest"] if isinstance(pin, str)}
+    assert {bound.replace(">=", "==") for bound in project["project"]["dependencies"]} == pins
 
 
 def test_architecture_names_every_room():
