@@ -166,6 +166,25 @@ def test_moments(offset, density):
         np.testing.assert_allclose(rest[code], float(((others - others.mean()) ** 2).sum()), rtol=1e-10)
 
 
+@pytest.mark.parametrize("spread", [1e-12, 1e-14, 1e-15])
+def test_a_mean_that_rounding_moved(spread):
+    """A million values near 0.1: their naive mean is off by so much that the spread about it is not their variance."""
+    values = 0.1 + spread * np.random.default_rng(3).normal(size=1_000_000)
+    gene = (
+        e.to_key(np.float64(0.1)) + (values.view(np.uint64) - np.float64(0.1).view(np.uint64)),
+        np.zeros(10**6, "u4"),
+    )
+    one = np.array([10**6])
+    sums, squares = np.array([[values.cumsum()[-1]]]), np.empty((1, 1))
+    means = sums / one
+    group_deviations(gene, one - one, one, one, np.atleast_2d(one), means, np.empty((1, 1)), squares)
+    exact = values.astype(np.longdouble)
+    naive = float(((exact - float(sums[0, 0]) / 10**6) ** 2).sum())
+    expected = float(((exact - exact.mean()) ** 2).sum())
+    assert abs(naive / expected - 1) > 1e-10
+    np.testing.assert_allclose(squares[0, 0], expected, rtol=1e-10)
+
+
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1e300, -7.7])
 def test_a_constant_group_has_no_spread(value):
     codes = np.repeat([0, 1], 1001)

@@ -71,11 +71,11 @@ def group_deviations(
                 if n > 0:
                     n_zeros = n - nonzero[g, code]
                     mean = means[g, code]
-                    sharper = mean + (residuals[g, code] - n_zeros * mean) / n
+                    residual = residuals[g, code] - n_zeros * mean
                     square = squares[g, code] + n_zeros * mean * mean
-                    excess = n * (sharper - mean) ** 2
+                    excess = residual * residual / n
                     settled &= excess == 0 or excess < 1e-6 * square
-                    means[g, code] = sharper
+                    means[g, code] = mean + residual / n
                     squares[g, code] = square - excess
             if settled:
                 break
