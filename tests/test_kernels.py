@@ -168,7 +168,7 @@ def test_moments(offset, density):
 
 @pytest.mark.parametrize("spread", [1e-12, 1e-14, 1e-15])
 def test_a_mean_that_rounding_moved(spread):
-    """A million values near 0.1: their naive mean is off by so much that the spread about it is not their variance."""
+    """A million values near 0.1: their naive mean is so far off that the spread about it is not their variance."""
     values = 0.1 + spread * np.random.default_rng(3).normal(size=1_000_000)
     gene = (
         e.to_key(np.float64(0.1)) + (values.view(np.uint64) - np.float64(0.1).view(np.uint64)),
