@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scpdex.kernels import entries as e
-from scpdex.kernels.moments import group_deviations, group_sums, moments_of_rest
+from scpdex.kernels.moments import group_moments, moments_of_rest, scan
 from scpdex.kernels.rank_sums import rank_sums
 from scpdex.kernels.sort import new_histogram, sort_entries
 
@@ -36,7 +36,8 @@ def assert_sorts(gene: Any) -> None:
     keys, codes = unpack(gene)
     order = np.argsort(keys, kind="stable")
     wide = isinstance(gene, tuple)
-    done = sort_entries(deepcopy(gene), e.new_entries(keys.size, wide=wide), new_histogram())
+    span = tuple(map(np.uint64, scan(gene, np.empty(1 << 17, dtype=np.int64), np.empty(1 << 17))))
+    done = sort_entries(deepcopy(gene), e.new_entries(keys.size, wide=wide), new_histogram(), span)
     sorted_keys, sorted_codes = unpack(done)
     np.testing.assert_array_equal(sorted_keys, keys[order])
     np.testing.assert_array_equal(sorted_codes, codes[order])
@@ -105,16 +106,14 @@ def test_rank_sums(cells, tie_dtype, against_reference):
     gene = make_entries(values[values != 0], codes[values != 0])
     starts, lengths = np.zeros(1, dtype=np.int64), np.array([e.n_entries(gene)])
     nonzero, sums = np.empty((1, 4), dtype=np.int64), np.empty((1, 4))
-    group_sums(gene, starts, lengths, nonzero, sums)
-    np.testing.assert_array_equal(nonzero[0], np.bincount(codes[values != 0], minlength=4))
-    np.testing.assert_array_equal(sums[0], np.bincount(codes, weights=values, minlength=4))
-
     twice_u = np.empty((1, 4), dtype=np.int64)
     tie_sums = np.empty((1, 4 if against_reference else 1), dtype=tie_dtype)
     seen = np.zeros(4, dtype=np.int64)
     scratch = (deepcopy(gene), new_histogram(), seen)
     reference = 3 if against_reference else -1
-    rank_sums(gene, starts, lengths, sizes, nonzero, reference, *scratch, twice_u, tie_sums)
+    rank_sums(gene, starts, lengths, sizes, reference, *scratch, nonzero, sums, twice_u, tie_sums)
+    np.testing.assert_array_equal(nonzero[0], np.bincount(codes[values != 0], minlength=4))
+    np.testing.assert_array_equal(sums[0], np.bincount(codes, weights=values, minlength=4))
     assert not seen.any()
     for group in range(3):
         other = codes == 3 if against_reference else codes != group
@@ -127,12 +126,13 @@ def test_tie_sums_past_int64():
     """3 million cells tied: t**3 does not fit int64, and float64 is right to rounding."""
     n = 3_000_000
     gene = (np.full(n, e.to_key(np.float64(1))), (np.arange(n) % 2).astype(np.uint32))
-    sizes = nonzero = np.array([[n // 2, n // 2]])
+    sizes = np.array([n // 2, n // 2])
     tie_sums = np.empty((1, 2))
     twice_u = np.empty((1, 2), dtype=np.int64)
     scratch = (deepcopy(gene), new_histogram(), np.zeros(2, dtype=np.int64))
     starts, lengths = np.zeros(1, dtype=np.int64), np.array([n])
-    rank_sums(gene, starts, lengths, sizes[0], nonzero, 1, *scratch, twice_u, tie_sums)
+    sums = np.empty((1, 2))
+    rank_sums(gene, starts, lengths, sizes, 1, *scratch, np.empty_like(twice_u), sums, twice_u, tie_sums)
     assert twice_u[0, 0] == (n // 2) ** 2
     assert float(tie_sums[0, 0]) == pytest.approx(n**3 - n, rel=1e-12)
 
@@ -141,10 +141,9 @@ def _moments(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, ...]:
     sizes = np.bincount(codes).astype(np.int64)
     gene = make_entries(values[values != 0], codes[values != 0])
     starts, lengths = np.zeros(1, dtype=np.int64), np.array([e.n_entries(gene)])
-    nonzero, sums = np.empty((1, sizes.size), dtype=np.int64), np.empty((1, sizes.size))
-    group_sums(gene, starts, lengths, nonzero, sums)
-    means, squares = sums / sizes, np.empty_like(sums)
-    group_deviations(gene, starts, lengths, sizes, nonzero, means, np.empty_like(sums), squares)
+    nonzero = np.empty((1, sizes.size), dtype=np.int64)
+    means, squares = np.empty(nonzero.shape), np.empty(nonzero.shape)
+    group_moments(gene, starts, lengths, sizes, nonzero, means, squares, np.empty(sizes.size))
     rest_means, rest = np.empty_like(means), np.empty_like(squares)
     moments_of_rest(sizes, means, squares, np.empty((sizes.size, 3)), rest_means, rest)
     return means[0], squares[0], rest_means[0], rest[0]
@@ -175,11 +174,10 @@ def test_a_mean_that_rounding_moved(spread):
         np.zeros(10**6, "u4"),
     )
     one = np.array([10**6])
-    sums, squares = np.array([[values.cumsum()[-1]]]), np.empty((1, 1))
-    means = sums / one
-    group_deviations(gene, one - one, one, one, np.atleast_2d(one), means, np.empty((1, 1)), squares)
+    means, squares = np.empty((1, 1)), np.empty((1, 1))
+    group_moments(gene, one - one, one, one, np.empty((1, 1), dtype=np.int64), means, squares, np.empty(1))
     exact = values.astype(np.longdouble)
-    naive = float(((exact - float(sums[0, 0]) / 10**6) ** 2).sum())
+    naive = float(((exact - values.cumsum()[-1] / 10**6) ** 2).sum())
     expected = float(((exact - exact.mean()) ** 2).sum())
     assert abs(naive / expected - 1) > 1e-10
     np.testing.assert_allclose(squares[0, 0], expected, rtol=1e-10)

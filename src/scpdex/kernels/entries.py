@@ -71,11 +71,11 @@ def key_at(entries: Any, i: int) -> Any:
 
 
 def code_at(entries: Any, i: int) -> Any:
-    """Group code of an entry."""
+    """Group code of an entry, unsigned: an index that Numba need not check for counting from the end."""
     return entries[i] & _CODE if isinstance(entries, np.ndarray) else entries[1][i]
 
 
-def put(entries: Any, i: int, key: Any, code: Any) -> None:
+def put(entries: Any, i: Any, key: Any, code: Any) -> None:
     """Write an entry."""
     if isinstance(entries, np.ndarray):
         entries[i] = np.uint64(key) << _CODE_BITS | np.uint64(code)
@@ -158,8 +158,8 @@ def _key_at(entries, i):
 @overload(code_at)
 def _code_at(entries, i):
     if isinstance(entries, types.Array):
-        return lambda entries, i: np.int64(entries[i] & _CODE)
-    return lambda entries, i: np.int64(entries[1][i])
+        return lambda entries, i: entries[i] & _CODE
+    return lambda entries, i: np.uint64(entries[1][i])
 
 
 @overload(put)

@@ -1,9 +1,9 @@
 """Gather: bring the non-zeros of a run of genes together, gene by gene and in cell order.
 
 Each storage has one kernel here. All fill the same gene block: gene ``g`` of the block owns the entries from
-``starts[g]`` to ``starts[g] + lengths[g]``. ``slots`` maps a matrix column to the position of its gene among the
-tested genes, or to -1. Zeros, stored or not, leave no entry. ``not_finite`` counts NaN and infinite values per gene.
-Each kernel returns whether all gathered values were whole and non-negative, as raw counts are.
+``starts[g]`` to ``starts[g] + lengths[g]``. Zeros, stored or not, leave no entry. Each kernel returns whether all
+gathered values were whole and non-negative, as raw counts are. Indices are unsigned, which spares Numba a check for
+counting from the end at each access.
 """
 
 from typing import Any
@@ -20,22 +20,17 @@ _CELLS_PER_TILE = 512
 
 
 @kernel
-def count_rows(
-    indices: NDArray[Any], indptr: NDArray[Any], cells: NDArray[Any], slots: NDArray[Any], counts: NDArray[Any]
-) -> bool:
-    """Count the stored values of each tested gene (CSR); tell whether columns strictly increase in each row."""
-    increasing = True
+def count_rows(indices: NDArray[Any], indptr: NDArray[Any], cells: NDArray[Any], counts: NDArray[Any]) -> bool:
+    """Count the stored values of each column (CSR); tell whether columns strictly increase in each row."""
+    disorder = 0
     for i in range(cells.size):
-        row = cells[i]
-        previous = np.int64(-1)
-        for p in range(indptr[row], indptr[row + 1]):
-            column = np.int64(indices[p])
-            increasing &= column > previous
-            previous = column
-            slot = slots[column]
-            if slot >= 0:
-                counts[slot] += 1
-    return increasing
+        start = np.uint64(indptr[cells[i]])
+        stop = np.uint64(indptr[cells[i] + 1])
+        for p in range(start + np.uint64(1), stop):
+            disorder += indices[p] <= indices[p - np.uint64(1)]
+        for p in range(start, stop):
+            counts[np.uint64(indices[p])] += 1
+    return disorder == 0
 
 
 @kernel
@@ -89,34 +84,44 @@ def gather_rows(
     indptr: NDArray[Any],
     cells: NDArray[Any],
     codes: NDArray[Any],
-    slots: NDArray[Any],
-    first_slot: int,
+    slots: NDArray[Any] | None,
+    first: int,
     stop_column: int,
     cursors: NDArray[Any],
     entries: Any,
     starts: NDArray[Any],
     lengths: NDArray[Any],
-    not_finite: NDArray[Any],
 ) -> bool:
-    """Gather from CSR: advance each cell's cursor up to ``stop_column``, dealing its values out to their genes."""
+    """Gather from CSR: advance each cell's cursor up to ``stop_column``, dealing its values out to their genes.
+
+    ``slots`` maps a column to its place among the tested genes, or to -1; None says that the tested columns are
+    neighbours. ``first`` is the place, or the column, of the block's first gene.
+    """
     counts_like = True
-    lengths[:] = 0
-    not_finite[:] = 0
+    place = starts.astype(np.uint64)
     for i in range(cells.size):
-        p = cursors[i]
-        end = indptr[cells[i] + 1]
+        p = np.uint64(cursors[i])
+        end = np.uint64(indptr[cells[i] + 1])
         code = codes[i]
-        while p < end and indices[p] < stop_column:
-            g = slots[indices[p]] - first_slot
-            if g >= 0:
-                value = as_real(data[p])
-                if value != 0:
-                    not_finite[g] += not np.isfinite(value)
-                    counts_like = counts_like and _is_count(value)
-                    put(entries, starts[g] + lengths[g], to_key(value), code)
-                    lengths[g] += 1
-            p += 1
+        while p < end:
+            column = np.int64(indices[p])
+            if column >= stop_column:
+                break
+            # Numba compiles one branch for None and the other for an array.
+            if slots is None:  # noqa: SIM108
+                gene = column - first
+            else:
+                gene = np.int64(slots[np.uint64(column)]) - first
+            value = as_real(data[p])
+            if gene >= 0 and value != 0:
+                counts_like = counts_like and _is_count(value)
+                g = np.uint64(gene)
+                put(entries, place[g], to_key(value), code)
+                place[g] += np.uint64(1)
+            p += np.uint64(1)
         cursors[i] = p
+    for g in range(starts.size):
+        lengths[g] = np.int64(place[g]) - starts[g]
     return counts_like
 
 
@@ -130,25 +135,20 @@ def gather_columns(
     entries: Any,
     starts: NDArray[Any],
     lengths: NDArray[Any],
-    not_finite: NDArray[Any],
 ) -> bool:
     """Gather from CSC: copy the compared cells of each column; ``row_codes`` is -1 for all other rows."""
     counts_like = True
     for g in range(columns.size):
         column = columns[g]
-        position = starts[g]
-        unusable = 0
-        for p in range(indptr[column], indptr[column + 1]):
-            code = row_codes[indices[p]]
-            if code >= 0:
-                value = as_real(data[p])
-                if value != 0:
-                    unusable += not np.isfinite(value)
-                    counts_like = counts_like and _is_count(value)
-                    put(entries, position, to_key(value), code)
-                    position += 1
-        lengths[g] = position - starts[g]
-        not_finite[g] = unusable
+        place = np.uint64(starts[g])
+        for p in range(np.uint64(indptr[column]), np.uint64(indptr[column + 1])):
+            code = row_codes[np.uint64(indices[p])]
+            value = as_real(data[p])
+            if code >= 0 and value != 0:
+                counts_like = counts_like and _is_count(value)
+                put(entries, place, to_key(value), code)
+                place += np.uint64(1)
+        lengths[g] = np.int64(place) - starts[g]
     return counts_like
 
 
@@ -161,23 +161,20 @@ def gather_dense(
     entries: Any,
     starts: NDArray[Any],
     lengths: NDArray[Any],
-    not_finite: NDArray[Any],
 ) -> bool:
     """Gather from a dense matrix of any memory order, tile of cells by tile of cells."""
     counts_like = True
     lengths[:] = 0
-    not_finite[:] = 0
     for first in range(0, cells.size, _CELLS_PER_TILE):
         last = min(first + _CELLS_PER_TILE, cells.size)
         for g in range(columns.size):
-            column = columns[g]
-            position = starts[g] + lengths[g]
+            column = np.uint64(columns[g])
+            place = np.uint64(starts[g] + lengths[g])
             for i in range(first, last):
-                value = as_real(values[cells[i], column])
+                value = as_real(values[np.uint64(cells[i]), column])
                 if value != 0:
-                    not_finite[g] += not np.isfinite(value)
                     counts_like = counts_like and _is_count(value)
-                    put(entries, position, to_key(value), codes[i])
-                    position += 1
-            lengths[g] = position - starts[g]
+                    put(entries, place, to_key(value), codes[i])
+                    place += np.uint64(1)
+            lengths[g] = np.int64(place) - starts[g]
     return counts_like

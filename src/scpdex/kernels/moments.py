@@ -6,23 +6,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import kernel
-from scpdex.kernels.entries import code_at, key_at, to_real
+from scpdex.kernels.entries import code_at, key_at, n_entries, part, to_real
 
 _MOST_PASSES = 3
 
 
 @kernel
-def group_sums(
-    entries: Any, starts: NDArray[Any], lengths: NDArray[Any], nonzero: NDArray[Any], sums: NDArray[Any]
-) -> None:
-    """Write the non-zero cells (``int64``) and the sum of values of each group: genes x groups."""
+def scan(entries: Any, nonzero: NDArray[Any], sums: NDArray[Any]) -> Any:
+    """Write the non-zero cells (``int64``) and the sum of values of each group of one gene.
+
+    Returns what a sort needs to know of the keys: the lowest, the highest, and the bits in which any two differ.
+    """
     nonzero[:] = 0
     sums[:] = 0
-    for g in range(starts.size):
-        for i in range(starts[g], starts[g] + lengths[g]):
-            code = code_at(entries, i)
-            nonzero[g, code] += 1
-            sums[g, code] += to_real(key_at(entries, i))
+    n = n_entries(entries)
+    if n == 0:
+        return np.uint64(0), np.uint64(0), np.uint64(0)
+    first = key_at(entries, 0)
+    lowest = first
+    highest = first
+    varying = np.uint64(0)
+    for i in range(n):
+        key = key_at(entries, i)
+        code = code_at(entries, i)
+        nonzero[code] += 1
+        sums[code] += to_real(key)
+        lowest = min(lowest, key)
+        highest = max(highest, key)
+        varying |= np.uint64(key ^ first)
+    return np.uint64(lowest), np.uint64(highest), varying
+
+
+@kernel
+def count_not_finite(entries: Any, start: int, length: int) -> int:
+    """Count the NaN and infinite values of a gene."""
+    count = 0
+    for i in range(start, start + length):
+        count += not np.isfinite(to_real(key_at(entries, i)))
+    return count
 
 
 @kernel
@@ -37,48 +58,65 @@ def group_expm1_sums(
 
 
 @kernel
-def group_deviations(
+def group_moments(
     entries: Any,
     starts: NDArray[Any],
     lengths: NDArray[Any],
     sizes: NDArray[Any],
     nonzero: NDArray[Any],
     means: NDArray[Any],
-    residuals: NDArray[Any],
     squares: NDArray[Any],
+    residuals: NDArray[Any],
 ) -> None:
-    """Write the sum of squared deviations from the mean of each group, and sharpen the means.
+    """Write non-zero cells, mean and sum of squared deviations from the mean of each group: genes x groups.
 
     The corrected two-pass algorithm of Chan, Golub and LeVeque (1983), "Algorithms for computing the sample
     variance": the deviations, which would sum to 0 in exact arithmetic, tell how far the rounded mean is off.
     Where that is more than the spread can hide, as in a constant group whose mean was rounded, the pass over the
     gene is made again from the sharpened means, so that a constant group has no spread at all. Twice is enough for
     that; values whose squares overflow would never settle.
-    ``residuals`` is scratch of the shape of ``means``.
+    ``residuals`` is scratch, one number per group.
     """
     for g in range(starts.size):
-        for _ in range(_MOST_PASSES):
-            settled = True
-            residuals[g] = 0
-            squares[g] = 0
-            for i in range(starts[g], starts[g] + lengths[g]):
-                code = code_at(entries, i)
-                deviation = to_real(key_at(entries, i)) - means[g, code]
-                residuals[g, code] += deviation
-                squares[g, code] += deviation * deviation
-            for code in range(sizes.size):
-                n = sizes[code]
-                if n > 0:
-                    n_zeros = n - nonzero[g, code]
-                    mean = means[g, code]
-                    residual = residuals[g, code] - n_zeros * mean
-                    square = squares[g, code] + n_zeros * mean * mean
-                    excess = residual * residual / n
-                    settled &= excess == 0 or excess < 1e-6 * square
-                    means[g, code] = mean + residual / n
-                    squares[g, code] = square - excess
-            if settled:
-                break
+        gene = part(entries, starts[g], starts[g] + lengths[g])
+        scan(gene, nonzero[g], means[g])
+        for code in range(sizes.size):
+            means[g, code] /= max(sizes[code], 1)
+        _sharpen(gene, sizes, nonzero[g], means[g], squares[g], residuals)
+
+
+@kernel
+def _sharpen(
+    entries: Any,
+    sizes: NDArray[Any],
+    nonzero: NDArray[Any],
+    means: NDArray[Any],
+    squares: NDArray[Any],
+    residuals: NDArray[Any],
+) -> None:
+    """Write the squared deviations of one gene's groups and improve the means."""
+    for _ in range(_MOST_PASSES):
+        settled = True
+        residuals[:] = 0
+        squares[:] = 0
+        for i in range(n_entries(entries)):
+            code = code_at(entries, i)
+            deviation = to_real(key_at(entries, i)) - means[code]
+            residuals[code] += deviation
+            squares[code] += deviation * deviation
+        for code in range(sizes.size):
+            n = sizes[code]
+            if n > 0:
+                n_zeros = n - nonzero[code]
+                mean = means[code]
+                residual = residuals[code] - n_zeros * mean
+                square = squares[code] + n_zeros * mean * mean
+                excess = residual * residual / n
+                settled &= excess == 0 or excess < 1e-6 * square
+                means[code] = mean + residual / n
+                squares[code] = square - excess
+        if settled:
+            break
 
 
 @kernel

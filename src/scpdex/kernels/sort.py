@@ -41,25 +41,17 @@ def _bit_length(x: Any) -> int:
 
 
 @kernel
-def sort_entries(entries: Any, spare: Any, histogram: NDArray[Any]) -> Any:
+def sort_entries(entries: Any, spare: Any, histogram: NDArray[Any], span: Any) -> Any:
     """Sort by key and return the sorted entries, which are one of the two given; both are overwritten.
 
     Keys are shifted to start at 0 and to lose the low bits that all of them share, so that narrow ranges and whole
-    numbers take fewer passes. ``histogram`` is scratch.
+    numbers take fewer passes. ``span`` is what :func:`scpdex.kernels.moments.scan` found, ``histogram`` is scratch.
     """
     n = n_entries(entries)
     if n < _INSERTION_SORT_BELOW:
         _insertion_sort(entries)
         return entries
-    first = key_at(entries, 0)
-    lowest = first
-    highest = first
-    varying = np.uint64(0)
-    for i in range(n):
-        key = key_at(entries, i)
-        lowest = min(lowest, key)
-        highest = max(highest, key)
-        varying |= np.uint64(key ^ first)
+    lowest, highest, varying = span
     if varying == 0:
         return entries
     shared = _bit_length(varying & (~varying + np.uint64(1))) - 1
@@ -83,7 +75,8 @@ def sort_entries(entries: Any, spare: Any, histogram: NDArray[Any]) -> Any:
         for i in range(n):
             key = key_at(source, i)
             digit = (np.uint64(key - lowest) >> shift) & mask
-            put(target, histogram[digit], key, code_at(source, i))
-            histogram[digit] += np.uint32(1)
+            place = histogram[digit]
+            put(target, place, key, code_at(source, i))
+            histogram[digit] = place + np.uint32(1)
         source, target = target, source
     return source

@@ -23,17 +23,13 @@ class GeneBlock:
     """Where each gene's entries start, ``int64``."""
     lengths: NDArray[Any]
     """How many entries each gene has, ``int64``."""
-    not_finite: NDArray[Any]
-    """How many of them are NaN or infinite, ``int64``."""
     counts_like: bool
     """Whether all values are whole and non-negative."""
 
     def part(self, genes: range) -> GeneBlock:
         """Give the block of some of these genes, on the same memory."""
         run = slice(genes.start - self.genes.start, genes.stop - self.genes.start)
-        return GeneBlock(
-            genes, self.entries, self.starts[run], self.lengths[run], self.not_finite[run], self.counts_like
-        )
+        return GeneBlock(genes, self.entries, self.starts[run], self.lengths[run], self.counts_like)
 
 
 class Reader(Protocol):

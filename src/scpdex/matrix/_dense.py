@@ -51,9 +51,6 @@ class _DenseReader:
         source = self.source
         starts = np.arange(len(genes)) * source.cells.size
         lengths = np.empty_like(starts)
-        not_finite = np.empty_like(starts)
         columns = source.columns[genes.start : genes.stop]
-        counts_like = gather_dense(
-            source.values, source.cells, source.codes, columns, self.entries, starts, lengths, not_finite
-        )
-        return GeneBlock(genes, self.entries, starts, lengths, not_finite, counts_like)
+        counts_like = gather_dense(source.values, source.cells, source.codes, columns, self.entries, starts, lengths)
+        return GeneBlock(genes, self.entries, starts, lengths, counts_like)

@@ -57,30 +57,30 @@ class SparseSource:
         if self.matrix.format == "csr":
             cursors = np.empty(self.cells.size, dtype=np.int64)
             seek_rows(self.matrix.indices, self.matrix.indptr, self.cells, self.columns[run[0].start], cursors)
-            return _RowReader(self, entries, _slots(self.matrix, self.columns), cursors)
+            return _RowReader(self, entries, _slots(self.matrix.shape[1], self.columns), cursors)
         if (np.diff(self.cells) <= 0).any():
             return _ColumnReader(self, entries, self.codes, reorders=True)
         row_codes = np.full(self.matrix.shape[0], -1, dtype=np.int32)
         row_codes[self.cells] = self.codes
         return _ColumnReader(self, entries, row_codes, reorders=False)
 
-    def layout(self, genes: range) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Lay out a block: starts of the genes in its entries, room for their lengths and counts of unusable values."""
+    def layout(self, genes: range) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Lay out a block: starts of the genes in its entries, and room for their lengths."""
         stored = self.facts.stored[genes.start : genes.stop]
         starts = np.concatenate([[0], np.cumsum(stored[:-1])]).astype(np.int64)
-        return starts, np.empty_like(starts), np.empty_like(starts)
+        return starts, np.empty_like(starts)
 
 
 @dataclass(frozen=True)
 class _RowReader:
     source: SparseSource
     entries: Any
-    slots: NDArray[np.int32]
+    slots: NDArray[np.int32] | None
     cursors: NDArray[np.int64]
 
     def read(self, genes: range) -> GeneBlock:
         source = self.source
-        starts, lengths, not_finite = source.layout(genes)
+        starts, lengths = source.layout(genes)
         counts_like = gather_rows(
             source.matrix.data,
             source.matrix.indices,
@@ -88,15 +88,14 @@ class _RowReader:
             source.cells,
             source.codes,
             self.slots,
-            genes.start,
+            source.columns[genes.start] if self.slots is None else genes.start,
             source.columns[genes.stop - 1] + 1,
             self.cursors,
             self.entries,
             starts,
             lengths,
-            not_finite,
         )
-        return GeneBlock(genes, self.entries, starts, lengths, not_finite, counts_like)
+        return GeneBlock(genes, self.entries, starts, lengths, counts_like)
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class _ColumnReader:
             matrix = matrix[:, columns][self.source.cells]
             matrix.sort_indices()
             columns = np.arange(columns.size)
-        starts, lengths, not_finite = self.source.layout(genes)
+        starts, lengths = self.source.layout(genes)
         counts_like = gather_columns(
             matrix.data,
             matrix.indices,
@@ -124,23 +123,21 @@ class _ColumnReader:
             self.entries,
             starts,
             lengths,
-            not_finite,
         )
-        return GeneBlock(genes, self.entries, starts, lengths, not_finite, counts_like)
+        return GeneBlock(genes, self.entries, starts, lengths, counts_like)
 
 
 def _count_rows(
     matrix: Any, cells: NDArray[np.int64], columns: NDArray[np.int64], pool: Executor, n_threads: int
 ) -> tuple[NDArray[np.int64], bool]:
     """Count the stored values of each column in the cells of a CSR matrix; tell whether its rows are canonical."""
-    slots = _slots(matrix, columns)
 
     def count(part: NDArray[np.int64]) -> tuple[NDArray[np.int64], bool]:
-        counts = np.zeros(columns.size, dtype=np.int64)
-        return counts, count_rows(matrix.indices, matrix.indptr, part, slots, counts)
+        counts = np.zeros(matrix.shape[1], dtype=np.int64)
+        return counts, count_rows(matrix.indices, matrix.indptr, part, counts)
 
     counts, canonical = zip(*pool.map(count, np.array_split(cells, n_threads)), strict=True)
-    return np.stack(counts).sum(axis=0), all(canonical)
+    return np.stack(counts).sum(axis=0)[columns], all(canonical)
 
 
 def _count_columns(
@@ -157,9 +154,11 @@ def _count_columns(
     return np.concatenate(counts), all(canonical)
 
 
-def _slots(matrix: Any, columns: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Position of each matrix column among the tested ones, or -1."""
-    slots = np.full(matrix.shape[1], -1, dtype=np.int32)
+def _slots(n_columns: int, columns: NDArray[np.int64]) -> NDArray[np.int32] | None:
+    """Place of each matrix column among the tested ones, or -1; None where the tested ones are neighbours."""
+    if columns[-1] - columns[0] + 1 == columns.size:
+        return None
+    slots = np.full(n_columns, -1, dtype=np.int32)
     slots[columns] = np.arange(columns.size)
     return slots
 

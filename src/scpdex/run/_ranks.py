@@ -33,7 +33,6 @@ def run_plan(
             if stop.is_set():
                 return
             block = reader.read(genes)
-            table.not_finite[genes.start : genes.stop] = block.not_finite
             table.counts_like.append(block.counts_like)
             for tile in plan.tiles(genes):
                 summary.add(block.part(tile), table)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.kernels.entries import new_entries
-from scpdex.kernels.moments import group_deviations, group_expm1_sums, group_sums, moments_of_rest
+from scpdex.kernels.moments import count_not_finite, group_expm1_sums, group_moments, moments_of_rest
 from scpdex.kernels.rank_sums import rank_sums
 from scpdex.kernels.sort import new_histogram
 from scpdex.statistics.fold_change import log2_fold_change
@@ -39,21 +39,18 @@ class Summary:
         comparison, options = self.comparison, self.options
         sizes = np.maximum(comparison.sizes, 1)
         nonzero = np.empty((len(block.genes), sizes.size), dtype=np.int64)
-        sums = np.empty(nonzero.shape)
-        group_sums(block.entries, block.starts, block.lengths, nonzero, sums)
-        means = sums / sizes
-        if options.is_t_test:
-            # The t-test sharpens the means on its way.
-            scores, pvals = self._t_test(block, nonzero, means)
-        else:
-            scores, pvals = self._rank_sum_test(block, nonzero)
+        means = np.empty(nonzero.shape)
+        test = self._t_test if options.is_t_test else self._rank_sum_test
+        scores, pvals = test(block, nonzero, means)
+        genes = slice(block.genes.start, block.genes.stop)
+        table.not_finite[genes] = self._not_finite(block, means)
+
         log_scale: float | None = options.log_scale
         if not options.mean_in_log_space:
-            group_expm1_sums(block.entries, block.starts, block.lengths, options.log_scale, sums)
-            means, log_scale = sums / sizes, None
+            group_expm1_sums(block.entries, block.starts, block.lengths, options.log_scale, means)
+            means, log_scale = means / sizes, None
         change = log2_fold_change(means[:, : comparison.n_groups], self._others(means), log_scale)
 
-        genes = slice(block.genes.start, block.genes.stop)
         table.scores[:, genes] = scores.T
         table.pvals[:, genes] = pvals.T
         table.logfoldchanges[:, genes] = change.T
@@ -63,9 +60,16 @@ class Summary:
             rest = nonzero.sum(axis=1, keepdims=True) - nonzero[:, : comparison.n_groups]
             table.rest_fractions[:, genes] = _divide(rest, comparison.other_sizes).T
 
+    def _not_finite(self, block: GeneBlock, means: NDArray[np.float64]) -> list[int]:
+        """Count NaN and infinite values, which show in the means, for each gene."""
+        suspect = np.atleast_1d(~np.isfinite(means).all(axis=1))
+        genes = zip(suspect, block.starts, block.lengths, strict=True)
+        return [count_not_finite(block.entries, start, length) if bad else 0 for bad, start, length in genes]
+
     def _rank_sum_test(
-        self, block: GeneBlock, nonzero: NDArray[np.int64]
+        self, block: GeneBlock, nonzero: NDArray[np.int64], means: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Test, and write the non-zero cells and means of each group."""
         comparison, options = self.comparison, self.options
         n_tie_sums = 1 if comparison.against_rest else comparison.sizes.size if options.tie_correct else 0
         exact = comparison.sizes.sum() < EXACT_TIE_SUMS_BELOW
@@ -78,14 +82,16 @@ class Summary:
             block.starts,
             block.lengths,
             comparison.sizes,
-            nonzero,
             comparison.reference_code,
             self.spare,
             self.histogram,
             self.seen,
+            nonzero,
+            means,
             twice_u,
             tie_sums,
         )
+        means /= np.maximum(comparison.sizes, 1)
         return rank_sum_test(
             twice_u[:, : comparison.n_groups],
             tie_sums[:, : comparison.n_groups] if options.tie_correct else None,
@@ -97,16 +103,23 @@ class Summary:
     def _t_test(
         self, block: GeneBlock, nonzero: NDArray[np.int64], means: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Test, and write the non-zero cells and means of each group."""
         comparison = self.comparison
         n_groups = comparison.n_groups
         squares = np.empty_like(means)
-        residuals = np.empty_like(means)
-        group_deviations(
-            block.entries, block.starts, block.lengths, comparison.sizes, nonzero, means, residuals, squares
+        scratch = np.empty((comparison.sizes.size, 3))
+        group_moments(
+            block.entries,
+            block.starts,
+            block.lengths,
+            comparison.sizes,
+            nonzero,
+            means,
+            squares,
+            np.empty(comparison.sizes.size),
         )
         if comparison.against_rest:
             other_means, other_squares = np.empty_like(means), np.empty_like(squares)
-            scratch = np.empty((comparison.sizes.size, 3))
             moments_of_rest(comparison.sizes, means, squares, scratch, other_means, other_squares)
             others = slice(n_groups)
         else:
