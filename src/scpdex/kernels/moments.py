@@ -19,9 +19,9 @@ def scan(entries: Any, nonzero: NDArray[Any], sums: NDArray[Any]) -> Any:
     """
     nonzero[:] = 0
     sums[:] = 0
-    n = n_entries(entries)
-    if n == 0:
-        return np.uint64(0), np.uint64(0), np.uint64(0)
+    n = np.uint64(n_entries(entries))
+    if n == np.uint64(0):
+        return n, n, n
     first = key_at(entries, 0)
     lowest = first
     highest = first
@@ -99,7 +99,7 @@ def _sharpen(
         settled = True
         residuals[:] = 0
         squares[:] = 0
-        for i in range(n_entries(entries)):
+        for i in range(np.uint64(n_entries(entries))):
             code = code_at(entries, i)
             deviation = to_real(key_at(entries, i)) - means[code]
             residuals[code] += deviation

@@ -47,8 +47,8 @@ def sort_entries(entries: Any, spare: Any, histogram: NDArray[Any], span: Any) -
     Keys are shifted to start at 0 and to lose the low bits that all of them share, so that narrow ranges and whole
     numbers take fewer passes. ``span`` is what :func:`scpdex.kernels.moments.scan` found, ``histogram`` is scratch.
     """
-    n = n_entries(entries)
-    if n < _INSERTION_SORT_BELOW:
+    n = np.uint64(n_entries(entries))
+    if n < np.uint64(_INSERTION_SORT_BELOW):
         _insertion_sort(entries)
         return entries
     lowest, highest, varying = span
@@ -57,11 +57,11 @@ def sort_entries(entries: Any, spare: Any, histogram: NDArray[Any], span: Any) -
     shared = _bit_length(varying & (~varying + np.uint64(1))) - 1
     bits = _bit_length(np.uint64(highest - lowest) >> np.uint64(shared))
     # A histogram much longer than the gene would cost more than a further pass.
-    passes = -(-bits // min(RADIX_BITS, max(8, _bit_length(np.uint64(n)))))
+    passes = -(-bits // min(RADIX_BITS, max(8, _bit_length(n))))
     width = -(-bits // passes)
     mask = np.uint64((1 << width) - 1)
     source = entries
-    target = part(spare, 0, n)
+    target = part(spare, 0, int(n))
     for p in range(passes):
         shift = np.uint64(shared + p * width)
         histogram[: mask + np.uint64(1)] = 0
