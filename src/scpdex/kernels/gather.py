@@ -20,8 +20,10 @@ _CELLS_PER_TILE = 512
 
 
 @kernel
-def count_rows(indices: NDArray[Any], indptr: NDArray[Any], cells: NDArray[Any], counts: NDArray[Any]) -> bool:
-    """Count the stored values of each column (CSR); tell whether columns strictly increase in each row."""
+def count_rows(
+    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], cells: NDArray[Any], counts: NDArray[Any]
+) -> bool:
+    """Count the non-zero values of each column (CSR); tell whether columns strictly increase in each row."""
     disorder = 0
     for i in range(cells.size):
         start = np.uint64(indptr[cells[i]])
@@ -29,7 +31,7 @@ def count_rows(indices: NDArray[Any], indptr: NDArray[Any], cells: NDArray[Any],
         for p in range(start + np.uint64(1), stop):
             disorder += indices[p] <= indices[p - np.uint64(1)]
         for p in range(start, stop):
-            counts[np.uint64(indices[p])] += 1
+            counts[np.uint64(indices[p])] += data[p] != 0
     return disorder == 0
 
 
@@ -41,18 +43,17 @@ def count_columns(
 
     ``times`` says how often each row is compared: once, not at all, or more often in a view that repeats it.
     """
-    increasing = True
+    disorder = 0
     for g in range(columns.size):
-        column = columns[g]
-        previous = np.int64(-1)
+        start = np.uint64(indptr[columns[g]])
+        stop = np.uint64(indptr[columns[g] + 1])
+        for p in range(start + np.uint64(1), stop):
+            disorder += indices[p] <= indices[p - np.uint64(1)]
         count = 0
-        for p in range(indptr[column], indptr[column + 1]):
-            row = np.int64(indices[p])
-            increasing &= row > previous
-            previous = row
-            count += times[row]
+        for p in range(start, stop):
+            count += times[np.uint64(indices[p])]
         counts[g] = count
-    return increasing
+    return disorder == 0
 
 
 @kernel
@@ -89,16 +90,16 @@ def gather_rows(
     stop_column: int,
     cursors: NDArray[Any],
     entries: Any,
-    starts: NDArray[Any],
-    lengths: NDArray[Any],
+    places: NDArray[Any],
 ) -> bool:
     """Gather from CSR: advance each cell's cursor up to ``stop_column``, dealing its values out to their genes.
+
+    ``places`` says where these cells' entries of each gene begin, unsigned, and is advanced to where they end.
 
     ``slots`` maps a column to its place among the tested genes, or to -1; None says that the tested columns are
     neighbours. ``first`` is the place, or the column, of the block's first gene.
     """
     counts_like = True
-    place = starts.astype(np.uint64)
     for i in range(cells.size):
         p = np.uint64(cursors[i])
         end = np.uint64(indptr[cells[i] + 1])
@@ -116,12 +117,10 @@ def gather_rows(
             if gene >= 0 and value != 0:
                 counts_like = counts_like and _is_count(value)
                 g = np.uint64(gene)
-                put(entries, place[g], to_key(value), code)
-                place[g] += np.uint64(1)
+                put(entries, places[g], to_key(value), code)
+                places[g] += np.uint64(1)
             p += np.uint64(1)
         cursors[i] = p
-    for g in range(starts.size):
-        lengths[g] = np.int64(place[g]) - starts[g]
     return counts_like
 
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from numpy.typing import NDArray
 
-    from scpdex.plan import MatrixFacts
+    from scpdex.plan import MatrixFacts, Plan
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class GeneBlock:
 
 
 class Reader(Protocol):
-    """Reads the blocks of one run, in order, for one thread, into memory that it reuses."""
+    """Reads blocks in order, on all threads, into memory that it reuses."""
 
     def read(self, genes: range) -> GeneBlock:
         """Bring the entries of the next genes together; the last block read is overwritten."""
@@ -48,6 +50,6 @@ class GeneSource(Protocol):
         """What the plan needs to know."""
         ...
 
-    def reader(self, run: tuple[range, ...]) -> Reader:
-        """Open a run of neighbouring blocks."""
+    def reader(self, plan: Plan, pool: Executor) -> Reader:
+        """Open the plan's blocks, with room for the largest."""
         ...

@@ -10,10 +10,14 @@ import numpy as np
 from scpdex.kernels.entries import entry_bytes, is_wide, new_entries
 from scpdex.kernels.gather import gather_dense
 from scpdex.matrix._block import GeneBlock
-from scpdex.plan import MatrixFacts
+from scpdex.plan import MatrixFacts, cut
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from numpy.typing import NDArray
+
+    from scpdex.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -36,21 +40,30 @@ class DenseSource:
         facts = MatrixFacts("dense", str(values.dtype), values.nbytes, cells.size, one, stored)
         return cls(values, cells, codes, columns, facts)
 
-    def reader(self, run: tuple[range, ...]) -> _DenseReader:
-        """Open a run of neighbouring blocks."""
-        widest = max(map(len, run))
-        return _DenseReader(self, new_entries(widest * self.cells.size, wide=is_wide(self.values.dtype)))
+    def reader(self, plan: Plan, pool: Executor) -> _DenseReader:
+        """Open the plan's blocks, with room for the largest."""
+        entries = new_entries(max(map(len, plan.blocks)) * self.cells.size, wide=is_wide(self.values.dtype))
+        return _DenseReader(self, entries, pool, plan.n_threads)
 
 
 @dataclass(frozen=True)
 class _DenseReader:
     source: DenseSource
     entries: Any
+    pool: Executor
+    n_threads: int
 
     def read(self, genes: range) -> GeneBlock:
         source = self.source
         starts = np.arange(len(genes)) * source.cells.size
         lengths = np.empty_like(starts)
         columns = source.columns[genes.start : genes.stop]
-        counts_like = gather_dense(source.values, source.cells, source.codes, columns, self.entries, starts, lengths)
-        return GeneBlock(genes, self.entries, starts, lengths, counts_like)
+
+        def gather(some: range) -> bool:
+            part = slice(some.start, some.stop)
+            return gather_dense(
+                source.values, source.cells, source.codes, columns[part], self.entries, starts[part], lengths[part]
+            )
+
+        parts = cut(range(len(genes)), -(-len(genes) // self.n_threads))
+        return GeneBlock(genes, self.entries, starts, lengths, all(list(self.pool.map(gather, parts))))

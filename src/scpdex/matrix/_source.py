@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpdex.matrix._dense import DenseSource
-from scpdex.matrix._sparse import SparseSource
+from scpdex.matrix._sparse import ColumnSource, RowSource
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -36,5 +36,6 @@ def open_source(
     if isinstance(expression.matrix, np.ndarray):
         source = DenseSource.open(expression.matrix, cells, codes, columns)
     else:
-        source = SparseSource.open(expression.matrix, cells, codes, columns, pool, n_threads)
+        of_format = RowSource if expression.matrix.format == "csr" else ColumnSource
+        source = of_format.open(expression.matrix, cells, codes, columns, pool, n_threads)
     return source, None if in_order else position

@@ -1,8 +1,9 @@
-"""Gene blocks through the kernels, run by run on threads."""
+"""Gene blocks through the kernels: all threads gather a block, then share its genes among them."""
 
 from __future__ import annotations
 
 import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from scpdex.run._summary import Summary
@@ -23,20 +24,26 @@ def run_plan(
 ) -> Table:
     """Compute the statistics of every tested gene and group."""
     table = Table.empty(comparison, options, source.facts.stored.size)
+    reader = source.reader(plan, pool)
+    longest = int(source.facts.stored.max())
+    # One for each thread: whoever takes up a tile takes the scratch of whoever has just finished one.
+    idle: SimpleQueue[Summary] = SimpleQueue()
+    for _ in range(plan.n_threads):
+        idle.put(Summary(comparison, options, longest))
     stop = threading.Event()
+    for genes in plan.blocks:
+        block = reader.read(genes)
+        table.counts_like.append(block.counts_like)
 
-    def work(blocks: tuple[range, ...]) -> None:
-        reader = source.reader(blocks)
-        longest = max(int(source.facts.stored[block.start : block.stop].max()) for block in blocks)
-        summary = Summary(comparison, options, longest)
-        for genes in blocks:
+        def work(tile: range, whole: Any = block) -> None:
             if stop.is_set():
                 return
-            block = reader.read(genes)
-            table.counts_like.append(block.counts_like)
-            for tile in plan.tiles(genes):
-                summary.add(block.part(tile), table)
-            bar.update(len(genes))
+            summary = idle.get()
+            try:
+                summary.add(whole.part(tile), table)
+            finally:
+                idle.put(summary)
+            bar.update(len(tile))
 
-    on_threads(pool, work, plan.runs, stop)
+        on_threads(pool, work, plan.tiles(genes), stop)
     return table

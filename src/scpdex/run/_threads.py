@@ -16,6 +16,8 @@ def on_threads(pool: Executor, work: Callable[[Any], None], parts: Iterable[Any]
     try:
         for future in wait(futures, return_when=FIRST_EXCEPTION).done:
             future.result()
-    finally:
+    except BaseException:
         stop.set()
+        raise
+    finally:
         wait(futures)
