@@ -19,13 +19,13 @@ FIELDS = {"scores": np.float32, "logfoldchanges": np.float32, "pvals": np.float6
 
 @dataclass(frozen=True)
 class RankedGenes:
-    """The genes of each group from the highest score down: all arrays are ranks x groups, C-contiguous."""
+    """The genes of each group from the highest score down."""
 
     groups: tuple[str, ...]
     order: NDArray[np.intp]
-    """Position of each gene among the tested genes."""
+    """Position of each gene among the tested genes: groups x ranks."""
     statistics: dict[str, NDArray[Any]]
-    """By scanpy's field names: ``scores`` and, where the test has them, the others."""
+    """By scanpy's field names, ``scores`` and, where the test has them, the others: ranks x groups, C-contiguous."""
 
     def records(self, gene_names: NDArray[Any]) -> dict[str, Any]:
         """Give scanpy's record arrays, one field per group."""
@@ -42,9 +42,9 @@ def _as_records(values: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
 def _names(gene_names: NDArray[Any], order: NDArray[np.intp], groups: Sequence[str]) -> NDArray[Any]:
     """Fill records of names field by field, since arrays of objects cannot be viewed as records."""
     dtype = np.dtype({"names": list(groups), "formats": ["O"] * len(groups)})
-    names = np.empty(order.shape[0], dtype=dtype)
+    names = np.empty(order.shape[1], dtype=dtype)
     for g, group in enumerate(groups):
-        names[group] = gene_names[order[:, g]]
+        names[group] = gene_names[order[g]]
     return names.view(np.recarray)
 
 

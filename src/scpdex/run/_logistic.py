@@ -33,7 +33,7 @@ def run_logistic_regression(
         scores = fitted[np.searchsorted(np.unique(labels), comparison.label_positions[selected])]
     else:
         scores = fitted
-    order = order_genes(scores, rankby_abs=options.rankby_abs, n_genes=options.n_genes)
+    order = order_genes(scores, rankby_abs=options.rankby_abs)[:, : options.n_genes]
     in_order = np.ascontiguousarray(np.take_along_axis(scores, order, axis=1).T, dtype=FIELDS["scores"])
     groups = tuple(comparison.name_of(code) for code in comparison.selected[: scores.shape[0]])
-    return RankedGenes(groups, order.T, {"scores": in_order})
+    return RankedGenes(groups, order, {"scores": in_order})

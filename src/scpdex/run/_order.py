@@ -42,16 +42,18 @@ def order_table(
     n_genes = table.scores.shape[1] if position is None else position.size
     shape = (n_genes if options.n_genes is None else min(options.n_genes, n_genes), len(groups))
     statistics: dict[str, NDArray[Any]] = {name: np.empty(shape, dtype=dtype) for name, dtype in FIELDS.items()}
-    ranked = RankedGenes(groups, np.empty(shape, dtype=np.intp), statistics)
+    ranked = RankedGenes(groups, np.empty(shape[::-1], dtype=np.intp), statistics)
     stop = threading.Event()
 
     def work(some: slice) -> None:
         if stop.is_set():
             return
         part = {name: v[some] if position is None else v[some][:, position] for name, v in values.items()}
-        part["pvals_adj"] = adjust_pvals(part["pvals"], options.corr_method)
-        order = order_genes(part["scores"], rankby_abs=options.rankby_abs, n_genes=options.n_genes)
-        ranked.order[:, some] = order.T
+        order = order_genes(part["scores"], rankby_abs=options.rankby_abs)
+        by_score = None if options.is_t_test or options.rankby_abs else order
+        part["pvals_adj"] = adjust_pvals(part["pvals"], options.corr_method, by_score)
+        order = order[:, : shape[0]]
+        ranked.order[some] = order
         for name, v in part.items():
             statistics[name][:, some] = np.take_along_axis(v, order, axis=1).T
 

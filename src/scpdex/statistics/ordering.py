@@ -7,23 +7,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from scpdex.kernels.adjust import adjust_in_order
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.statistics.options import Correction
 
 
-def order_genes(scores: NDArray[np.float64], *, rankby_abs: bool, n_genes: int | None) -> NDArray[np.intp]:
+def order_genes(scores: NDArray[np.float64], *, rankby_abs: bool) -> NDArray[np.intp]:
     """Positions of the genes from the highest score down, groups x genes; equal scores stay in var order."""
-    by = np.abs(scores) if rankby_abs else scores
-    return np.argsort(-by, axis=1, kind="stable")[:, :n_genes]
+    return np.argsort(-(np.abs(scores) if rankby_abs else scores), axis=1, kind="stable")
 
 
-def adjust_pvals(pvals: NDArray[np.float64], method: Correction) -> NDArray[np.float64]:
+def adjust_pvals(pvals: NDArray[np.float64], method: Correction, order: NDArray[np.intp] | None) -> NDArray[np.float64]:
     """Adjust p-values over the genes of each group, groups x genes.
 
-    Benjamini and Hochberg (1995) by ``scipy.stats.false_discovery_control``, or Bonferroni.
+    Benjamini and Hochberg (1995), as ``scipy.stats.false_discovery_control``, or Bonferroni. ``order`` holds the genes
+    by score where p is a function of the score's distance from 0, as in rank tests; None says that it is not.
     """
-    if method == "benjamini-hochberg":
+    if method == "bonferroni":
+        return np.asarray(np.minimum(pvals * pvals.shape[1], 1.0))
+    if order is None:
         return np.asarray(stats.false_discovery_control(pvals, axis=1, method="bh"))
-    return np.asarray(np.minimum(pvals * pvals.shape[1], 1.0))
+    adjusted = np.empty_like(pvals)
+    adjust_in_order(pvals, order, np.empty(pvals.shape[1], dtype=np.intp), adjusted)
+    return adjusted
