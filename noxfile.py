@@ -50,6 +50,13 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
 
 
+@nox.session(python=NEWEST)
+def bench(session: nox.Session) -> None:
+    """Time scpdex and its peers side by side; ``-- --quick`` takes 3 minutes."""
+    _install(session, "bench")
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
 @nox.session
 def build(session: nox.Session) -> None:
     """Build wheel and sdist, and import each from a clean environment."""

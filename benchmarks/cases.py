@@ -1,0 +1,49 @@
+"""Cases: matrix, storage, test, reference, and the peers that each is run against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from data import CONTROL, Recipe
+
+SCREEN = Recipe(300_000, 1_000, 2_001, 0.4, log=True)
+COUNTS = replace(SCREEN, log=False)
+CLUSTERS = Recipe(100_000, 5_000, 20, 0.08, log=True, control=0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table."""
+
+    name: str
+    recipe: Recipe | None
+    """None is pbmc3k."""
+    storage: str = "csr"
+    method: str = "wilcoxon"
+    reference: str = "rest"
+    peers: dict[str, float] = field(default_factory=lambda: {"illico": 1.0})
+    """Share of the genes that each peer is run on; its time is scaled up by the rest."""
+
+
+CASES = [
+    Case("vs reference, log CSR", SCREEN, reference=CONTROL, peers={"illico": 0.2, "pdex": 0.01}),
+    Case("vs rest, log CSR", SCREEN, peers={"illico": 1, "scanpy": 0.01}),
+    Case("t-test vs rest, log CSR", SCREEN, method="t-test", peers={"scanpy": 1}),
+    Case("t-test vs reference, log CSR", SCREEN, method="t-test", reference=CONTROL, peers={"scanpy": 1}),
+    Case("vs reference, log CSC", SCREEN, "csc", reference=CONTROL, peers={"illico": 0.2}),
+    Case("vs rest, log CSC", SCREEN, "csc"),
+    Case("vs reference, log dense", SCREEN, "dense", reference=CONTROL, peers={"illico": 0.2}),
+    Case("vs rest, log dense", SCREEN, "dense"),
+    Case("vs reference, raw counts CSR", COUNTS, reference=CONTROL, peers={"illico": 0.2}),
+    Case("vs rest, raw counts CSR", COUNTS),
+    Case("20 clusters vs rest, log CSR", CLUSTERS, peers={"illico": 1, "scanpy": 0.1}),
+    Case("pbmc3k vs rest, log CSR", None, peers={"scanpy": 1}),
+]
+
+
+def quick(case: Case) -> Case:
+    """Shrink a case to about a hundredth of the work."""
+    if case.recipe is None:
+        return case
+    recipe = replace(case.recipe, n_cells=30_000, n_genes=300, n_groups=min(case.recipe.n_groups, 201))
+    return replace(case, recipe=recipe, peers={tool: max(share, 0.1) for tool, share in case.peers.items()})

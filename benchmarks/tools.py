@@ -1,0 +1,57 @@
+"""Tools: one call of each that does the same job; imports happen on first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from data import CONTROL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anndata import AnnData
+
+
+def scpdex(adata: AnnData, method: str, reference: str, n_threads: int) -> None:
+    from scpdex.tl import rank_genes_parallel
+
+    rank_genes_parallel(
+        adata, "group", method=method, reference=reference, tie_correct=True, n_jobs=n_threads, show_progress=False
+    )
+
+
+def illico(adata: AnnData, method: str, reference: str, n_threads: int) -> None:
+    from illico import asymptotic_wilcoxon
+
+    assert method == "wilcoxon"
+    asymptotic_wilcoxon(
+        adata,
+        is_log1p=True,
+        group_keys="group",
+        reference=None if reference == "rest" else reference,
+        n_threads=n_threads,
+        use_continuity=False,
+    )
+
+
+def scanpy(adata: AnnData, method: str, reference: str, n_threads: int) -> None:
+    import scanpy as sc
+
+    sc.settings.n_jobs = n_threads
+    sc.tl.rank_genes_groups(adata, "group", method=method, reference=reference, tie_correct=True)
+
+
+def pdex(adata: AnnData, method: str, reference: str, n_threads: int) -> None:
+    from pdex import pdex as compare
+
+    assert method == "wilcoxon"
+    mode = {"rest": "all", CONTROL: "ref"}[reference]
+    compare(adata, "group", mode=mode, threads=n_threads, is_log1p=True, as_pandas=True)
+
+
+TOOLS: dict[str, Callable[[AnnData, str, str, int], None]] = {
+    "scpdex": scpdex,
+    "illico": illico,
+    "scanpy": scanpy,
+    "pdex": pdex,
+}
