@@ -32,7 +32,7 @@ def test_little_work_takes_few_threads():
 def test_a_plan_explains_itself():
     text = str(p.make_plan(facts([100] * 600), 3, 2, "genes sorted"))
     assert "CSR float32 in memory, 1,000 cells x 600 genes: " in text
-    assert "genes sorted in 3 blocks of up to 256 genes on 2 threads" in text
+    assert "genes sorted in 1 block of up to 600 genes on 2 threads" in text
 
 
 @pytest.mark.parametrize("n_jobs", [None, -1])

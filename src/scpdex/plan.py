@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Rows of a CSR matrix are walked once per block, which pays from some hundred genes on; beyond some hundreds, writing
 # to so many genes at once misses the cache.
-GENES_PER_BLOCK = 256
+GENES_PER_BLOCK = 1024
 # What the entries of a block may take, as a share of the matrix, and at least.
 SHARE_OF_MATRIX = 0.2
 LEAST_BYTES = 32 << 20
@@ -22,6 +22,8 @@ LEAST_BYTES = 32 << 20
 PAIRS_PER_TILE = 1 << 15
 # Less than this many entries is done sooner than a further thread is started.
 LEAST_EFFORT_PER_THREAD = 20_000
+# Threads that are done early take a further tile.
+_TILES_PER_THREAD = 2
 # A pair of gene and group costs about as much as this many non-zeros.
 _ENTRIES_PER_PAIR = 3
 
@@ -63,8 +65,9 @@ class Plan:
         )
 
     def tiles(self, block: range) -> Iterator[range]:
-        """Cut a block into the runs of genes whose statistics are made together."""
-        return cut(block, self.genes_per_tile)
+        """Cut a block into the runs of genes whose statistics are made together, some for each thread."""
+        share = -(-len(block) // (_TILES_PER_THREAD * self.n_threads))
+        return cut(block, min(self.genes_per_tile, share))
 
 
 def make_plan(facts: MatrixFacts, n_codes: int, n_threads: int, work: str) -> Plan:
