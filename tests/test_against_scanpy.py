@@ -24,6 +24,19 @@ def _whole_numbers() -> ad.AnnData:
     return ad.AnnData(values, obs=adata.obs[[GROUPBY]], var=adata.var[[]])
 
 
+def _whole_numbers_as(sparse_format: str | None, dtype: str) -> ad.AnnData:
+    """The same numbers in another storage and dtype."""
+    expected = _whole_numbers()
+    values = expected.X.astype(dtype)
+    if sparse_format is not None:
+        values = getattr(sparse, f"{sparse_format}_matrix")(expected.X)
+        # scipy's constructors take no foreign byte orders
+        values.data = values.data.astype(dtype)
+    adata = ad.AnnData(values, obs=expected.obs, var=expected.var)
+    assert adata.X.dtype == np.dtype(dtype)
+    return adata
+
+
 @cache
 def _scanpys_whole_numbers(**arguments: Any) -> dict[str, Any]:
     return by_scanpy(_whole_numbers(), GROUPBY, **arguments)
@@ -49,14 +62,7 @@ def test_every_storage(pbmc, storage, method, reference, tie_correct, pts):
 @pytest.mark.parametrize("method", SCANPY_TESTS)
 @pytest.mark.parametrize("sparse_format", [None, "csr", "csc"])
 def test_every_dtype(sparse_format, method, reference, dtype):
-    expected = _whole_numbers()
-    values = expected.X.astype(dtype)
-    if sparse_format is not None:
-        values = getattr(sparse, f"{sparse_format}_matrix")(expected.X)
-        # scipy's constructors take no foreign byte orders
-        values.data = values.data.astype(dtype)
-    adata = ad.AnnData(values, obs=expected.obs, var=expected.var)
-    assert adata.X.dtype == np.dtype(dtype)
+    adata = _whole_numbers_as(sparse_format, dtype)
     arguments = {"method": method, "reference": reference, "tie_correct": True, "pts": True}
     assert_same_numbers(by_scpdex(adata, GROUPBY, **arguments), _scanpys_whole_numbers(**arguments))
 
@@ -139,14 +145,9 @@ def test_pbmc3k_t_test(pbmc3k, method):
 @pytest.mark.parametrize("dtype", [">f4", ">i4", "int64", "uint8"])
 @pytest.mark.parametrize("sparse_format", [None, "csr", "csc"])
 def test_logistic_regression_of_every_dtype(sparse_format, dtype):
-    expected = _whole_numbers()
-    values = expected.X.astype(dtype)
-    if sparse_format is not None:
-        values = getattr(sparse, f"{sparse_format}_matrix")(expected.X)
-        values.data = values.data.astype(dtype)
-    adata = ad.AnnData(values, obs=expected.obs, var=expected.var)
+    adata = _whole_numbers_as(sparse_format, dtype)
     result = by_scpdex(adata, GROUPBY, method="logreg", max_iter=20, groups=["CD34+", "CD19+ B"])
-    of_float = by_scpdex(expected, GROUPBY, method="logreg", max_iter=20, groups=["CD34+", "CD19+ B"])
+    of_float = by_scpdex(_whole_numbers(), GROUPBY, method="logreg", max_iter=20, groups=["CD34+", "CD19+ B"])
     np.testing.assert_allclose(result["scores"]["CD34+"], of_float["scores"]["CD34+"], atol=1e-5)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,11 +42,8 @@ def order_table(
     shape = (n_genes if options.n_genes is None else min(options.n_genes, n_genes), len(groups))
     statistics: dict[str, NDArray[Any]] = {name: np.empty(shape, dtype=dtype) for name, dtype in FIELDS.items()}
     ranked = RankedGenes(groups, np.empty(shape[::-1], dtype=np.intp), statistics)
-    stop = threading.Event()
 
     def work(some: slice) -> None:
-        if stop.is_set():
-            return
         part = {name: v[some] if position is None else v[some][:, position] for name, v in values.items()}
         order = order_genes(part["scores"], rankby_abs=options.rankby_abs)
         by_score = None if options.is_t_test or options.rankby_abs else order
@@ -58,5 +54,5 @@ def order_table(
             statistics[name][:, some] = np.take_along_axis(v, order, axis=1).T
 
     slices = [slice(first, first + _GROUPS_PER_SLICE) for first in range(0, len(groups), _GROUPS_PER_SLICE)]
-    on_threads(pool, work, slices, stop)
+    on_threads(pool, work, slices)
     return ranked

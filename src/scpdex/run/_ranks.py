@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -30,14 +29,11 @@ def run_plan(
     idle: SimpleQueue[Summary] = SimpleQueue()
     for _ in range(plan.n_threads):
         idle.put(Summary(comparison, options, longest))
-    stop = threading.Event()
     for genes in plan.blocks:
         block = reader.read(genes)
         table.counts_like.append(block.counts_like)
 
         def work(tile: range, whole: Any = block) -> None:
-            if stop.is_set():
-                return
             summary = idle.get()
             try:
                 summary.add(whole.part(tile), table)
@@ -45,5 +41,5 @@ def run_plan(
                 idle.put(summary)
             bar.update(len(tile))
 
-        on_threads(pool, work, plan.tiles(genes), stop)
+        on_threads(pool, work, plan.tiles(genes))
     return table

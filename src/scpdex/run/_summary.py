@@ -60,11 +60,12 @@ class Summary:
             rest = nonzero.sum(axis=1, keepdims=True) - nonzero[:, : comparison.n_groups]
             table.rest_fractions[:, genes] = _divide(rest, comparison.other_sizes).T
 
-    def _not_finite(self, block: GeneBlock, means: NDArray[np.float64]) -> list[int]:
+    def _not_finite(self, block: GeneBlock, means: NDArray[np.float64]) -> NDArray[np.int64]:
         """Count NaN and infinite values, which show in the means, for each gene."""
-        suspect = np.atleast_1d(~np.isfinite(means).all(axis=1))
-        genes = zip(suspect, block.starts, block.lengths, strict=True)
-        return [count_not_finite(block.entries, start, length) if bad else 0 for bad, start, length in genes]
+        counts = np.zeros(len(block.genes), dtype=np.int64)
+        for g in np.flatnonzero(~np.isfinite(means).all(axis=1)):
+            counts[g] = count_not_finite(block.entries, block.starts[g], block.lengths[g])
+        return counts
 
     def _rank_sum_test(
         self, block: GeneBlock, nonzero: NDArray[np.int64], means: NDArray[np.float64]
@@ -107,7 +108,6 @@ class Summary:
         comparison = self.comparison
         n_groups = comparison.n_groups
         squares = np.empty_like(means)
-        scratch = np.empty((comparison.sizes.size, 3))
         group_moments(
             block.entries,
             block.starts,
@@ -120,6 +120,7 @@ class Summary:
         )
         if comparison.against_rest:
             other_means, other_squares = np.empty_like(means), np.empty_like(squares)
+            scratch = np.empty((comparison.sizes.size, 3))
             moments_of_rest(comparison.sizes, means, squares, scratch, other_means, other_squares)
             others = slice(n_groups)
         else:
