@@ -1,6 +1,5 @@
 """The kernels alone, against plain definitions."""
 
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -10,56 +9,93 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scpdex.kernels import entries as e
-from scpdex.kernels.moments import group_moments, moments_of_rest, scan
+from scpdex.kernels import keys as k
+from scpdex.kernels.gather import order_by_group
+from scpdex.kernels.moments import are_counts, group_moments, moments_of_rest
 from scpdex.kernels.rank_sums import rank_sums
-from scpdex.kernels.sort import new_histogram, sort_entries
+from scpdex.kernels.sort import RADIX_BITS, choose_digits, new_histograms, sort_entries, sort_few, span
+from scpdex.kernels.tables import sum_and_count
 
 EXTREMES = [0.5, -0.5, 1e-40, -1e-40, 3.4e38, -3.4e38, 1.0, 1.0000001, -1.0, 2.0**24]
 
 
-def make_entries(values: np.ndarray, codes: np.ndarray) -> Any:
-    """Entries of one gene, by the plain definition of a key."""
-    out = e.new_entries(values.size, wide=e.is_wide(values.dtype))
-    for i, (value, code) in enumerate(zip(values, codes, strict=True)):
-        e.put(out, i, e.to_key(e.as_real(value)), code)
-    return out
+def make_gene(values: np.ndarray, codes: np.ndarray, n_codes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Keys of the non-zero values group by group, and where each group ends."""
+    order = np.argsort(codes, kind="stable")
+    order = order[values[order] != 0]
+    unsigned = k.key_dtype(values.dtype)
+    bits = values[order].astype(f"f{unsigned.itemsize}").view(unsigned)
+    sign = unsigned.type(1) << unsigned.type(8 * unsigned.itemsize - 1)
+    keys = np.where(bits & sign, ~bits, bits | sign)
+    return keys, np.cumsum(np.bincount(codes[order], minlength=n_codes)).astype(np.uint32)
 
 
-def unpack(gene: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Keys and codes of entries of either layout."""
-    n = e.n_entries(gene)
-    return np.array([e.key_at(gene, i) for i in range(n)]), np.array([e.code_at(gene, i) for i in range(n)])
-
-
-def assert_sorts(gene: Any) -> None:
+def assert_sorts(values: np.ndarray, codes: np.ndarray) -> None:
     """Hold the sort against numpy's stable one."""
-    keys, codes = unpack(gene)
+    keys, ends = make_gene(values, codes, codes.max() + 1)
+    kept = np.sort(codes[values != 0])
+    wide = keys.itemsize == 8
+    first, second = e.new_entries(keys.size, wide=wide), e.new_entries(keys.size, wide=wide)
+    lowest, highest, varying = map(np.uint64, span(keys))
+    shared, width, n_digits = choose_digits(keys.size, lowest, highest, varying)
+    done = [first]
+    if n_digits > 1:
+        histograms, sums = new_histograms(), np.empty(ends.size)
+        sum_and_count(keys, ends, lowest, np.uint64(shared), width, n_digits, sums, histograms)
+        done = [sort_entries(keys, ends, lowest, np.uint64(shared), width, n_digits, histograms, first, second)]
+    if keys.size < 2000:
+        few = e.new_entries(keys.size, wide=wide)
+        sort_few(keys, ends, few)
+        done.append(few)
     order = np.argsort(keys, kind="stable")
-    wide = isinstance(gene, tuple)
-    span = tuple(map(np.uint64, scan(gene, np.empty(1 << 17, dtype=np.int64), np.empty(1 << 17))))
-    done = sort_entries(deepcopy(gene), e.new_entries(keys.size, wide=wide), new_histogram(), span)
-    sorted_keys, sorted_codes = unpack(done)
-    np.testing.assert_array_equal(sorted_keys, keys[order])
-    np.testing.assert_array_equal(sorted_codes, codes[order])
+    for entries in done[n_digits == 1 :]:
+        np.testing.assert_array_equal([e.key_at(entries, i) for i in range(keys.size)], keys[order])
+        np.testing.assert_array_equal([e.code_at(entries, i) for i in range(keys.size)], kept[order])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_keys_order_like_values_and_come_back(dtype):
     values = np.unique(np.array([*EXTREMES, *np.random.default_rng(0).normal(size=100)], dtype=dtype))
-    keys = [e.to_key(value) for value in values]
+    keys = [k.to_key(value) for value in values]
     assert keys == sorted(keys)
-    assert [e.to_real(key) for key in keys] == list(values)
-    assert [e.is_negative(key) for key in keys] == list(values < 0)
+    assert [k.to_real(key) for key in keys] == list(values)
+    assert [k.is_negative(key) for key in keys] == list(values < 0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int16", "uint16", "bool", "int32", "uint32", "int64", "float64"])
-def test_entries_hold_every_value_and_code(dtype):
+def test_keys_hold_every_value(dtype):
     top = np.finfo(dtype).max if "float" in dtype else np.iinfo(dtype).max if dtype != "bool" else True
     values = np.array([1, min(float(top), 2**53)]).astype(dtype)
-    codes = np.array([70_000, (1 << 32) - 1])
-    keys, kept = unpack(make_entries(values, codes))
-    np.testing.assert_array_equal([e.to_real(key) for key in keys], values)
-    np.testing.assert_array_equal(kept, codes)
+    keys, ends = make_gene(values, np.array([0, 1]), 2)
+    np.testing.assert_array_equal([k.to_real(key) for key in keys], values)
+    np.testing.assert_array_equal([k.to_key(k.as_real(value)) for value in values], keys)
+    np.testing.assert_array_equal(ends, [1, 2])
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_entries_hold_every_key_and_code(wide):
+    keys = np.array([0, np.iinfo(np.uint64 if wide else np.uint32).max], dtype=np.uint64)
+    codes = [70_000, (1 << 32) - 1]
+    entries = e.new_entries(2, wide=wide)
+    for i in range(2):
+        e.put(entries, i, keys[i], codes[i])
+    assert [e.key_at(entries, i) for i in range(2)] == keys.tolist()
+    assert [e.code_at(entries, i) for i in range(2)] == codes
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 4), max_size=50))
+def test_cells_in_the_order_of_their_groups(codes):
+    order = np.empty(len(codes), dtype=np.int64)
+    order_by_group(np.array(codes, dtype=np.int32), np.bincount(codes, minlength=5).astype(np.int64), order)
+    np.testing.assert_array_equal(order, np.argsort(codes, kind="stable"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("values", "expected"), [([1, 2, 3e5], True), ([1, 2.5], False), ([-1, 2], False), ([], True)])
+def test_are_counts(dtype, values, expected):
+    keys, _ = make_gene(np.array(values, dtype=dtype), np.zeros(len(values), dtype=np.int64), 1)
+    assert are_counts(keys) == expected
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -76,15 +112,13 @@ def test_sort_is_stable_and_complete(dtype, n_codes, n, kind):
         "equal": np.full(n, 0.1),
         "few": rng.choice([0.1, 0.2], n),
     }[kind].astype(dtype)
-    gene = make_entries(values, rng.integers(0, n_codes, n))
-    assert_sorts(gene)
+    assert_sorts(values, rng.integers(0, n_codes, n))
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.floats(width=64, allow_nan=False, allow_infinity=False), min_size=1, max_size=200))
 def test_sort_any_floats(values):
-    gene = make_entries(np.array(values), np.arange(len(values)))
-    assert_sorts(gene)
+    assert_sorts(np.array(values), np.arange(len(values)))
 
 
 def _plain_u(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -93,57 +127,63 @@ def _plain_u(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     return ranks[: len(x)].sum() - len(x) * (len(x) + 1) / 2, (t**3 - t).sum()
 
 
-@settings(deadline=None, max_examples=150)
-@given(
-    st.lists(st.tuples(st.sampled_from([0, 0, 1, 2, 2.5, -1, -2]), st.integers(0, 3)), min_size=1, max_size=40),
-    st.sampled_from([np.int64, np.float64]),
-    st.booleans(),
-)
-def test_rank_sums(cells, tie_dtype, against_reference):
-    """2 U and tie sums of groups 0, 1, 2 against all others or against group 3, zeros left out of the entries."""
-    values, codes = np.array([v for v, _ in cells]), np.array([c for _, c in cells])
-    sizes = np.bincount(codes, minlength=4).astype(np.int64)
-    gene = make_entries(values[values != 0], codes[values != 0])
-    starts, lengths = np.zeros(1, dtype=np.int64), np.array([e.n_entries(gene)])
-    nonzero, sums = np.empty((1, 4), dtype=np.int64), np.empty((1, 4))
-    twice_u = np.empty((1, 4), dtype=np.int64)
-    tie_sums = np.empty((1, 4 if against_reference else 1), dtype=tie_dtype)
-    seen = np.zeros(4, dtype=np.int64)
-    scratch = (deepcopy(gene), new_histogram(), seen)
-    reference = 3 if against_reference else -1
-    rank_sums(gene, starts, lengths, sizes, reference, *scratch, nonzero, sums, twice_u, tie_sums)
-    np.testing.assert_array_equal(nonzero[0], np.bincount(codes[values != 0], minlength=4))
-    np.testing.assert_array_equal(sums[0], np.bincount(codes, weights=values, minlength=4))
-    assert not seen.any()
+def _rank_sums(values: np.ndarray, codes: np.ndarray, n_codes: int, reference: int, tie_dtype: Any) -> list[Any]:
+    """Sums, 2 U and tie sums of one gene."""
+    sizes = np.bincount(codes, minlength=n_codes).astype(np.int64)
+    keys, ends = make_gene(values, codes, n_codes)
+    zeros = sizes - np.diff(ends.astype(np.int64), prepend=0)
+    wide = keys.itemsize == 8
+    scratch = e.new_entries(keys.size, wide=wide), e.new_entries(keys.size, wide=wide), new_histograms()
+    out = np.empty((1, n_codes)), np.empty((1, n_codes), dtype=np.int64)
+    tie_sums = np.empty((1, n_codes if reference >= 0 else 1), dtype=tie_dtype)
+    worth = np.empty(1 << RADIX_BITS, dtype=np.int64)
+    starts = np.zeros(1, dtype=np.int64)
+    rank_sums(keys, starts, ends[None], sizes, zeros[None], reference, *scratch, worth, *out, tie_sums)
+    return [array[0] for array in (*out, tie_sums)]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_rank_sums(data):
+    """2 U and tie sums of groups 0, 1, 2 against all others or against group 3, zeros left out of the keys.
+
+    Few cells are inserted, whole numbers counted in tables, and the others sorted.
+    """
+    n = data.draw(st.sampled_from([5, 40, 300]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    values = rng.choice([0, 0, 1, 2, 3, -1], n) * data.draw(st.sampled_from([1, 0.5, -1]))
+    fine = data.draw(st.sampled_from([0, 0.5, 1]))
+    values = np.where(rng.random(n) < fine, rng.normal(size=n).round(1) * rng.normal(size=n).round(1), values)
+    values = values.astype(data.draw(st.sampled_from([np.float32, np.float64])))
+    codes = rng.integers(0, data.draw(st.integers(1, 4)), n)
+    reference = data.draw(st.sampled_from([-1, 3]))
+    codes[0] = max(reference, 0)
+    sums, twice_u, tie_sums = _rank_sums(values, codes, 4, reference, data.draw(st.sampled_from([np.int64, float])))
+    np.testing.assert_array_equal(sums, np.bincount(codes, weights=values, minlength=4))
     for group in range(3):
-        other = codes == 3 if against_reference else codes != group
+        other = codes == 3 if reference == 3 else codes != group
         u, tie_sum = _plain_u(values[codes == group], values[other])
-        assert twice_u[0, group] == 2 * u
-        assert tie_sums[0, group if against_reference else 0] == tie_sum
+        assert twice_u[group] == 2 * u
+        assert tie_sums[group if reference == 3 else 0] == tie_sum
 
 
-def test_tie_sums_past_int64():
-    """3 million cells tied: t**3 does not fit int64, and float64 is right to rounding."""
+@pytest.mark.parametrize("n_values", [1, 10_000])
+def test_tie_sums_past_int64(n_values):
+    """3 million cells tied: t**3 does not fit int64, and float64 is right to rounding. By table, and by sort."""
     n = 3_000_000
-    gene = (np.full(n, e.to_key(np.float64(1))), (np.arange(n) % 2).astype(np.uint32))
-    sizes = np.array([n // 2, n // 2])
-    tie_sums = np.empty((1, 2))
-    twice_u = np.empty((1, 2), dtype=np.int64)
-    scratch = (deepcopy(gene), new_histogram(), np.zeros(2, dtype=np.int64))
-    starts, lengths = np.zeros(1, dtype=np.int64), np.array([n])
-    sums = np.empty((1, 2))
-    rank_sums(gene, starts, lengths, sizes, 1, *scratch, np.empty_like(twice_u), sums, twice_u, tie_sums)
-    assert twice_u[0, 0] == (n // 2) ** 2
-    assert float(tie_sums[0, 0]) == pytest.approx(n**3 - n, rel=1e-12)
+    values = np.where(np.arange(n) < n_values, np.arange(n) + 0.1, 2.0**20)
+    _, twice_u, tie_sums = _rank_sums(values, np.arange(n) % 2, 2, 1, np.float64)
+    u = stats.mannwhitneyu(values[::2], values[1::2]).statistic
+    assert twice_u[0] == 2 * u
+    tied = n - n_values if n_values > 1 else n - 1
+    assert float(tie_sums[0]) == pytest.approx(float(tied) ** 3 - tied, rel=1e-12)
 
 
 def _moments(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, ...]:
     sizes = np.bincount(codes).astype(np.int64)
-    gene = make_entries(values[values != 0], codes[values != 0])
-    starts, lengths = np.zeros(1, dtype=np.int64), np.array([e.n_entries(gene)])
-    nonzero = np.empty((1, sizes.size), dtype=np.int64)
-    means, squares = np.empty(nonzero.shape), np.empty(nonzero.shape)
-    group_moments(gene, starts, lengths, sizes, nonzero, means, squares, np.empty(sizes.size))
+    keys, ends = make_gene(values, codes, sizes.size)
+    means, squares = np.empty((1, sizes.size)), np.empty((1, sizes.size))
+    group_moments(keys, np.zeros(1, dtype=np.int64), ends[None], sizes, means, squares)
     rest_means, rest = np.empty_like(means), np.empty_like(squares)
     moments_of_rest(sizes, means, squares, np.empty((sizes.size, 3)), rest_means, rest)
     return means[0], squares[0], rest_means[0], rest[0]
@@ -169,13 +209,10 @@ def test_moments(offset, density):
 def test_a_mean_that_rounding_moved(spread):
     """A million values near 0.1: their naive mean is so far off that the spread about it is not their variance."""
     values = 0.1 + spread * np.random.default_rng(3).normal(size=1_000_000)
-    gene = (
-        e.to_key(np.float64(0.1)) + (values.view(np.uint64) - np.float64(0.1).view(np.uint64)),
-        np.zeros(10**6, "u4"),
-    )
+    keys = k.to_key(np.float64(0.1)) + (values.view(np.uint64) - np.float64(0.1).view(np.uint64))
     one = np.array([10**6])
     means, squares = np.empty((1, 1)), np.empty((1, 1))
-    group_moments(gene, one - one, one, one, np.empty((1, 1), dtype=np.int64), means, squares, np.empty(1))
+    group_moments(keys, one - one, one[None].astype(np.uint32), one, means, squares)
     exact = values.astype(np.longdouble)
     naive = float(((exact - values.cumsum()[-1] / 10**6) ** 2).sum())
     expected = float(((exact - exact.mean()) ** 2).sum())

@@ -9,8 +9,9 @@ from scpdex import plan as p
 from scpdex.resources import Resources
 
 
-def facts(stored: list[int], entry_bytes: int = 6) -> p.MatrixFacts:
-    return p.MatrixFacts("CSR", "float32", 8 * sum(stored), 1000, entry_bytes, np.array(stored, dtype=np.int64))
+def facts(stored: list[int]) -> p.MatrixFacts:
+    keys = np.dtype(np.uint32)
+    return p.MatrixFacts("CSR", "float32", 8 * sum(stored), 1000, keys, np.array(stored, dtype=np.int64))
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=400), st.integers(1, 9), st.integers(1, 3000))
@@ -21,7 +22,8 @@ def test_every_gene_is_in_one_block(stored, n_threads, n_codes):
     most = max(p.LEAST_BYTES, p.SHARE_OF_MATRIX * 8 * sum(stored))
     for block in plan.blocks:
         assert len(block) <= p.GENES_PER_BLOCK
-        assert len(block) == 1 or sum(stored[block.start : block.stop]) * 6 <= most
+        n_bytes = 4 * sum(stored[block.start : block.stop]) + p.END_BYTES * n_codes * len(block)
+        assert len(block) == 1 or n_bytes <= most
         assert [gene for tile in plan.tiles(block) for gene in tile] == list(block)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 # Rows of a CSR matrix are walked once per block, which pays from some hundred genes on; beyond some hundreds, writing
 # to so many genes at once misses the cache.
 GENES_PER_BLOCK = 1024
-# What the entries of a block may take, as a share of the matrix, and at least.
+# What a block may take, as a share of the matrix, and at least.
 SHARE_OF_MATRIX = 0.2
 LEAST_BYTES = 32 << 20
+# Where each group ends is noted for each gene of a block.
+END_BYTES = 4
 # The statistics of a block are made for so many (gene, group) pairs at a time, which keeps them in the cache.
 PAIRS_PER_TILE = 1 << 15
-# Less than this many entries is done sooner than a further thread is started.
+# Less than this many non-zeros is done sooner than a further thread is started.
 LEAST_EFFORT_PER_THREAD = 20_000
 # Threads that are done early take a further tile.
 _TILES_PER_THREAD = 2
@@ -39,10 +41,10 @@ class MatrixFacts:
     """Memory that the matrix takes."""
     n_cells: int
     """Cells that are compared."""
-    entry_bytes: int
-    """Memory of one gathered non-zero."""
+    key_dtype: np.dtype[Any]
+    """What a non-zero is gathered as."""
     stored: NDArray[np.int64]
-    """For each tested gene, the most entries it can have."""
+    """For each tested gene, the most non-zeros it can have."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,12 @@ class Plan:
 def make_plan(facts: MatrixFacts, n_codes: int, n_threads: int, work: str) -> Plan:
     """Cut the genes into blocks within the memory bound, for no more threads than there is work for."""
     effort = int(facts.stored.sum()) + _ENTRIES_PER_PAIR * n_codes * facts.stored.size
-    most_entries = max(1, int(max(LEAST_BYTES, SHARE_OF_MATRIX * facts.n_bytes) / facts.entry_bytes))
+    n_bytes = facts.stored * facts.key_dtype.itemsize + END_BYTES * n_codes
+    most_bytes = int(max(LEAST_BYTES, SHARE_OF_MATRIX * facts.n_bytes))
     return Plan(
         facts,
         work,
-        tuple(_blocks(facts.stored, most_entries)),
+        tuple(_blocks(n_bytes, most_bytes)),
         max(1, PAIRS_PER_TILE // n_codes),
         max(1, min(n_threads, effort // LEAST_EFFORT_PER_THREAD)),
     )
@@ -88,12 +91,12 @@ def cut(run: range, most: int) -> Iterator[range]:
     return (range(first, min(first + most, run.stop)) for first in range(run.start, run.stop, most))
 
 
-def _blocks(stored: NDArray[np.int64], most_entries: int) -> Iterator[range]:
-    """Cut neighbouring genes into blocks of at most ``GENES_PER_BLOCK`` genes and, beyond one, ``most_entries``."""
+def _blocks(n_bytes: NDArray[np.int64], most_bytes: int) -> Iterator[range]:
+    """Cut neighbouring genes into blocks of at most ``GENES_PER_BLOCK`` genes and, beyond one, ``most_bytes``."""
     start = 0
-    while start < stored.size:
-        ahead = np.cumsum(stored[start : start + GENES_PER_BLOCK])
-        length = max(1, int(np.searchsorted(ahead, most_entries, side="right")))
+    while start < n_bytes.size:
+        ahead = np.cumsum(n_bytes[start : start + GENES_PER_BLOCK])
+        length = max(1, int(np.searchsorted(ahead, most_bytes, side="right")))
         yield range(start, start + length)
         start += length
 

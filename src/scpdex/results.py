@@ -42,7 +42,8 @@ def _as_records(values: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
 def _names(gene_names: NDArray[Any], order: NDArray[np.intp], groups: Sequence[str]) -> NDArray[Any]:
     """Fill records of names field by field, since arrays of objects cannot be viewed as records."""
     dtype = np.dtype({"names": list(groups), "formats": ["O"] * len(groups)})
-    names = np.empty(order.shape[1], dtype=dtype)
+    # np.empty would go through all fields of all rows, one by one.
+    names = np.zeros(order.shape[1], dtype=dtype)
     for g, group in enumerate(groups):
         names[group] = gene_names[order[g]]
     return names.view(np.recarray)

@@ -1,9 +1,8 @@
-"""Gather: bring the non-zeros of a run of genes together, gene by gene and in cell order.
+"""Gather: bring the non-zeros of a run of genes together, gene by gene, group by group and in cell order.
 
-Each storage has one kernel here. All fill the same gene block: gene ``g`` of the block owns the entries from
-``starts[g]`` to ``starts[g] + lengths[g]``. Zeros, stored or not, leave no entry. Each kernel returns whether all
-gathered values were whole and non-negative, as raw counts are. Indices are unsigned, which spares Numba a check for
-counting from the end at each access.
+Each storage has one kernel here. All fill the same gene block: gene ``g`` owns the keys from ``starts[g]`` on and,
+counted from there, its group ``code`` ends at ``ends[code, g]``. Zeros, stored or not, leave no key. Indices are
+unsigned, which spares Numba a check for counting from the end at each access.
 """
 
 from typing import Any
@@ -12,26 +11,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import kernel
-from scpdex.kernels.entries import as_real, put, to_key
+from scpdex.kernels.keys import as_real, to_key
+from scpdex.kernels.prefetch import prefetch
 
 # Cells of a dense matrix that are read together for every gene of a block: small enough that the cache lines
 # fetched for the first gene are still there for the last.
-_CELLS_PER_TILE = 512
+_CELLS_PER_TILE = 256
+# Rows of a sparse matrix are asked for so many rows ahead, and so many cache lines of each.
+_ROWS_AHEAD = 2
+_LINES_AHEAD = 6
+_CACHE_LINE = 64
+
+
+@kernel
+def order_by_group(codes: NDArray[Any], sizes: NDArray[Any], order: NDArray[Any]) -> None:
+    """Write the positions of the cells of each group in turn, in cell order."""
+    places = np.zeros(sizes.size, dtype=np.int64)
+    for code in range(1, sizes.size):
+        places[code] = places[code - 1] + sizes[code - 1]
+    for i in range(codes.size):
+        code = codes[i]
+        order[places[code]] = i
+        places[code] += 1
 
 
 @kernel
 def count_rows(
-    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], cells: NDArray[Any], counts: NDArray[Any]
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    cells: NDArray[Any],
+    part_of: NDArray[Any],
+    counts: NDArray[Any],
 ) -> bool:
-    """Count the non-zero values of each column (CSR); tell whether columns strictly increase in each row."""
+    """Count the non-zero values of each column (CSR); tell whether columns strictly increase in each row.
+
+    ``part_of`` says to which row of ``counts`` each cell's values are added.
+    """
     disorder = 0
     for i in range(cells.size):
         start = np.uint64(indptr[cells[i]])
         stop = np.uint64(indptr[cells[i] + 1])
         for p in range(start + np.uint64(1), stop):
             disorder += indices[p] <= indices[p - np.uint64(1)]
+        part = np.uint64(part_of[i])
         for p in range(start, stop):
-            counts[np.uint64(indices[p])] += data[p] != 0
+            counts[part, np.uint64(indices[p])] += data[p] != 0
     return disorder == 0
 
 
@@ -74,54 +99,68 @@ def seek_rows(
 
 
 @kernel
-def _is_count(value: Any) -> bool:
-    return bool(value >= 0 and value == np.floor(value))
-
-
-@kernel
 def gather_rows(
     data: NDArray[Any],
     indices: NDArray[Any],
     indptr: NDArray[Any],
     cells: NDArray[Any],
-    codes: NDArray[Any],
+    offset: int,
+    group_stops: NDArray[Any],
     slots: NDArray[Any] | None,
     first: int,
     stop_column: int,
     cursors: NDArray[Any],
-    entries: Any,
+    keys: NDArray[Any],
+    starts: NDArray[Any],
     places: NDArray[Any],
-) -> bool:
-    """Gather from CSR: advance each cell's cursor up to ``stop_column``, dealing its values out to their genes.
+    ends: NDArray[Any],
+) -> None:
+    """Gather a part of the cells from CSR: advance their cursors to ``stop_column``, dealing values out to genes.
 
-    ``places`` says where these cells' entries of each gene begin, unsigned, and is advanced to where they end.
-
-    ``slots`` maps a column to its place among the tested genes, or to -1; None says that the tested columns are
-    neighbours. ``first`` is the place, or the column, of the block's first gene.
+    Parameters
+    ----------
+    cells, cursors
+        Row of each cell of this part, group by group, and the place that was reached in it.
+    offset, group_stops
+        Cells in the parts before this one; cells in each group and those before it, over all parts.
+    slots
+        Place of each column among the tested genes, or -1; None says that the tested columns are neighbours.
+    first
+        The place, or the column, of the block's first gene.
+    places
+        Where the next key of each gene goes, unsigned; advanced.
     """
-    counts_like = True
-    for i in range(cells.size):
-        p = np.uint64(cursors[i])
-        end = np.uint64(indptr[cells[i] + 1])
-        code = codes[i]
-        while p < end:
-            column = np.int64(indices[p])
-            if column >= stop_column:
-                break
-            # Numba compiles one branch for None and the other for an array.
-            if slots is None:  # noqa: SIM108
-                gene = column - first
-            else:
-                gene = np.int64(slots[np.uint64(column)]) - first
-            value = as_real(data[p])
-            if gene >= 0 and value != 0:
-                counts_like = counts_like and _is_count(value)
-                g = np.uint64(gene)
-                put(entries, places[g], to_key(value), code)
-                places[g] += np.uint64(1)
-            p += np.uint64(1)
-        cursors[i] = p
-    return counts_like
+    i = 0
+    for code in range(group_stops.size):
+        stop = min(group_stops[code] - offset, cells.size)
+        while i < stop:
+            ahead = np.uint64(cursors[min(i + _ROWS_AHEAD, cells.size - 1)])
+            for line in range(np.uint64(_LINES_AHEAD)):
+                prefetch(indices, ahead + line * np.uint64(_CACHE_LINE // indices.itemsize))
+                prefetch(data, ahead + line * np.uint64(_CACHE_LINE // data.itemsize))
+            p = np.uint64(cursors[i])
+            end = np.uint64(indptr[cells[i] + 1])
+            while p < end:
+                column = np.int64(indices[p])
+                if column >= stop_column:
+                    break
+                # Numba compiles one branch for None and the other for an array.
+                if slots is None:  # noqa: SIM108
+                    gene = column - first
+                else:
+                    gene = np.int64(slots[np.uint64(column)]) - first
+                value = as_real(data[p])
+                if gene >= 0 and value != 0:
+                    g = np.uint64(gene)
+                    keys[places[g]] = to_key(value)
+                    places[g] += np.uint64(1)
+                p += np.uint64(1)
+            cursors[i] = p
+            i += 1
+        # A group ends in the part that holds its last cell.
+        if offset < group_stops[code] <= offset + cells.size or (offset == 0 and group_stops[code] == 0):
+            for g in range(places.size):
+                ends[code, g] = np.int64(places[g]) - starts[g]
 
 
 @kernel
@@ -131,49 +170,65 @@ def gather_columns(
     indptr: NDArray[Any],
     columns: NDArray[Any],
     row_codes: NDArray[Any],
-    entries: Any,
+    codes: NDArray[Any],
+    keys: NDArray[Any],
     starts: NDArray[Any],
-    lengths: NDArray[Any],
-) -> bool:
-    """Gather from CSC: copy the compared cells of each column; ``row_codes`` is -1 for all other rows."""
-    counts_like = True
+    ends: NDArray[Any],
+) -> None:
+    """Gather from CSC: deal each column out to its groups; ``row_codes`` is -1 for rows that are not compared.
+
+    ``codes`` is scratch, as long as the longest column.
+    """
+    places = np.empty(ends.shape[0], dtype=np.uint64)
     for g in range(columns.size):
-        column = columns[g]
+        start = np.uint64(indptr[columns[g]])
+        n = np.uint64(indptr[columns[g] + 1]) - start
+        places[:] = 0
+        for p in range(n):
+            code = row_codes[np.uint64(indices[start + p])] if data[start + p] != 0 else -1
+            codes[p] = code
+            if code >= 0:
+                places[np.uint64(code)] += np.uint64(1)
         place = np.uint64(starts[g])
-        for p in range(np.uint64(indptr[column]), np.uint64(indptr[column + 1])):
-            code = row_codes[np.uint64(indices[p])]
-            value = as_real(data[p])
-            if code >= 0 and value != 0:
-                counts_like = counts_like and _is_count(value)
-                put(entries, place, to_key(value), code)
-                place += np.uint64(1)
-        lengths[g] = np.int64(place) - starts[g]
-    return counts_like
+        for code in range(np.uint64(places.size)):
+            count = places[code]
+            places[code] = place
+            place += count
+            ends[code, g] = np.int64(place) - starts[g]
+        for p in range(n):
+            if codes[p] >= 0:
+                code = np.uint64(codes[p])
+                keys[places[code]] = to_key(as_real(data[start + p]))
+                places[code] += np.uint64(1)
 
 
 @kernel
 def gather_dense(
     values: NDArray[Any],
     cells: NDArray[Any],
-    codes: NDArray[Any],
+    group_stops: NDArray[Any],
     columns: NDArray[Any],
-    entries: Any,
+    keys: NDArray[Any],
     starts: NDArray[Any],
-    lengths: NDArray[Any],
-) -> bool:
-    """Gather from a dense matrix of any memory order, tile of cells by tile of cells."""
-    counts_like = True
-    lengths[:] = 0
-    for first in range(0, cells.size, _CELLS_PER_TILE):
-        last = min(first + _CELLS_PER_TILE, cells.size)
+    ends: NDArray[Any],
+) -> None:
+    """Gather from a dense matrix of any memory order, tile of cells by tile of cells.
+
+    Each value is written, and a zero is overwritten by the next one: there must be room for one key more.
+    """
+    places = starts.astype(np.uint64)
+    first = 0
+    for code in range(group_stops.size):
+        while first < group_stops[code]:
+            last = min(first + _CELLS_PER_TILE, group_stops[code])
+            for g in range(columns.size):
+                column = np.uint64(columns[g])
+                place = places[g]
+                for i in range(first, last):
+                    value = as_real(values[np.uint64(cells[i]), column])
+                    keys[place] = to_key(value)
+                    place += np.uint64(value != 0)
+                places[g] = place
+            first = last
         for g in range(columns.size):
-            column = np.uint64(columns[g])
-            place = np.uint64(starts[g] + lengths[g])
-            for i in range(first, last):
-                value = as_real(values[np.uint64(cells[i]), column])
-                if value != 0:
-                    counts_like = counts_like and _is_count(value)
-                    put(entries, place, to_key(value), codes[i])
-                    place += np.uint64(1)
-            lengths[g] = np.int64(place) - starts[g]
-    return counts_like
+            ends[code, g] = np.int64(places[g]) - starts[g]

@@ -1,4 +1,4 @@
-"""Moments: per gene and group, the non-zeros, sums and squared deviations, accumulated in cell order in float64."""
+"""Moments: per gene and group, the sums and squared deviations, accumulated in cell order in float64."""
 
 from typing import Any
 
@@ -6,117 +6,106 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import kernel
-from scpdex.kernels.entries import code_at, key_at, n_entries, part, to_real
+from scpdex.kernels.keys import to_real
 
 _MOST_PASSES = 3
 
 
 @kernel
-def scan(entries: Any, nonzero: NDArray[Any], sums: NDArray[Any]) -> Any:
-    """Write the non-zero cells (``int64``) and the sum of values of each group of one gene.
-
-    Returns what a sort needs to know of the keys: the lowest, the highest, and the bits in which any two differ.
-    """
-    nonzero[:] = 0
-    sums[:] = 0
-    n = np.uint64(n_entries(entries))
-    if n == np.uint64(0):
-        return n, n, n
-    first = key_at(entries, 0)
-    lowest = first
-    highest = first
-    varying = np.uint64(0)
-    for i in range(n):
-        key = key_at(entries, i)
-        code = code_at(entries, i)
-        nonzero[code] += 1
-        sums[code] += to_real(key)
-        lowest = min(lowest, key)
-        highest = max(highest, key)
-        varying |= np.uint64(key ^ first)
-    return np.uint64(lowest), np.uint64(highest), varying
+def group_sums(keys: NDArray[Any], ends: NDArray[Any], sums: NDArray[Any]) -> None:
+    """Write the sum of values of each group of one gene."""
+    i = np.uint64(0)
+    for code in range(ends.size):
+        end = np.uint64(ends[code])
+        total = 0.0
+        while i < end:
+            total += to_real(keys[i])
+            i += np.uint64(1)
+        sums[code] = total
 
 
 @kernel
-def count_not_finite(entries: Any, start: int, length: int) -> int:
+def count_not_finite(keys: NDArray[Any]) -> int:
     """Count the NaN and infinite values of a gene."""
     count = 0
-    for i in range(start, start + length):
-        count += not np.isfinite(to_real(key_at(entries, i)))
+    for i in range(keys.size):
+        count += not np.isfinite(to_real(keys[i]))
     return count
 
 
 @kernel
+def are_counts(keys: NDArray[Any]) -> bool:
+    """Tell whether all values are whole and none is negative, as raw counts are."""
+    are = True
+    for i in range(np.uint64(keys.size)):
+        value = to_real(keys[i])
+        are &= (value >= 0) & (value == np.floor(value))
+    return are
+
+
+@kernel
 def group_expm1_sums(
-    entries: Any, starts: NDArray[Any], lengths: NDArray[Any], scale: float, sums: NDArray[Any]
+    keys: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any], scale: float, sums: NDArray[Any]
 ) -> None:
     """Write the sum of ``expm1(scale * value)`` of each group: genes x groups; zeros add nothing."""
-    sums[:] = 0
     for g in range(starts.size):
-        for i in range(starts[g], starts[g] + lengths[g]):
-            sums[g, code_at(entries, i)] += np.expm1(scale * to_real(key_at(entries, i)))
+        i = starts[g]
+        for code in range(ends.shape[1]):
+            total = 0.0
+            while i < starts[g] + np.int64(ends[g, code]):
+                total += np.expm1(scale * to_real(keys[i]))
+                i += 1
+            sums[g, code] = total
 
 
 @kernel
 def group_moments(
-    entries: Any,
+    keys: NDArray[Any],
     starts: NDArray[Any],
-    lengths: NDArray[Any],
+    ends: NDArray[Any],
     sizes: NDArray[Any],
-    nonzero: NDArray[Any],
     means: NDArray[Any],
     squares: NDArray[Any],
-    residuals: NDArray[Any],
 ) -> None:
-    """Write non-zero cells, mean and sum of squared deviations from the mean of each group: genes x groups.
+    """Write mean and sum of squared deviations from the mean of each group: genes x groups.
 
     The corrected two-pass algorithm of Chan, Golub and LeVeque (1983), "Algorithms for computing the sample
     variance": the deviations, which would sum to 0 in exact arithmetic, tell how far the rounded mean is off.
     Where that is more than the spread can hide, as in a constant group whose mean was rounded, the pass over the
-    gene is made again from the sharpened means, so that a constant group has no spread at all. Twice is enough for
+    group is made again from the sharpened mean, so that a constant group has no spread at all. Twice is enough for
     that; values whose squares overflow would never settle.
-    ``residuals`` is scratch, one number per group.
     """
     for g in range(starts.size):
-        gene = part(entries, starts[g], starts[g] + lengths[g])
-        scan(gene, nonzero[g], means[g])
+        gene = keys[starts[g] : starts[g] + np.int64(ends[g, -1])]
+        group_sums(gene, ends[g], means[g])
+        first = np.uint64(0)
         for code in range(sizes.size):
-            means[g, code] /= max(sizes[code], 1)
-        _sharpen(gene, sizes, nonzero[g], means[g], squares[g], residuals)
+            last = np.uint64(ends[g, code])
+            mean = means[g, code] / max(sizes[code], 1)
+            means[g, code], squares[g, code] = _spread(gene[first:last], sizes[code], mean)
+            first = last
 
 
 @kernel
-def _sharpen(
-    entries: Any,
-    sizes: NDArray[Any],
-    nonzero: NDArray[Any],
-    means: NDArray[Any],
-    squares: NDArray[Any],
-    residuals: NDArray[Any],
-) -> None:
-    """Write the squared deviations of one gene's groups and improve the means."""
+def _spread(keys: NDArray[Any], n: int, mean: float) -> tuple[float, float]:
+    """Give the sharpened mean and the squared deviations of ``n`` cells, those without a key being 0."""
+    square = 0.0
+    n_zeros = n - keys.size
     for _ in range(_MOST_PASSES):
-        settled = True
-        residuals[:] = 0
-        squares[:] = 0
-        for i in range(np.uint64(n_entries(entries))):
-            code = code_at(entries, i)
-            deviation = to_real(key_at(entries, i)) - means[code]
-            residuals[code] += deviation
-            squares[code] += deviation * deviation
-        for code in range(sizes.size):
-            n = sizes[code]
-            if n > 0:
-                n_zeros = n - nonzero[code]
-                mean = means[code]
-                residual = residuals[code] - n_zeros * mean
-                square = squares[code] + n_zeros * mean * mean
-                excess = residual * residual / n
-                settled &= excess == 0 or excess < 1e-6 * square
-                means[code] = mean + residual / n
-                squares[code] = square - excess
-        if settled:
+        residual = 0.0
+        square = 0.0
+        for i in range(np.uint64(keys.size)):
+            deviation = to_real(keys[i]) - mean
+            residual += deviation
+            square += deviation * deviation
+        residual -= n_zeros * mean
+        square += n_zeros * mean * mean
+        excess = residual * residual / max(n, 1)
+        mean += residual / max(n, 1)
+        square -= excess
+        if excess <= 1e-6 * square:
             break
+    return mean, square
 
 
 @kernel

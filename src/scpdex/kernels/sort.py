@@ -1,4 +1,4 @@
-"""Sort: the entries of one gene into ascending key order, stable, by a radix sort on the keys' varying bits."""
+"""Sort: the values of one gene, each with its group, in ascending order by a radix sort on the keys' varying bits."""
 
 from typing import Any
 
@@ -6,29 +6,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import kernel
-from scpdex.kernels.entries import code_at, key_at, n_entries, part, put
+from scpdex.kernels.entries import code_at, key_at, put
 
 # Digits of at most this many bits: two passes order log-normalised float32, and the histogram stays in cache.
 RADIX_BITS = 13
 
-_INSERTION_SORT_BELOW = 48
 
-
-def new_histogram() -> NDArray[np.uint32]:
-    """Allocate the scratch that sorting needs."""
-    return np.empty(1 << RADIX_BITS, dtype=np.uint32)
+def new_histograms() -> NDArray[np.uint32]:
+    """Allocate the scratch of sorting: a count for each value of a digit, twice."""
+    return np.empty((2, 1 << RADIX_BITS), dtype=np.uint32)
 
 
 @kernel
-def _insertion_sort(entries: Any) -> None:
-    for i in range(1, n_entries(entries)):
-        key = key_at(entries, i)
-        code = code_at(entries, i)
-        j = i
-        while j > 0 and key_at(entries, j - 1) > key:
-            put(entries, j, key_at(entries, j - 1), code_at(entries, j - 1))
-            j -= 1
-        put(entries, j, key, code)
+def span(keys: NDArray[Any]) -> Any:
+    """Give the lowest and the highest key and the bits in which any two differ, as uint64."""
+    if keys.size == 0:
+        return np.uint64(0), np.uint64(0), np.uint64(0)
+    first = keys[0]
+    lowest = first
+    highest = first
+    varying = first ^ first
+    for i in range(np.uint64(keys.size)):
+        key = keys[i]
+        lowest = min(lowest, key)
+        highest = max(highest, key)
+        varying |= key ^ first
+    return np.uint64(lowest), np.uint64(highest), np.uint64(varying)
 
 
 @kernel
@@ -41,42 +44,98 @@ def _bit_length(x: Any) -> int:
 
 
 @kernel
-def sort_entries(entries: Any, spare: Any, histogram: NDArray[Any], span: Any) -> Any:
-    """Sort by key and return the sorted entries, which are one of the two given; both are overwritten.
+def choose_digits(n: int, lowest: Any, highest: Any, varying: Any) -> tuple[Any, int, int]:
+    """Choose how ``n`` keys are read as digits: the low bits that all share, the bits of a digit, how many digits.
 
-    Keys are shifted to start at 0 and to lose the low bits that all of them share, so that narrow ranges and whole
-    numbers take fewer passes. ``span`` is what :func:`scpdex.kernels.moments.scan` found, ``histogram`` is scratch.
+    Keys are taken less the lowest and without the bits that they share, so that narrow ranges and whole numbers take
+    fewer digits. A histogram much longer than the gene would cost more than a further pass.
     """
-    n = np.uint64(n_entries(entries))
-    if n < np.uint64(_INSERTION_SORT_BELOW):
-        _insertion_sort(entries)
-        return entries
-    lowest, highest, varying = span
-    if varying == 0:
-        return entries
-    shared = _bit_length(varying & (~varying + np.uint64(1))) - 1
-    bits = _bit_length(np.uint64(highest - lowest) >> np.uint64(shared))
-    # A histogram much longer than the gene would cost more than a further pass.
-    passes = -(-bits // min(RADIX_BITS, max(8, _bit_length(n))))
-    width = -(-bits // passes)
-    mask = np.uint64((1 << width) - 1)
-    source = entries
-    target = part(spare, 0, int(n))
-    for p in range(passes):
-        shift = np.uint64(shared + p * width)
-        histogram[: mask + np.uint64(1)] = 0
-        for i in range(n):
-            histogram[(np.uint64(key_at(source, i) - lowest) >> shift) & mask] += np.uint32(1)
-        position = np.uint32(0)
-        for digit in range(1 << width):
-            count = histogram[digit]
-            histogram[digit] = position
-            position += count
-        for i in range(n):
-            key = key_at(source, i)
-            digit = (np.uint64(key - lowest) >> shift) & mask
-            place = histogram[digit]
-            put(target, place, key, code_at(source, i))
-            histogram[digit] = place + np.uint32(1)
-        source, target = target, source
-    return source
+    shared = np.uint64(0)
+    if varying > 0:
+        shared = np.uint64(_bit_length(varying & (~varying + np.uint64(1))) - 1)
+    bits = max(1, _bit_length(np.uint64(highest - lowest) >> shared))
+    n_digits = -(-bits // min(RADIX_BITS, max(8, _bit_length(np.uint64(n)))))
+    return shared, -(-bits // n_digits), n_digits
+
+
+@kernel
+def _counts_to_positions(histogram: NDArray[Any], n: Any) -> None:
+    position = np.uint32(0)
+    for digit in range(np.uint64(n)):
+        count = histogram[digit]
+        histogram[digit] = position
+        position += count
+
+
+@kernel
+def sort_entries(
+    keys: NDArray[Any],
+    ends: NDArray[Any],
+    lowest: Any,
+    shared: Any,
+    width: int,
+    n_digits: int,
+    histograms: NDArray[Any],
+    first: Any,
+    second: Any,
+) -> Any:
+    """Sort the values of one gene, of two digits or more; stable, so that tied cells are in order of their groups.
+
+    Parameters
+    ----------
+    keys, ends
+        Keys of the gene, group by group, and where each group ends.
+    lowest, shared, width, n_digits
+        The lowest key, and what :func:`choose_digits` gave.
+    histograms
+        How often each value of the first and of the second digit occurs; overwritten.
+    first, second
+        Room for the entries; one of them is returned.
+    """
+    n_values = np.uint64(1 << width)
+    mask = n_values - np.uint64(1)
+    places = histograms[0]
+    _counts_to_positions(places, n_values)
+    i = np.uint64(0)
+    for code in range(np.uint64(ends.size)):
+        end = np.uint64(ends[code])
+        while i < end:
+            value = (np.uint64(keys[i] - lowest) >> shared) & mask
+            put(first, places[value], keys[i], code)
+            places[value] += np.uint32(1)
+            i += np.uint64(1)
+    for digit in range(1, n_digits):
+        places = histograms[1]
+        shift = shared + np.uint64(digit * width)
+        if digit > 1:
+            _count_digit(first, keys.size, lowest, shift, mask, places)
+        _counts_to_positions(places, n_values)
+        for i in range(np.uint64(keys.size)):
+            key = key_at(first, i)
+            value = (np.uint64(key - lowest) >> shift) & mask
+            put(second, places[value], key, code_at(first, i))
+            places[value] += np.uint32(1)
+        first, second = second, first
+    return first
+
+
+@kernel
+def _count_digit(entries: Any, n: int, lowest: Any, shift: Any, mask: Any, counts: NDArray[Any]) -> None:
+    counts[: mask + np.uint64(1)] = 0
+    for i in range(np.uint64(n)):
+        counts[(np.uint64(key_at(entries, i) - lowest) >> shift) & mask] += np.uint32(1)
+
+
+@kernel
+def sort_few(keys: NDArray[Any], ends: NDArray[Any], entries: Any) -> None:
+    """Insert the values of one gene at their places among ``entries``, one by one: for few, the fastest sort."""
+    i = 0
+    for code in range(np.uint64(ends.size)):
+        while i < ends[code]:
+            key = keys[i]
+            j = i
+            while j > 0 and key_at(entries, j - 1) > key:
+                put(entries, j, key_at(entries, j - 1), code_at(entries, j - 1))
+                j -= 1
+            put(entries, j, key, code)
+            i += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
@@ -15,35 +17,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GeneBlock:
-    """The non-zeros of a run of neighbouring tested genes, gene by gene and in cell order."""
+    """The non-zeros of a run of neighbouring tested genes, gene by gene, group by group and in cell order."""
 
     genes: range
     """Positions among the tested genes."""
-    entries: Any
-    """Keys and group codes in one of the layouts of :mod:`scpdex.kernels.entries`."""
-    starts: NDArray[Any]
-    """Where each gene's entries start, ``int64``."""
-    lengths: NDArray[Any]
-    """How many entries each gene has, ``int64``."""
-    counts_like: bool
-    """Whether all values are whole and non-negative."""
+    keys: NDArray[Any]
+    """Values as sortable keys, see :mod:`scpdex.kernels.keys`."""
+    starts: NDArray[np.int64]
+    """Where each gene's keys start."""
+    ends: NDArray[np.uint32]
+    """Where each group's keys end, counted from there: genes x groups."""
+
+    def keys_of(self, g: int) -> NDArray[Any]:
+        """Give the keys of the block's gene ``g``."""
+        return self.keys[self.starts[g] : self.starts[g] + int(self.ends[g, -1])]
 
     def part(self, genes: range) -> GeneBlock:
-        """Give the block of some of these genes, on the same memory."""
+        """Give the block of some of these genes, on the same keys."""
         run = slice(genes.start - self.genes.start, genes.stop - self.genes.start)
-        return GeneBlock(genes, self.entries, self.starts[run], self.lengths[run], self.counts_like)
+        return GeneBlock(genes, self.keys, self.starts[run], np.ascontiguousarray(self.ends[run]))
+
+
+@dataclass(frozen=True)
+class Room:
+    """Memory for one block after the other."""
+
+    keys: NDArray[Any]
+    ends: NDArray[np.uint32]
+    """Groups x genes, as they are written."""
+
+    @classmethod
+    def of(cls, plan: Plan, n_groups: int) -> Room:
+        """Allocate room for the largest block; it is touched only where it is used."""
+        facts = plan.facts
+        most_keys = max(int(facts.stored[block.start : block.stop].sum()) for block in plan.blocks)
+        most_genes = max(map(len, plan.blocks))
+        return cls(np.empty(most_keys, dtype=facts.key_dtype), np.empty((n_groups, most_genes), dtype=np.uint32))
 
 
 class Reader(Protocol):
     """Reads blocks in order, on all threads, into memory that it reuses."""
 
     def read(self, genes: range) -> GeneBlock:
-        """Bring the entries of the next genes together; the last block read is overwritten."""
+        """Bring the values of the next genes together; the last block read is overwritten."""
         ...
 
 
 class GeneSource(Protocol):
-    """A matrix of which some cells, each with its code, and some genes are compared."""
+    """A matrix of which some cells, group by group, and some genes are compared."""
 
     @property
     def facts(self) -> MatrixFacts:

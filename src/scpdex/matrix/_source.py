@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpdex.matrix._cells import ComparedCells
 from scpdex.matrix._dense import DenseSource
 from scpdex.matrix._sparse import ColumnSource, RowSource
 
@@ -27,15 +28,13 @@ def open_source(
     Returns the source, which has its genes in column order and each once, and for each tested gene its position
     there, or None where that is the order of the results as well.
     """
-    compared = comparison.codes >= 0
-    cells = expression.cells[compared]
-    codes = comparison.codes[compared]
+    cells = ComparedCells.of(comparison, expression.cells)
     columns, position = np.unique(expression.genes, return_inverse=True)
     in_order = position.size == columns.size and bool((position == np.arange(columns.size)).all())
     source: GeneSource
     if isinstance(expression.matrix, np.ndarray):
-        source = DenseSource.open(expression.matrix, cells, codes, columns)
+        source = DenseSource.open(expression.matrix, cells, columns)
     else:
         of_format = RowSource if expression.matrix.format == "csr" else ColumnSource
-        source = of_format.open(expression.matrix, cells, codes, columns, pool, n_threads)
+        source = of_format.open(expression.matrix, cells, columns, pool, n_threads)
     return source, None if in_order else position

@@ -31,7 +31,6 @@ def run_plan(
         idle.put(Summary(comparison, options, longest))
     for genes in plan.blocks:
         block = reader.read(genes)
-        table.counts_like.append(block.counts_like)
 
         def work(tile: range, whole: Any = block) -> None:
             summary = idle.get()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.kernels.entries import new_entries
-from scpdex.kernels.moments import count_not_finite, group_expm1_sums, group_moments, moments_of_rest
+from scpdex.kernels.moments import are_counts, count_not_finite, group_expm1_sums, group_moments, moments_of_rest
 from scpdex.kernels.rank_sums import rank_sums
-from scpdex.kernels.sort import new_histogram
+from scpdex.kernels.sort import RADIX_BITS, new_histograms
 from scpdex.statistics.fold_change import log2_fold_change
 from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW, rank_sum_test
 from scpdex.statistics.welch import welch_test
@@ -30,24 +30,29 @@ class Summary:
         self.comparison = comparison
         self.options = options
         self.longest = longest
-        self.histogram = new_histogram()
-        self.seen = np.zeros(comparison.sizes.size, dtype=np.int64)
-        self.spare: Any = None
+        self.histograms = new_histograms()
+        self.worth = np.empty(1 << RADIX_BITS, dtype=np.int64)
+        self.entries: tuple[Any, Any] | None = None
+        self.may_be_counts = True
 
     def add(self, block: GeneBlock, table: Table) -> None:
         """Write the statistics of a block's genes to their columns of the table."""
         comparison, options = self.comparison, self.options
         sizes = np.maximum(comparison.sizes, 1)
-        nonzero = np.empty((len(block.genes), sizes.size), dtype=np.int64)
+        nonzero = block.ends.astype(np.int64)
+        nonzero[:, 1:] -= block.ends[:, :-1]
         means = np.empty(nonzero.shape)
-        test = self._t_test if options.is_t_test else self._rank_sum_test
-        scores, pvals = test(block, nonzero, means)
+        if options.is_t_test:
+            scores, pvals = self._t_test(block, means)
+        else:
+            scores, pvals = self._rank_sum_test(block, comparison.sizes - nonzero, means)
         genes = slice(block.genes.start, block.genes.stop)
         table.not_finite[genes] = self._not_finite(block, means)
+        table.are_counts[genes] = self._are_counts(block)
 
         log_scale: float | None = options.log_scale
         if not options.mean_in_log_space:
-            group_expm1_sums(block.entries, block.starts, block.lengths, options.log_scale, means)
+            group_expm1_sums(block.keys, block.starts, block.ends, options.log_scale, means)
             means, log_scale = means / sizes, None
         change = log2_fold_change(means[:, : comparison.n_groups], self._others(means), log_scale)
 
@@ -63,31 +68,38 @@ class Summary:
     def _not_finite(self, block: GeneBlock, means: NDArray[np.float64]) -> NDArray[np.int64]:
         """Count NaN and infinite values, which show in the means, for each gene."""
         counts = np.zeros(len(block.genes), dtype=np.int64)
-        for g in np.flatnonzero(~np.isfinite(means).all(axis=1)):
-            counts[g] = count_not_finite(block.entries, block.starts[g], block.lengths[g])
+        for g in np.flatnonzero(~np.isfinite(means).all(axis=1)).tolist():
+            counts[g] = count_not_finite(block.keys_of(g))
         return counts
 
+    def _are_counts(self, block: GeneBlock) -> bool:
+        """Tell whether all values look like raw counts; no longer asked once some did not."""
+        if self.may_be_counts:
+            self.may_be_counts = all(are_counts(block.keys_of(g)) for g in range(len(block.genes)))
+        return self.may_be_counts
+
     def _rank_sum_test(
-        self, block: GeneBlock, nonzero: NDArray[np.int64], means: NDArray[np.float64]
+        self, block: GeneBlock, zeros: NDArray[np.int64], means: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Test, and write the non-zero cells and means of each group."""
+        """Test, and write the mean of each group."""
         comparison, options = self.comparison, self.options
         n_tie_sums = 1 if comparison.against_rest else comparison.sizes.size if options.tie_correct else 0
         exact = comparison.sizes.sum() < EXACT_TIE_SUMS_BELOW
-        tie_sums = np.empty((nonzero.shape[0], n_tie_sums), dtype=np.int64 if exact else np.float64)
-        twice_u = np.empty_like(nonzero)
-        if self.spare is None:
-            self.spare = new_entries(self.longest, wide=isinstance(block.entries, tuple))
+        tie_sums = np.empty((zeros.shape[0], n_tie_sums), dtype=np.int64 if exact else np.float64)
+        twice_u = np.empty_like(zeros)
+        if self.entries is None:
+            wide = block.keys.itemsize > np.dtype(np.uint32).itemsize
+            self.entries = new_entries(self.longest, wide=wide), new_entries(self.longest, wide=wide)
         rank_sums(
-            block.entries,
+            block.keys,
             block.starts,
-            block.lengths,
+            block.ends,
             comparison.sizes,
+            zeros,
             comparison.reference_code,
-            self.spare,
-            self.histogram,
-            self.seen,
-            nonzero,
+            *self.entries,
+            self.histograms,
+            self.worth,
             means,
             twice_u,
             tie_sums,
@@ -101,23 +113,12 @@ class Summary:
             use_continuity=options.use_continuity,
         )
 
-    def _t_test(
-        self, block: GeneBlock, nonzero: NDArray[np.int64], means: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Test, and write the non-zero cells and means of each group."""
+    def _t_test(self, block: GeneBlock, means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Test, and write the mean of each group."""
         comparison = self.comparison
         n_groups = comparison.n_groups
         squares = np.empty_like(means)
-        group_moments(
-            block.entries,
-            block.starts,
-            block.lengths,
-            comparison.sizes,
-            nonzero,
-            means,
-            squares,
-            np.empty(comparison.sizes.size),
-        )
+        group_moments(block.keys, block.starts, block.ends, comparison.sizes, means, squares)
         if comparison.against_rest:
             other_means, other_squares = np.empty_like(means), np.empty_like(squares)
             scratch = np.empty((comparison.sizes.size, 3))

@@ -26,8 +26,8 @@ class Table:
     rest_fractions: NDArray[np.float64] | None
     not_finite: NDArray[np.int64]
     """NaN and infinite values of each gene among the compared cells."""
-    counts_like: list[bool]
-    """Whether all values were whole and non-negative, per block."""
+    are_counts: NDArray[np.bool_]
+    """For each gene, whether its values are whole and none is negative; not looked at once one gene was otherwise."""
 
     @classmethod
     def empty(cls, comparison: Comparison, options: TestOptions, n_genes: int) -> Table:
@@ -41,5 +41,5 @@ class Table:
             np.empty((comparison.sizes.size, n_genes)) if options.pts else None,
             np.empty(shape) if with_rest else None,
             np.zeros(n_genes, dtype=np.int64),
-            [],
+            np.zeros(n_genes, dtype=bool),
         )

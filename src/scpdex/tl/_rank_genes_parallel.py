@@ -267,7 +267,7 @@ def _tell(table: Table, comparison: Comparison, options: TestOptions, where: str
     """Say, once each, what the user should know of the data and the result."""
     alone = [group for group, n in zip(comparison.groups, comparison.other_sizes, strict=True) if n == 0]
     n_undefined = int(np.isnan(table.logfoldchanges).sum())
-    if all(table.counts_like):
+    if table.are_counts.all():
         logg.warning(
             f"{where} looks like raw counts: log fold changes expect log1p-transformed data. "
             "Run scanpy.pp.normalize_total and scanpy.pp.log1p first."

@@ -1,0 +1,46 @@
+"""Cells: the rows that are compared, brought into the order of their groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpdex.kernels.gather import order_by_group
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons import Comparison
+
+
+@dataclass(frozen=True)
+class ComparedCells:
+    """The compared cells in the order of their groups, and within a group as they are."""
+
+    rows: NDArray[np.int64]
+    """Row of the matrix that each cell is."""
+    order: NDArray[np.int64]
+    """Position of each cell among the compared ones as they are."""
+    group_stops: NDArray[np.int64]
+    """Cells in each group and those before it."""
+
+    @classmethod
+    def of(cls, comparison: Comparison, rows: NDArray[np.int64]) -> ComparedCells:
+        """Order the cells; ``rows`` are those of all cells."""
+        compared = np.flatnonzero(comparison.codes >= 0)
+        order = np.empty(compared.size, dtype=np.int64)
+        order_by_group(comparison.codes[compared], comparison.sizes, order)
+        return cls(rows[compared[order]], order, np.cumsum(comparison.sizes))
+
+    def as_they_are(self) -> NDArray[np.int64]:
+        """Give the rows in the order of the cells."""
+        rows = np.empty_like(self.rows)
+        rows[self.order] = self.rows
+        return rows
+
+    def codes(self) -> NDArray[np.int32]:
+        """Give the group of each cell in the order of the groups."""
+        sizes = np.diff(self.group_stops, prepend=0)
+        return np.repeat(np.arange(sizes.size, dtype=np.int32), sizes)
