@@ -88,7 +88,8 @@ def seek_rows(
     """Point each cell's cursor at the first of its stored values that lies in ``column`` or beyond."""
     for i in range(cells.size):
         low = np.int64(indptr[cells[i]])
-        high = np.int64(indptr[cells[i] + 1])
+        # Nothing is to be looked up for the first column.
+        high = np.int64(indptr[cells[i] + 1]) if column > 0 else low
         while low < high:
             middle = (low + high) // 2
             if indices[middle] < column:

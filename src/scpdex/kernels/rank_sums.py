@@ -12,14 +12,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import kernel
+from scpdex.kernels.buckets import HIGH_BITS, LOW_BITS, fit_buckets, rank_by_buckets
+from scpdex.kernels.entries import new_entries
 from scpdex.kernels.moments import group_sums
-from scpdex.kernels.sort import choose_digits, sort_entries, sort_few, span
+from scpdex.kernels.sort import RADIX_BITS, most_bits_of_digit, significant_bits, sort_entries, sort_few, span
 from scpdex.kernels.tables import rank_by_table, sum_and_count
 from scpdex.kernels.ties import conclude
 from scpdex.kernels.walk import walk
 
 # Inserting so few values one by one is faster than counting their digits.
 _FEW = 48
+
+
+def new_scratch(longest: int, *, wide: bool) -> tuple[Any, ...]:
+    """Allocate the scratch of :func:`rank_sums`, for genes of so many keys; it is touched only where it is used.
+
+    Two rooms for entries and one for packed ones; four tables of digits, the last with zeros; a table of worths.
+    """
+    return (
+        new_entries(longest, wide=wide),
+        new_entries(longest, wide=wide),
+        np.empty(longest, dtype=np.uint32),
+        np.zeros((4, 1 << HIGH_BITS), dtype=np.uint32),
+        np.empty(1 << RADIX_BITS, dtype=np.int64),
+    )
 
 
 @kernel
@@ -32,6 +48,7 @@ def rank_sums(
     reference: int,
     first: Any,
     second: Any,
+    packed: NDArray[Any],
     histograms: NDArray[Any],
     worth: NDArray[Any],
     sums: NDArray[Any],
@@ -40,8 +57,8 @@ def rank_sums(
 ) -> None:
     """Rank each gene of a run, one after the other while it is in the cache.
 
-    Few distinct values, such as those of counts, are ranked by a table of them, the others by a sort: the numbers are
-    the same.
+    Few distinct values, such as those of counts, are ranked by a table of them, many in buckets, and those of a wide
+    range by a sort: the numbers are the same.
 
     Parameters
     ----------
@@ -53,9 +70,8 @@ def rank_sums(
         Cells of each group that have no key, genes x groups, ``int64``.
     reference
         Code of the reference group, which is the last one, or -1 to compare each group with all other cells.
-    first, second, histograms, worth
-        Scratch: as many entries as the longest gene has, twice; :func:`scpdex.kernels.sort.new_histograms`;
-        ``2**RADIX_BITS`` integers, ``int64``.
+    first, second, packed, histograms, worth
+        :func:`new_scratch`.
     sums
         Written: sum of values of each group, genes x groups.
     twice_u
@@ -67,20 +83,28 @@ def rank_sums(
     for g in range(starts.size):
         gene = keys[starts[g] : starts[g] + np.int64(ends[g, -1])]
         lowest, highest, varying = span(gene)
-        shared, width, n_digits = choose_digits(gene.size, lowest, highest, varying)
+        shared, bits = significant_bits(lowest, highest, varying)
+        most = most_bits_of_digit(gene.size)
         few = gene.size < _FEW
-        if few:
-            group_sums(gene, ends[g], sums[g])
-            sort_few(gene, ends[g], first)
-        else:
-            sum_and_count(gene, ends[g], lowest, shared, width, n_digits, sums[g], histograms)
-        if n_digits == 1 and not few:
+        if not few and bits <= most:
+            sum_and_count(gene, ends[g], lowest, shared, bits, 0, sums[g], histograms)
             worth_of_zeros, ties = rank_by_table(
-                gene, ends[g], lowest, shared, width, zeros[g], reference, histograms, worth, twice_u[g], tie_sums[g]
+                gene, ends[g], lowest, shared, bits, zeros[g], reference, histograms, worth, twice_u[g], tie_sums[g]
+            )
+        elif not few and fit_buckets(gene.size, sizes.size, bits, keys.dtype.type(lowest), keys.dtype.type(highest)):
+            sum_and_count(gene, ends[g], lowest, shared, LOW_BITS, bits - LOW_BITS, sums[g], histograms)
+            worth_of_zeros, ties = rank_by_buckets(
+                gene, ends[g], lowest, shared, bits, zeros[g], reference, histograms, packed, twice_u[g], tie_sums[g]
             )
         else:
             entries = first
-            if not few:
+            if few:
+                group_sums(gene, ends[g], sums[g])
+                sort_few(gene, ends[g], first)
+            else:
+                n_digits = -(-bits // most)
+                width = -(-bits // n_digits)
+                sum_and_count(gene, ends[g], lowest, shared, width, width, sums[g], histograms)
                 entries = sort_entries(gene, ends[g], lowest, shared, width, n_digits, histograms, first, second)
             worth_of_zeros, ties = walk(entries, gene.size, zeros[g], reference, twice_u[g], tie_sums[g])
         for code in range(sizes.size):

@@ -12,11 +12,6 @@ from scpdex.kernels.entries import code_at, key_at, put
 RADIX_BITS = 13
 
 
-def new_histograms() -> NDArray[np.uint32]:
-    """Allocate the scratch of sorting: a count for each value of a digit, twice."""
-    return np.empty((2, 1 << RADIX_BITS), dtype=np.uint32)
-
-
 @kernel
 def span(keys: NDArray[Any]) -> Any:
     """Give the lowest and the highest key and the bits in which any two differ, as uint64."""
@@ -44,22 +39,26 @@ def _bit_length(x: Any) -> int:
 
 
 @kernel
-def choose_digits(n: int, lowest: Any, highest: Any, varying: Any) -> tuple[Any, int, int]:
-    """Choose how ``n`` keys are read as digits: the low bits that all share, the bits of a digit, how many digits.
+def significant_bits(lowest: Any, highest: Any, varying: Any) -> tuple[Any, int]:
+    """Give how many low bits all keys share, and how many are left above these in keys less the lowest.
 
-    Keys are taken less the lowest and without the bits that they share, so that narrow ranges and whole numbers take
-    fewer digits. A histogram much longer than the gene would cost more than a further pass.
+    Narrow ranges and whole numbers have few.
     """
     shared = np.uint64(0)
     if varying > 0:
         shared = np.uint64(_bit_length(varying & (~varying + np.uint64(1))) - 1)
-    bits = max(1, _bit_length(np.uint64(highest - lowest) >> shared))
-    n_digits = -(-bits // min(RADIX_BITS, max(8, _bit_length(np.uint64(n)))))
-    return shared, -(-bits // n_digits), n_digits
+    return shared, max(1, _bit_length(np.uint64(highest - lowest) >> shared))
 
 
 @kernel
-def _counts_to_positions(histogram: NDArray[Any], n: Any) -> None:
+def most_bits_of_digit(n: int) -> int:
+    """Bits of the longest digit that pays for ``n`` keys: a histogram much longer would cost more than a pass."""
+    return min(RADIX_BITS, max(8, _bit_length(np.uint64(n))))
+
+
+@kernel
+def counts_to_positions(histogram: NDArray[Any], n: Any) -> None:
+    """Turn how often each value of a digit occurs into the position of the first."""
     position = np.uint32(0)
     for digit in range(np.uint64(n)):
         count = histogram[digit]
@@ -86,7 +85,7 @@ def sort_entries(
     keys, ends
         Keys of the gene, group by group, and where each group ends.
     lowest, shared, width, n_digits
-        The lowest key, and what :func:`choose_digits` gave.
+        The lowest key, the low bits that all share, and how the others are cut into digits.
     histograms
         How often each value of the first and of the second digit occurs; overwritten.
     first, second
@@ -95,7 +94,7 @@ def sort_entries(
     n_values = np.uint64(1 << width)
     mask = n_values - np.uint64(1)
     places = histograms[0]
-    _counts_to_positions(places, n_values)
+    counts_to_positions(places, n_values)
     i = np.uint64(0)
     for code in range(np.uint64(ends.size)):
         end = np.uint64(ends[code])
@@ -109,7 +108,7 @@ def sort_entries(
         shift = shared + np.uint64(digit * width)
         if digit > 1:
             _count_digit(first, keys.size, lowest, shift, mask, places)
-        _counts_to_positions(places, n_values)
+        counts_to_positions(places, n_values)
         for i in range(np.uint64(keys.size)):
             key = key_at(first, i)
             value = (np.uint64(key - lowest) >> shift) & mask

@@ -17,15 +17,18 @@ def sum_and_count(
     lowest: Any,
     shared: Any,
     width: int,
-    n_digits: int,
+    next_width: int,
     sums: NDArray[Any],
     histograms: NDArray[Any],
 ) -> None:
-    """Write the sum of values of each group, and how often each value of the keys' first two digits occurs."""
-    mask = np.uint64((1 << width) - 1)
+    """Write the sum of values of each group, and how often each value of the keys' first two digits occurs.
+
+    ``width`` and ``next_width`` are the bits of these digits; the second may have none.
+    """
+    mask, next_mask = np.uint64((1 << width) - 1), np.uint64((1 << next_width) - 1)
     ones, others = histograms[0], histograms[1]
     ones[: mask + np.uint64(1)] = 0
-    others[: mask + np.uint64(1)] = 0
+    others[: next_mask + np.uint64(1)] = 0
     i = np.uint64(0)
     for code in range(np.uint64(ends.size)):
         end = np.uint64(ends[code])
@@ -33,8 +36,8 @@ def sum_and_count(
         while i < end:
             digits = np.uint64(keys[i] - lowest) >> shared
             ones[digits & mask] += np.uint32(1)
-            if n_digits > 1:
-                others[(digits >> np.uint64(width)) & mask] += np.uint32(1)
+            if next_width > 0:
+                others[(digits >> np.uint64(width)) & next_mask] += np.uint32(1)
             total += to_real(keys[i])
             i += np.uint64(1)
         sums[code] = total

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.kernels.entries import new_entries
 from scpdex.kernels.moments import are_counts, count_not_finite, group_expm1_sums, group_moments, moments_of_rest
-from scpdex.kernels.rank_sums import rank_sums
-from scpdex.kernels.sort import RADIX_BITS, new_histograms
+from scpdex.kernels.rank_sums import new_scratch, rank_sums
 from scpdex.statistics.fold_change import log2_fold_change
 from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW, rank_sum_test
 from scpdex.statistics.welch import welch_test
@@ -30,9 +28,7 @@ class Summary:
         self.comparison = comparison
         self.options = options
         self.longest = longest
-        self.histograms = new_histograms()
-        self.worth = np.empty(1 << RADIX_BITS, dtype=np.int64)
-        self.entries: tuple[Any, Any] | None = None
+        self.scratch: tuple[Any, ...] | None = None
         self.may_be_counts = True
 
     def add(self, block: GeneBlock, table: Table) -> None:
@@ -87,9 +83,8 @@ class Summary:
         exact = comparison.sizes.sum() < EXACT_TIE_SUMS_BELOW
         tie_sums = np.empty((zeros.shape[0], n_tie_sums), dtype=np.int64 if exact else np.float64)
         twice_u = np.empty_like(zeros)
-        if self.entries is None:
-            wide = block.keys.itemsize > np.dtype(np.uint32).itemsize
-            self.entries = new_entries(self.longest, wide=wide), new_entries(self.longest, wide=wide)
+        if self.scratch is None:
+            self.scratch = new_scratch(self.longest, wide=block.keys.itemsize > np.dtype(np.uint32).itemsize)
         rank_sums(
             block.keys,
             block.starts,
@@ -97,9 +92,7 @@ class Summary:
             comparison.sizes,
             zeros,
             comparison.reference_code,
-            *self.entries,
-            self.histograms,
-            self.worth,
+            *self.scratch,
             means,
             twice_u,
             tie_sums,
