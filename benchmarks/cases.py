@@ -26,15 +26,15 @@ class Case:
 
 
 CASES = [
-    Case("vs reference, log CSR", SCREEN, reference=CONTROL, peers={"illico": 0.2, "pdex": 0.01}),
+    Case("vs reference, log CSR", SCREEN, reference=CONTROL, peers={"illico": 0.1, "pdex": 0.01}),
     Case("vs rest, log CSR", SCREEN, peers={"illico": 1, "scanpy": 0.01}),
     Case("t-test vs rest, log CSR", SCREEN, method="t-test", peers={"scanpy": 1}),
     Case("t-test vs reference, log CSR", SCREEN, method="t-test", reference=CONTROL, peers={"scanpy": 1}),
-    Case("vs reference, log CSC", SCREEN, "csc", reference=CONTROL, peers={"illico": 0.2}),
+    Case("vs reference, log CSC", SCREEN, "csc", reference=CONTROL, peers={"illico": 0.1}),
     Case("vs rest, log CSC", SCREEN, "csc"),
-    Case("vs reference, log dense", SCREEN, "dense", reference=CONTROL, peers={"illico": 0.2}),
+    Case("vs reference, log dense", SCREEN, "dense", reference=CONTROL, peers={"illico": 0.1}),
     Case("vs rest, log dense", SCREEN, "dense"),
-    Case("vs reference, raw counts CSR", COUNTS, reference=CONTROL, peers={"illico": 0.2}),
+    Case("vs reference, raw counts CSR", COUNTS, reference=CONTROL, peers={"illico": 0.1}),
     Case("vs rest, raw counts CSR", COUNTS),
     Case("20 clusters vs rest, log CSR", CLUSTERS, peers={"illico": 1, "scanpy": 0.1}),
     Case("pbmc3k vs rest, log CSR", None, peers={"scanpy": 1}),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +19,16 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import numpy as np
 import pandas as pd
+import psutil
 from cases import CASES, Case, quick
 from data import generate, pbmc3k
 from tools import TOOLS
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+# Of one gene and group: a pointer to the name, two float32 and two float64.
+RESULT_BYTES = 32
 
 
 def seconds(tool: str, adata: AnnData, case: Case, n_threads: int) -> float:
@@ -51,17 +57,18 @@ def n_bytes(matrix: Any) -> int:
     return matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
 
 
-def peak_memory(path: Path, case: Case, tool: str, n_threads: int) -> float:
-    """Megabytes that one call takes beyond the loaded matrix, in a process of its own."""
-    script = Path(__file__).parent / "memory.py"
-    command = [sys.executable, script, path, tool, case.method, case.reference, str(n_threads)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+def run_script(name: str, *arguments: Any, cache: Path | None = None) -> list[float]:
+    """Run a script of this folder in a process of its own and give the numbers that it prints last."""
+    command = [sys.executable, Path(__file__).parent / name, *map(str, arguments)]
+    environment = os.environ | ({} if cache is None else {"NUMBA_CACHE_DIR": str(cache)})
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return [float(word) for word in done.stdout.splitlines()[-1].split()]
 
 
 def run_case(
     case: Case, adata: AnnData, n_threads: int, repeats: int, read_speed: float, folder: Path
 ) -> dict[str, Any]:
-    """Alternate scpdex and its peers, and give the row of the table."""
+    """Alternate scpdex, on one thread and on all, and its peers; give the row of the table."""
     # Before anything is ranked: HDF5 cannot hold the record arrays of thousands of groups.
     path = folder / "matrix.h5ad"
     adata.write_h5ad(path)
@@ -73,29 +80,68 @@ def run_case(
         # compiles what there is to compile
         seconds(tool, part[:, : min(20, part.n_vars)].copy(), case, n_threads)
     times: dict[str, list[float]] = {tool: [] for tool in parts}
+    alone: list[float] = []
     for i in range(repeats):
         for tool, part in parts.items():
             if tool == "scpdex" or i < max(1, repeats // 2):
                 times[tool].append(seconds(tool, part, case, n_threads) * adata.n_vars / part.n_vars)
-    ours = float(np.median(times["scpdex"]))
+        alone.append(seconds("scpdex", adata, case, 1))
+    medians = {tool: float(np.median(of_tool)) for tool, of_tool in times.items()}
+    ours = medians["scpdex"]
     values = adata.X if isinstance(adata.X, np.ndarray) else adata.X.data
     nonzero = int(np.count_nonzero(values))
+    n_results = RESULT_BYTES * adata.n_vars * len(adata.uns["rank_genes_groups"]["names"].dtype.names)
     row: dict[str, Any] = {"case": case.name, "cells": adata.n_obs, "genes": adata.n_vars, "non-zeros": nonzero}
     row |= {"scpdex s": ours, "ns per non-zero and core": ours * 1e9 * n_threads / nonzero}
     row |= {"x reading the matrix": ours * read_speed / n_bytes(adata.X)}
-    row |= {"extra MB": peak_memory(path, case, "scpdex", n_threads)}
-    if n_threads > 1:
-        alone = float(np.median([seconds("scpdex", adata, case, 1) for _ in range(repeats)]))
-        row |= {f"1 -> {n_threads} threads": alone / ours}
-    for tool, share in case.peers.items():
-        mark = "" if share == 1 else " (scaled)"
-        row |= {f"{tool} s": f"{np.median(times[tool]):.2f}{mark}", f"x {tool}": float(np.median(times[tool])) / ours}
+    row |= {f"1 -> {n_threads} threads": float(np.median(alone)) / ours}
+    for tool, part in parts.items():
+        mark = "" if part is adata else " (scaled)"
+        if tool != "scpdex":
+            row |= {f"{tool} s": f"{medians[tool]:.2f}{mark}", f"x {tool}": medians[tool] / ours}
+        (peak,) = run_script("memory.py", path, tool, case.method, case.reference, n_threads, part.n_vars)
+        row[f"{tool} extra MB"] = f"{peak:.0f}" + ("" if part is adata else f" ({part.n_vars} genes)")
+        if tool == "scpdex":
+            row["extra without results, % of matrix"] = 100 * (peak * 1e6 - n_results) / n_bytes(adata.X)
     return row
+
+
+def run_fresh(adata: AnnData, n_threads: int, repeats: int, folder: Path) -> list[dict[str, Any]]:
+    """Time new processes that import a tool and call it once, with and without kernels cached on disk."""
+    path = folder / "fresh.h5ad"
+    adata.write_h5ad(path)
+    found: dict[str, list[list[float]]] = {}
+    for i in range(repeats):
+        for tool in ("scpdex", "scanpy"):
+            cache = folder / f"cache of {tool} {i}"
+            for state in ("nothing cached", "kernels cached"):
+                numbers = run_script("fresh.py", path, tool, "rest", n_threads, cache=cache)
+                found.setdefault(f"{tool}, {state}", []).append(numbers)
+    medians = {name: np.median(numbers, axis=0) for name, numbers in found.items()}
+    return [
+        {
+            "fresh process": name,
+            "import s": float(imports),
+            "first call s": float(call),
+            "both s": float(imports + call),
+        }
+        for name, (imports, call) in medians.items()
+    ]
+
+
+def processor() -> str:
+    """Name the processor and count its cores."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {joblib.cpu_count()} cores"
 
 
 def versions() -> dict[str, str]:
     """Versions of what was measured and of the machine."""
-    found = {"python": platform.python_version(), "machine": platform.processor() or platform.machine()}
+    memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
+    found = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": processor(), "memory": memory}
+    found |= {"system": platform.platform(), "python": platform.python_version()}
     for name in ("scpdex", "illico", "scanpy", "pdex", "anndata", "numba", "numpy"):
         try:
             found[name] = version(name)
@@ -138,10 +184,13 @@ def main() -> None:
                 repeats = 1 if options.quick else 5
                 rows.append(run_case(case, adata, options.threads, repeats, read_speed, Path(folder)))
                 print(json.dumps(rows[-1]), flush=True)
+        fresh = [] if options.only else run_fresh(pbmc3k(), options.threads, 1 if options.quick else 3, Path(folder))
     table = pd.DataFrame(rows)
     print(table.round(2).to_string(index=False))
+    print(pd.DataFrame(fresh).round(2).to_string(index=False))
     options.out.mkdir(parents=True, exist_ok=True)
     report = {"versions": versions(), "threads": options.threads, "read GB/s": read_speed / 1e9, "cases": rows}
+    report["fresh processes"] = fresh
     (options.out / "bench.json").write_text(json.dumps(report, indent=1))
     draw(table, options.out / "bench.png")
     print(f"written to {options.out}")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,24 +31,35 @@ def make_gene(values: np.ndarray, codes: np.ndarray, n_codes: int) -> tuple[np.n
     return keys, np.cumsum(np.bincount(codes[order], minlength=n_codes)).astype(np.uint32)
 
 
+@numba.njit
+def _radix_sort(keys, ends, first, second, histograms, sums):
+    lowest, highest, varying = span(keys)
+    shared, bits = significant_bits(lowest, highest, varying)
+    n_digits = max(2, -(-bits // most_bits_of_digit(keys.size)))
+    width = -(-bits // n_digits)
+    sum_and_count(keys, ends, lowest, shared, width, width, sums, histograms)
+    return sort_entries(keys, ends, lowest, shared, width, n_digits, histograms, first, second)
+
+
+@numba.njit
+def _insertion_sort(keys, ends, entries):
+    sort_few(keys, ends, entries)
+
+
 def assert_sorts(values: np.ndarray, codes: np.ndarray) -> None:
     """Hold the sort against numpy's stable one."""
     keys, ends = make_gene(values, codes, codes.max() + 1)
     kept = np.sort(codes[values != 0])
     wide = keys.itemsize == 8
     first, second = e.new_entries(keys.size, wide=wide), e.new_entries(keys.size, wide=wide)
-    lowest, highest, varying = map(np.uint64, span(keys))
-    shared, bits = significant_bits(lowest, highest, varying)
-    n_digits = -(-bits // most_bits_of_digit(keys.size))
     done = []
-    if n_digits > 1:
-        width = -(-bits // n_digits)
-        histograms, sums = np.empty((2, 1 << width), dtype=np.uint32), np.empty(ends.size)
-        sum_and_count(keys, ends, lowest, np.uint64(shared), width, width, sums, histograms)
-        done = [sort_entries(keys, ends, lowest, np.uint64(shared), width, n_digits, histograms, first, second)]
+    if keys.size > 0:
+        done.append(
+            _radix_sort(keys, ends, first, second, np.zeros((2, 1 << 13), dtype=np.uint32), np.empty(ends.size))
+        )
     if keys.size < 2000:
         few = e.new_entries(keys.size, wide=wide)
-        sort_few(keys, ends, few)
+        _insertion_sort(keys, ends, few)
         done.append(few)
     order = np.argsort(keys, kind="stable")
     for entries in done:

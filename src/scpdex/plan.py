@@ -92,11 +92,16 @@ def cut(run: range, most: int) -> Iterator[range]:
 
 
 def _blocks(n_bytes: NDArray[np.int64], most_bytes: int) -> Iterator[range]:
-    """Cut neighbouring genes into blocks of at most ``GENES_PER_BLOCK`` genes and, beyond one, ``most_bytes``."""
+    """Cut neighbouring genes into blocks of at most ``GENES_PER_BLOCK`` genes and, beyond one, ``most_bytes``.
+
+    Blocks are about equal, so that as many as are needed take no more memory than they must.
+    """
+    n_blocks = max(-(-int(n_bytes.sum()) // most_bytes), -(-n_bytes.size // GENES_PER_BLOCK))
+    about = min(most_bytes, int(n_bytes.sum()) // n_blocks + int(n_bytes.max()))
     start = 0
     while start < n_bytes.size:
         ahead = np.cumsum(n_bytes[start : start + GENES_PER_BLOCK])
-        length = max(1, int(np.searchsorted(ahead, most_bytes, side="right")))
+        length = max(1, int(np.searchsorted(ahead, about, side="right")))
         yield range(start, start + length)
         start += length
 

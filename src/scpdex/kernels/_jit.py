@@ -23,3 +23,9 @@ def kernel(function: Function) -> Function:
     with suppress(RuntimeError):
         compiled._cache = KernelCache(function)
     return cast("Function", compiled)
+
+
+def inner_kernel(function: Function) -> Function:
+    """Compile ``function`` for use in kernels only: without an entry from Python, and kept on disk by its callers."""
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return cast("Function", numba.njit(nogil=True, error_model="numpy", **options)(function))

@@ -12,7 +12,8 @@ from scpdex.kernels._jit import kernel
 def adjust_in_order(pvals: NDArray[Any], order: NDArray[Any], by_p: NDArray[Any], adjusted: NDArray[Any]) -> None:
     """Write the adjusted p-values of each group, groups x genes.
 
-    ``order`` holds the genes by score: p-values fall towards both of its ends, and merging these gives the genes by p.
+    ``order`` holds the genes by score, or by p: p-values fall towards both of its ends, or towards the first, and
+    merging the ends gives the genes by p.
     The k-th smallest of n becomes ``p n / k``, or what a larger one became if that is less. ``by_p`` is scratch, a
     gene each.
     """

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import kernel
+from scpdex.kernels._jit import inner_kernel
 from scpdex.kernels.keys import is_negative
-from scpdex.kernels.sort import counts_to_positions
+from scpdex.kernels.sort import clear, counts_to_positions
 from scpdex.kernels.ties import cubed_minus
 
 # Few enough buckets to write to all of them at once; few enough high digits for their tables to stay in the cache.
@@ -23,7 +23,7 @@ _MOST_CODES = 1 << 16
 _SPARSE = 4
 
 
-@kernel
+@inner_kernel
 def fit_buckets(n: int, n_codes: int, bits: int, lowest: Any, highest: Any) -> bool:
     """Tell whether ``n`` keys of so many bits, given the lowest and the highest as keys, can be ranked by buckets."""
     return (
@@ -34,21 +34,21 @@ def fit_buckets(n: int, n_codes: int, bits: int, lowest: Any, highest: Any) -> b
     )
 
 
-@kernel
+@inner_kernel
 def rank_by_buckets(
     keys: NDArray[Any],
     ends: NDArray[Any],
     lowest: Any,
     shared: Any,
     bits: int,
-    zeros: NDArray[Any],
+    n_zeros: int,
     reference: int,
     histograms: NDArray[Any],
     packed: NDArray[Any],
     twice_u: NDArray[Any],
     tie_sums: NDArray[Any],
 ) -> Any:
-    """Rank a gene; :func:`scpdex.kernels.walk.walk` says what is written and returned.
+    """Rank a gene; :func:`scpdex.kernels.walk.walk` says what is added and returned.
 
     ``histograms`` holds how often each low and each high digit occurs, and zeros in its last row; it is overwritten
     but for these. ``packed`` is scratch, as many ``uint32`` as there are keys.
@@ -56,22 +56,19 @@ def rank_by_buckets(
     n_high = np.uint64(1 << (bits - LOW_BITS))
     stops, below, upto, seen = histograms[0], histograms[1], histograms[2], histograms[3]
     _deal(keys, ends, lowest, shared, stops, packed)
-    n_zeros = zeros.sum()
     n_counting = np.int64(keys.size)
     if reference >= 0:
-        n_zeros = zeros[reference]
         n_counting = np.int64(ends[reference]) - np.int64(ends[reference - 1])
-        below[:n_high] = 0
+        clear(below, n_high)
         for i in range(np.uint64(ends[reference - 1]), np.uint64(ends[reference])):
             below[np.uint64(keys[i] - lowest) >> shared >> np.uint64(LOW_BITS)] += np.uint32(1)
     counts_to_positions(below, n_high)
-    upto[:n_high] = below[:n_high]
+    for high in range(n_high):
+        upto[high] = below[high]
     twice_zeros_below, worth_of_zeros = 2 * n_zeros, n_zeros
     if is_negative(keys.dtype.type(lowest)):
-        twice_zeros_below, worth_of_zeros = n_zeros - n_zeros, 2 * n_counting + n_zeros
+        twice_zeros_below, worth_of_zeros = np.int64(0), 2 * n_counting + n_zeros
 
-    twice_u[:] = 0
-    tie_sums[:] = 0
     ties = cubed_minus(tie_sums.dtype.type(n_zeros))
     first = np.uint64(0)
     for bucket in range(np.uint64(1 << LOW_BITS)):
@@ -97,17 +94,17 @@ def rank_by_buckets(
     return worth_of_zeros, ties
 
 
-@kernel
+@inner_kernel
 def _high(packed: Any) -> Any:
     return np.uint64(packed >> np.uint32(HIGH_BITS))
 
 
-@kernel
+@inner_kernel
 def _code(packed: Any) -> Any:
     return np.uint64(packed & np.uint32(_MOST_CODES - 1))
 
 
-@kernel
+@inner_kernel
 def _deal(
     keys: NDArray[Any], ends: NDArray[Any], lowest: Any, shared: Any, stops: NDArray[Any], packed: NDArray[Any]
 ) -> None:
@@ -127,7 +124,7 @@ def _deal(
             i += np.uint64(1)
 
 
-@kernel
+@inner_kernel
 def _against_reference(
     packed: NDArray[Any],
     first: Any,

@@ -184,7 +184,8 @@ def gather_columns(
     for g in range(columns.size):
         start = np.uint64(indptr[columns[g]])
         n = np.uint64(indptr[columns[g] + 1]) - start
-        places[:] = 0
+        for code in range(places.size):
+            places[code] = 0
         for p in range(n):
             code = row_codes[np.uint64(indices[start + p])] if data[start + p] != 0 else -1
             codes[p] = code

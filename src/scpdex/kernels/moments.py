@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import kernel
+from scpdex.kernels._jit import inner_kernel, kernel
 from scpdex.kernels.keys import to_real
 
 _MOST_PASSES = 3
 
 
-@kernel
+@inner_kernel
 def group_sums(keys: NDArray[Any], ends: NDArray[Any], sums: NDArray[Any]) -> None:
     """Write the sum of values of each group of one gene."""
     i = np.uint64(0)
@@ -86,7 +86,7 @@ def group_moments(
             first = last
 
 
-@kernel
+@inner_kernel
 def _spread(keys: NDArray[Any], n: int, mean: float) -> tuple[float, float]:
     """Give the sharpened mean and the squared deviations of ``n`` cells, those without a key being 0."""
     square = 0.0
@@ -108,7 +108,7 @@ def _spread(keys: NDArray[Any], n: int, mean: float) -> tuple[float, float]:
     return mean, square
 
 
-@kernel
+@inner_kernel
 def _pool(
     n_a: float, mean_a: float, square_a: float, n_b: float, mean_b: float, square_b: float
 ) -> tuple[float, float, float]:

@@ -24,7 +24,7 @@ from scpdex.kernels.walk import walk
 _FEW = 48
 
 
-def new_scratch(longest: int, *, wide: bool) -> tuple[Any, ...]:
+def new_scratch(longest: int, *, wide: bool) -> tuple[Any, Any, Any, Any, Any]:
     """Allocate the scratch of :func:`rank_sums`, for genes of so many keys; it is touched only where it is used.
 
     Two rooms for entries and one for packed ones; four tables of digits, the last with zeros; a table of worths.
@@ -82,19 +82,26 @@ def rank_sums(
     """
     for g in range(starts.size):
         gene = keys[starts[g] : starts[g] + np.int64(ends[g, -1])]
+        n_zeros = np.int64(0)
+        for code in range(sizes.size):
+            twice_u[g, code] = 0
+            if reference < 0 or code == reference:
+                n_zeros += zeros[g, code]
+        for code in range(tie_sums.shape[1]):
+            tie_sums[g, code] = 0
         lowest, highest, varying = span(gene)
         shared, bits = significant_bits(lowest, highest, varying)
         most = most_bits_of_digit(gene.size)
         few = gene.size < _FEW
         if not few and bits <= most:
-            sum_and_count(gene, ends[g], lowest, shared, bits, 0, sums[g], histograms)
+            sum_and_count(gene, ends[g], lowest, shared, bits, np.int64(0), sums[g], histograms)
             worth_of_zeros, ties = rank_by_table(
-                gene, ends[g], lowest, shared, bits, zeros[g], reference, histograms, worth, twice_u[g], tie_sums[g]
+                gene, ends[g], lowest, shared, bits, n_zeros, reference, histograms, worth, twice_u[g], tie_sums[g]
             )
         elif not few and fit_buckets(gene.size, sizes.size, bits, keys.dtype.type(lowest), keys.dtype.type(highest)):
-            sum_and_count(gene, ends[g], lowest, shared, LOW_BITS, bits - LOW_BITS, sums[g], histograms)
+            sum_and_count(gene, ends[g], lowest, shared, np.int64(LOW_BITS), bits - LOW_BITS, sums[g], histograms)
             worth_of_zeros, ties = rank_by_buckets(
-                gene, ends[g], lowest, shared, bits, zeros[g], reference, histograms, packed, twice_u[g], tie_sums[g]
+                gene, ends[g], lowest, shared, bits, n_zeros, reference, histograms, packed, twice_u[g], tie_sums[g]
             )
         else:
             entries = first
@@ -106,7 +113,7 @@ def rank_sums(
                 width = -(-bits // n_digits)
                 sum_and_count(gene, ends[g], lowest, shared, width, width, sums[g], histograms)
                 entries = sort_entries(gene, ends[g], lowest, shared, width, n_digits, histograms, first, second)
-            worth_of_zeros, ties = walk(entries, gene.size, zeros[g], reference, twice_u[g], tie_sums[g])
+            worth_of_zeros, ties = walk(entries, gene.size, n_zeros, reference, twice_u[g], tie_sums[g])
         for code in range(sizes.size):
             of_itself = sizes[code] * sizes[code] if reference < 0 else 0
             twice_u[g, code] += zeros[g, code] * worth_of_zeros - of_itself

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import kernel
+from scpdex.kernels._jit import inner_kernel
 from scpdex.kernels.entries import code_at, key_at, put
 
 # Digits of at most this many bits: two passes order log-normalised float32, and the histogram stays in cache.
 RADIX_BITS = 13
 
 
-@kernel
+@inner_kernel
 def span(keys: NDArray[Any]) -> Any:
     """Give the lowest and the highest key and the bits in which any two differ, as uint64."""
     if keys.size == 0:
@@ -29,7 +29,7 @@ def span(keys: NDArray[Any]) -> Any:
     return np.uint64(lowest), np.uint64(highest), np.uint64(varying)
 
 
-@kernel
+@inner_kernel
 def _bit_length(x: Any) -> int:
     bits = 0
     while x > 0:
@@ -38,7 +38,7 @@ def _bit_length(x: Any) -> int:
     return bits
 
 
-@kernel
+@inner_kernel
 def significant_bits(lowest: Any, highest: Any, varying: Any) -> tuple[Any, int]:
     """Give how many low bits all keys share, and how many are left above these in keys less the lowest.
 
@@ -50,13 +50,20 @@ def significant_bits(lowest: Any, highest: Any, varying: Any) -> tuple[Any, int]
     return shared, max(1, _bit_length(np.uint64(highest - lowest) >> shared))
 
 
-@kernel
+@inner_kernel
 def most_bits_of_digit(n: int) -> int:
     """Bits of the longest digit that pays for ``n`` keys: a histogram much longer would cost more than a pass."""
     return min(RADIX_BITS, max(8, _bit_length(np.uint64(n))))
 
 
-@kernel
+@inner_kernel
+def clear(counts: NDArray[Any], n: Any) -> None:
+    """Set the first ``n`` counts to 0; the assignment to a slice takes Numba longer to compile."""
+    for i in range(np.uint64(n)):
+        counts[i] = 0
+
+
+@inner_kernel
 def counts_to_positions(histogram: NDArray[Any], n: Any) -> None:
     """Turn how often each value of a digit occurs into the position of the first."""
     position = np.uint32(0)
@@ -66,7 +73,7 @@ def counts_to_positions(histogram: NDArray[Any], n: Any) -> None:
         position += count
 
 
-@kernel
+@inner_kernel
 def sort_entries(
     keys: NDArray[Any],
     ends: NDArray[Any],
@@ -118,14 +125,14 @@ def sort_entries(
     return first
 
 
-@kernel
+@inner_kernel
 def _count_digit(entries: Any, n: int, lowest: Any, shift: Any, mask: Any, counts: NDArray[Any]) -> None:
-    counts[: mask + np.uint64(1)] = 0
+    clear(counts, mask + np.uint64(1))
     for i in range(np.uint64(n)):
         counts[(np.uint64(key_at(entries, i) - lowest) >> shift) & mask] += np.uint32(1)
 
 
-@kernel
+@inner_kernel
 def sort_few(keys: NDArray[Any], ends: NDArray[Any], entries: Any) -> None:
     """Insert the values of one gene at their places among ``entries``, one by one: for few, the fastest sort."""
     i = 0

@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import kernel
+from scpdex.kernels._jit import inner_kernel
 from scpdex.kernels.keys import is_negative, to_real
+from scpdex.kernels.sort import clear
 from scpdex.kernels.ties import cubed_minus
 
 
-@kernel
+@inner_kernel
 def sum_and_count(
     keys: NDArray[Any],
     ends: NDArray[Any],
@@ -27,8 +28,8 @@ def sum_and_count(
     """
     mask, next_mask = np.uint64((1 << width) - 1), np.uint64((1 << next_width) - 1)
     ones, others = histograms[0], histograms[1]
-    ones[: mask + np.uint64(1)] = 0
-    others[: next_mask + np.uint64(1)] = 0
+    clear(ones, mask + np.uint64(1))
+    clear(others, next_mask + np.uint64(1))
     i = np.uint64(0)
     for code in range(np.uint64(ends.size)):
         end = np.uint64(ends[code])
@@ -43,33 +44,31 @@ def sum_and_count(
         sums[code] = total
 
 
-@kernel
+@inner_kernel
 def rank_by_table(
     keys: NDArray[Any],
     ends: NDArray[Any],
     lowest: Any,
     shared: Any,
     width: int,
-    zeros: NDArray[Any],
+    n_zeros: int,
     reference: int,
     histograms: NDArray[Any],
     worth: NDArray[Any],
     twice_u: NDArray[Any],
     tie_sums: NDArray[Any],
 ) -> Any:
-    """Rank a gene whose keys are of one digit; :func:`scpdex.kernels.walk.walk` says what is written and returned.
+    """Rank a gene whose keys are of one digit; :func:`scpdex.kernels.walk.walk` says what is added and returned.
 
     ``histograms`` holds in its first row how often each value occurs, and is overwritten; ``worth`` is scratch.
     """
     n_values = np.uint64(1 << width)
     counting, spare = histograms[0], histograms[1]
-    n_zeros = zeros.sum()
     if reference >= 0:
         counting, spare = spare, counting
-        counting[:n_values] = 0
+        clear(counting, n_values)
         for i in range(np.uint64(ends[reference - 1]), np.uint64(ends[reference])):
             counting[np.uint64(keys[i] - lowest) >> shared] += np.uint32(1)
-        n_zeros = zeros[reference]
 
     below = np.int64(0)
     worth_of_zeros = np.int64(-1)
@@ -93,12 +92,12 @@ def rank_by_table(
             i += np.uint64(1)
         twice_u[code] = total
     if reference >= 0 and tie_sums.size > 0:
-        spare[:n_values] = 0
+        clear(spare, n_values)
         _tie_with_reference(keys, ends, lowest, shared, counting, spare, tie_sums)
     return worth_of_zeros, ties
 
 
-@kernel
+@inner_kernel
 def _tie_with_reference(
     keys: NDArray[Any],
     ends: NDArray[Any],

@@ -4,16 +4,16 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import kernel
+from scpdex.kernels._jit import inner_kernel
 
 
-@kernel
+@inner_kernel
 def cubed_minus(t: Any) -> Any:
     """Give what a tie of ``t`` cells adds to the tie sum."""
     return t * t * t - t
 
 
-@kernel
+@inner_kernel
 def conclude(zeros: NDArray[Any], reference: int, ties: Any, tie_sums: NDArray[Any]) -> None:
     """Complete the tie sums of a gene from ``ties``, that of the cells that count, zeros among them.
 

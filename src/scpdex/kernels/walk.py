@@ -5,33 +5,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import kernel
+from scpdex.kernels._jit import inner_kernel
 from scpdex.kernels.entries import code_at, key_at
 from scpdex.kernels.keys import is_negative
 from scpdex.kernels.ties import cubed_minus
 
 
-@kernel
-def walk(
-    entries: Any, n: int, zeros: NDArray[Any], reference: int, twice_u: NDArray[Any], tie_sums: NDArray[Any]
-) -> Any:
+@inner_kernel
+def walk(entries: Any, n: int, n_zeros: int, reference: int, twice_u: NDArray[Any], tie_sums: NDArray[Any]) -> Any:
     """Rank the ``n`` sorted entries of a gene.
 
-    Writes for each group the sum of what its non-zero cells are worth to ``twice_u`` and, against a reference, by how
-    much these raise the reference's tie sum to ``tie_sums``. Returns what a zero is worth, and the tie sum of the cells
-    that count.
+    ``n_zeros`` of the cells that count are zeros. Adds for each group the sum of what its non-zero cells are worth to
+    ``twice_u`` and, against a reference, by how much these raise the reference's tie sum to ``tie_sums``. Returns what
+    a zero is worth, and the tie sum of the cells that count.
     """
-    n_zeros = zeros.sum() if reference < 0 else zeros[reference]
     n_negative = _count_negative(entries, n)
-    twice_u[:] = 0
-    tie_sums[:] = 0
     ties = cubed_minus(tie_sums.dtype.type(n_zeros))
-    below, ties = _walk_part(entries, 0, n_negative, reference, np.int64(0), ties, twice_u, tie_sums)
+    below, ties = _walk_part(entries, np.int64(0), n_negative, reference, np.int64(0), ties, twice_u, tie_sums)
     _, ties = _walk_part(entries, n_negative, n, reference, below + n_zeros, ties, twice_u, tie_sums)
     return 2 * below + n_zeros, ties
 
 
-@kernel
+@inner_kernel
 def _count_negative(entries: Any, n: int) -> int:
     low, high = 0, n
     while low < high:
@@ -43,7 +38,7 @@ def _count_negative(entries: Any, n: int) -> int:
     return low
 
 
-@kernel
+@inner_kernel
 def _walk_part(
     entries: Any,
     start: int,
@@ -76,7 +71,7 @@ def _walk_part(
     return below, ties
 
 
-@kernel
+@inner_kernel
 def _count_reference(entries: Any, first: Any, last: Any, reference: Any) -> int:
     """Count the reference cells of a tie: they come last, as the sort is stable and theirs is the last group."""
     count = 0
@@ -86,7 +81,7 @@ def _count_reference(entries: Any, first: Any, last: Any, reference: Any) -> int
     return count
 
 
-@kernel
+@inner_kernel
 def _tie_with_reference(entries: Any, first: Any, last: Any, counting: int, tie_sums: NDArray[Any]) -> None:
     """Add by how much the cells of each group, one group after the other, raise the tie sum of ``counting`` cells."""
     before = cubed_minus(tie_sums.dtype.type(counting))

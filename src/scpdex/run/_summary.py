@@ -28,7 +28,7 @@ class Summary:
         self.comparison = comparison
         self.options = options
         self.longest = longest
-        self.scratch: tuple[Any, ...] | None = None
+        self.scratch: tuple[Any, Any, Any, Any, Any] | None = None
         self.may_be_counts = True
 
     def add(self, block: GeneBlock, table: Table) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
 
 from scpdex.kernels.adjust import adjust_in_order
+from scpdex.kernels.order import order_descending
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def order_genes(scores: NDArray[np.float64], *, rankby_abs: bool) -> NDArray[np.intp]:
     """Positions of the genes from the highest score down, groups x genes; equal scores stay in var order."""
-    return np.argsort(-(np.abs(scores) if rankby_abs else scores), axis=1, kind="stable")
+    order = np.empty(scores.shape, dtype=np.intp)
+    order_descending(np.abs(scores) if rankby_abs else scores, order)
+    return order
 
 
 def adjust_pvals(pvals: NDArray[np.float64], method: Correction, order: NDArray[np.intp] | None) -> NDArray[np.float64]:
@@ -29,7 +31,8 @@ def adjust_pvals(pvals: NDArray[np.float64], method: Correction, order: NDArray[
     if method == "bonferroni":
         return np.asarray(np.minimum(pvals * pvals.shape[1], 1.0))
     if order is None:
-        return np.asarray(stats.false_discovery_control(pvals, axis=1, method="bh"))
+        order = np.empty(pvals.shape, dtype=np.intp)
+        order_descending(-pvals, order)
     adjusted = np.empty_like(pvals)
     adjust_in_order(pvals, order, np.empty(pvals.shape[1], dtype=np.intp), adjusted)
     return adjusted

@@ -1,0 +1,76 @@
+"""Print the stages of one call, on one thread: seconds, and nanoseconds per non-zero."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from contextlib import ExitStack
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+from cases import CASES, quick
+from data import generate, pbmc3k
+from tools import TOOLS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STAGES = {
+    "labels": ["scpdex.tl._rank_genes_parallel.compare"],
+    "count non-zeros": ["scpdex.tl._rank_genes_parallel.open_source"],
+    "gather": [f"scpdex.matrix.{reader}.read" for reader in ("_sparse._RowReader", "_sparse._ColumnReader")]
+    + ["scpdex.matrix._dense._DenseReader.read"],
+    "rank or moments": ["scpdex.run._summary.rank_sums", "scpdex.run._summary.group_moments"],
+    "p-values": ["scpdex.run._summary.rank_sum_test", "scpdex.run._summary.welch_test"],
+    "fold changes": ["scpdex.run._summary.log2_fold_change"],
+    "order and adjust": ["scpdex.tl._rank_genes_parallel.order_table"],
+    "record arrays": ["scpdex.results.RankedGenes.records"],
+}
+
+
+def main() -> None:
+    """Time the stages of the first case whose name holds what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="vs rest, log CSR")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    case = next(case for case in CASES if options.only in case.name)
+    case = quick(case) if options.quick else case
+    adata = pbmc3k() if case.recipe is None else generate(case.recipe)
+    adata.X = adata.X.toarray() if case.storage == "dense" else adata.X.asformat(case.storage)
+    nonzero = int(np.count_nonzero(adata.X if case.storage == "dense" else adata.X.data))
+    times: dict[str, float] = defaultdict(float)
+
+    def timed(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                times[stage] += time.perf_counter() - start
+
+        return call
+
+    TOOLS["scpdex"](adata, case.method, case.reference, 1)
+    rows = []
+    for _ in range(5):
+        times.clear()
+        with ExitStack() as stack:
+            for stage, places in STAGES.items():
+                for place in places:
+                    stack.enter_context(patch(place, timed(stage, resolve_name(place))))
+            start = time.perf_counter()
+            TOOLS["scpdex"](adata, case.method, case.reference, 1)
+            total = time.perf_counter() - start
+        rows.append(dict(times) | {"all else": total - sum(times.values()), "whole call": total})
+    medians = pd.DataFrame(rows).median()
+    print(f"{case.name}: {adata.n_obs:,} cells x {adata.n_vars:,} genes, {nonzero:,} non-zeros, one thread")
+    print(pd.DataFrame({"s": medians.round(3), "ns per non-zero": (medians * 1e9 / nonzero).round(2)}).to_string())
+
+
+if __name__ == "__main__":
+    main()
