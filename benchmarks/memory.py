@@ -10,11 +10,9 @@ import psutil
 from tools import TOOLS
 
 
-def main(path: str, tool: str, method: str, reference: str, n_threads: str, n_genes: str) -> None:
+def main(path: str, tool: str, method: str, reference: str, n_threads: str) -> None:
     """Load, call, sample the resident memory every 2 ms."""
     adata = ad.read_h5ad(path)
-    if int(n_genes) < adata.n_vars:
-        adata = adata[:, : int(n_genes)].copy()
     TOOLS[tool](adata[:, :20].copy(), method, reference, int(n_threads))
     process = psutil.Process()
     before = peak = process.memory_info().rss
