@@ -22,12 +22,12 @@ class Case:
     method: str = "wilcoxon"
     reference: str = "rest"
     peers: dict[str, float] = field(default_factory=lambda: {"illico": 1.0})
-    """Share of the genes that each peer is run on; its time is scaled up by the rest."""
+    """Share of the genes that each peer is run on; below 1, half of that as well, and the time is scaled up."""
 
 
 CASES = [
-    Case("vs reference, log CSR", SCREEN, reference=CONTROL, peers={"illico": 0.1, "pdex": 0.01}),
-    Case("vs rest, log CSR", SCREEN, peers={"illico": 1, "scanpy": 0.01}),
+    Case("vs reference, log CSR", SCREEN, reference=CONTROL, peers={"illico": 0.1, "pdex": 0.04}),
+    Case("vs rest, log CSR", SCREEN),
     Case("t-test vs rest, log CSR", SCREEN, method="t-test", peers={"scanpy": 1}),
     Case("t-test vs reference, log CSR", SCREEN, method="t-test", reference=CONTROL, peers={"scanpy": 1}),
     Case("vs reference, log CSC", SCREEN, "csc", reference=CONTROL, peers={"illico": 0.1}),
@@ -46,4 +46,4 @@ def quick(case: Case) -> Case:
     if case.recipe is None:
         return case
     recipe = replace(case.recipe, n_cells=30_000, n_genes=300, n_groups=min(case.recipe.n_groups, 201))
-    return replace(case, recipe=recipe, peers={tool: max(share, 0.1) for tool, share in case.peers.items()})
+    return replace(case, recipe=recipe, peers={tool: max(share, 0.2) for tool, share in case.peers.items()})

@@ -187,15 +187,34 @@ def test_rank_sums(data):
         assert tie_sums[group if reference == 3 else 0] == tie_sum
 
 
-@pytest.mark.parametrize("n_values", [1, 10_000])
-def test_tie_sums_past_int64(n_values):
-    """3 million cells tied: t**3 does not fit int64, and float64 is right to rounding. By table, and by sort."""
+@pytest.mark.parametrize("n", [47, 48, 255, 256, 511, 512, 2000])
+@pytest.mark.parametrize("reference", [-1, 2])
+def test_every_number_of_bits(n, reference):
+    """Each way to ranks at the edges of what it is for: keys of 1 to 26 significant bits."""
+    rng = np.random.default_rng(n)
+    codes = rng.integers(0, 3, n)
+    for bits in range(1, 27):
+        grain = rng.integers(0, 1 << min(bits, 23), n)
+        grain[:2] = 0, (1 << min(bits, 23)) - 1
+        values = np.float32(1 + grain / (1 << min(bits, 23))) * np.float32(2) ** rng.integers(
+            0, 1 << max(0, bits - 23), n
+        )
+        _, twice_u, tie_sums = _rank_sums(values.astype(np.float32), codes, 3, reference, np.int64)
+        for group in range(2):
+            other = codes == reference if reference >= 0 else codes != group
+            u, tie_sum = _plain_u(values[codes == group], values[other])
+            assert (twice_u[group], tie_sums[group if reference >= 0 else 0]) == (2 * u, tie_sum)
+
+
+@pytest.mark.parametrize(("n_values", "dtype"), [(1, float), (10_000, float), (10_000, np.float32)])
+def test_tie_sums_past_int64(n_values, dtype):
+    """3 million cells tied: t**3 does not fit int64, and float64 is right to rounding. By table, sort and buckets."""
     n = 3_000_000
-    values = np.where(np.arange(n) < n_values, np.arange(n) + 0.1, 2.0**20)
+    values = np.where(np.arange(n) < n_values, 1 + np.arange(n) / 9999, 2.0).astype(dtype)
     _, twice_u, tie_sums = _rank_sums(values, np.arange(n) % 2, 2, 1, np.float64)
-    u = stats.mannwhitneyu(values[::2], values[1::2]).statistic
+    u = stats.mannwhitneyu(values[::2].astype(float), values[1::2].astype(float)).statistic
     assert twice_u[0] == 2 * u
-    tied = n - n_values if n_values > 1 else n - 1
+    tied = int((values == 2).sum())
     assert float(tie_sums[0]) == pytest.approx(float(tied) ** 3 - tied, rel=1e-12)
 
 

@@ -136,7 +136,7 @@ def test_messages(pbmc, messages):
     told = messages()
     assert "ranking genes of 10 groups of 'bulk_labels' against the rest by wilcoxon" in told
     assert "CSR float32 in memory, 700 cells x 765 genes" in told
-    assert "genes sorted in 1 block of up to 765 genes on 2 threads" in told
+    assert "genes ranked in 1 block of up to 765 genes on 2 threads" in told
     assert told.count("\n") == 3
 
 

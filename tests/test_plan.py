@@ -16,7 +16,7 @@ def facts(stored: list[int]) -> p.MatrixFacts:
 
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=400), st.integers(1, 9), st.integers(1, 3000))
 def test_every_gene_is_in_one_block(stored, n_threads, n_codes):
-    plan = p.make_plan(facts(stored), n_codes, n_threads, "genes sorted")
+    plan = p.make_plan(facts(stored), n_codes, n_threads, "genes ranked")
     assert [gene for block in plan.blocks for gene in block] == list(range(len(stored)))
     assert 1 <= plan.n_threads <= n_threads
     most = max(p.LEAST_BYTES, p.SHARE_OF_MATRIX * 8 * sum(stored))
@@ -28,13 +28,13 @@ def test_every_gene_is_in_one_block(stored, n_threads, n_codes):
 
 
 def test_little_work_takes_few_threads():
-    assert p.make_plan(facts([5] * 600), 3, 100, "genes sorted").n_threads == 1
+    assert p.make_plan(facts([5] * 600), 3, 100, "genes ranked").n_threads == 1
 
 
 def test_a_plan_explains_itself():
-    text = str(p.make_plan(facts([100] * 600), 3, 2, "genes sorted"))
+    text = str(p.make_plan(facts([100] * 600), 3, 2, "genes ranked"))
     assert "CSR float32 in memory, 1,000 cells x 600 genes: " in text
-    assert "genes sorted in 1 block of up to 600 genes on 2 threads" in text
+    assert "genes ranked in 1 block of up to 600 genes on 2 threads" in text
 
 
 @pytest.mark.parametrize("n_jobs", [None, -1])

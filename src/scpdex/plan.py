@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Rows of a CSR matrix are walked once per block, which pays from some hundred genes on; beyond some hundreds, writing
-# to so many genes at once misses the cache.
-GENES_PER_BLOCK = 1024
+# Rows of a CSR matrix are walked once per block, and each block costs some milliseconds: wide ones pay, as far as the
+# memory bound allows; with thousands, writing to so many genes at once misses the cache.
+GENES_PER_BLOCK = 4096
 # What a block may take, as a share of the matrix, and at least.
 SHARE_OF_MATRIX = 0.2
 LEAST_BYTES = 32 << 20

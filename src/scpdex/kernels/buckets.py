@@ -18,7 +18,7 @@ from scpdex.kernels.ties import cubed_minus
 # Few enough buckets to write to all of them at once; few enough high digits for their tables to stay in the cache.
 LOW_BITS = 10
 HIGH_BITS = 16
-_MOST_CODES = 1 << 16
+_CODE_BITS = 16
 # A table that is this much longer than the gene has cells costs more than a second move.
 _SPARSE = 4
 
@@ -27,9 +27,9 @@ _SPARSE = 4
 def fit_buckets(n: int, n_codes: int, bits: int, lowest: Any, highest: Any) -> bool:
     """Tell whether ``n`` keys of so many bits, given the lowest and the highest as keys, can be ranked by buckets."""
     return (
-        bits <= LOW_BITS + HIGH_BITS
+        LOW_BITS < bits <= LOW_BITS + HIGH_BITS
         and _SPARSE * n >= 1 << (bits - LOW_BITS)
-        and n_codes <= _MOST_CODES
+        and n_codes <= 1 << _CODE_BITS
         and is_negative(lowest) == is_negative(highest)
     )
 
@@ -50,8 +50,8 @@ def rank_by_buckets(
 ) -> Any:
     """Rank a gene; :func:`scpdex.kernels.walk.walk` says what is added and returned.
 
-    ``histograms`` holds how often each low and each high digit occurs, and zeros in its last row; it is overwritten
-    but for these. ``packed`` is scratch, as many ``uint32`` as there are keys.
+    ``histograms`` holds how often each low digit and, against the rest, each high digit occurs, and zeros in its last
+    row; it is overwritten but for these. ``packed`` is scratch, as many ``uint32`` as there are keys.
     """
     n_high = np.uint64(1 << (bits - LOW_BITS))
     stops, below, upto, seen = histograms[0], histograms[1], histograms[2], histograms[3]
@@ -80,28 +80,29 @@ def rank_by_buckets(
                 below_it = np.int64(below[_high(packed[i])])
                 upto_it = np.int64(upto[_high(packed[i])])
                 twice_u[_code(packed[i])] += twice_zeros_below + below_it + upto_it
-                tied = tie_sums.dtype.type(upto_it - below_it)
-                ties += tied * tied - 1
         else:
             for i in range(first, last):
                 upto[_high(packed[i])] += np.uint32(_code(packed[i]) == np.uint64(reference))
-            ties += _against_reference(
+            _against_reference(
                 packed, first, last, np.uint64(reference), below, upto, twice_zeros_below, seen, twice_u, tie_sums
             )
         for i in range(first, last):
-            below[_high(packed[i])] = upto[_high(packed[i])]
+            high = _high(packed[i])
+            # A tie is added up at its first cell; the others find none.
+            ties += cubed_minus(tie_sums.dtype.type(upto[high] - below[high]))
+            below[high] = upto[high]
         first = last
     return worth_of_zeros, ties
 
 
 @inner_kernel
 def _high(packed: Any) -> Any:
-    return np.uint64(packed >> np.uint32(HIGH_BITS))
+    return np.uint64(packed >> np.uint32(_CODE_BITS))
 
 
 @inner_kernel
 def _code(packed: Any) -> Any:
-    return np.uint64(packed & np.uint32(_MOST_CODES - 1))
+    return np.uint64(packed & np.uint32((1 << _CODE_BITS) - 1))
 
 
 @inner_kernel
@@ -119,7 +120,7 @@ def _deal(
         while i < end:
             digits = np.uint64(keys[i] - lowest) >> shared
             bucket = digits & np.uint64((1 << LOW_BITS) - 1)
-            packed[stops[bucket]] = np.uint32((digits >> np.uint64(LOW_BITS)) << np.uint64(HIGH_BITS) | code)
+            packed[stops[bucket]] = np.uint32((digits >> np.uint64(LOW_BITS)) << np.uint64(_CODE_BITS) | code)
             stops[bucket] += np.uint32(1)
             i += np.uint64(1)
 
@@ -136,24 +137,21 @@ def _against_reference(
     seen: NDArray[Any],
     twice_u: NDArray[Any],
     tie_sums: NDArray[Any],
-) -> Any:
-    """Add what the cells of a bucket are worth, and by how much they raise the tie sum of the reference's, returned.
+) -> None:
+    """Add what the cells of a bucket are worth, and by how much those of each group raise the reference's tie sum.
 
     As the cells of a group join a tie one by one, each that finds ``t`` cells there raises its tie sum by
     ``(t + 1)**3 - (t + 1) - (t**3 - t)``, which is ``3 t (t + 1)``. ``seen`` is zero for each high digit, and left so.
     """
-    ties = tie_sums.dtype.type(0)
     start = first
     for i in range(first, last):
         code, high = _code(packed[i]), _high(packed[i])
         below_it, upto_it = np.int64(below[high]), np.int64(upto[high])
         twice_u[code] += twice_zeros_below + below_it + upto_it
-        t = tie_sums.dtype.type(upto_it - below_it)
-        if code == reference:
-            ties += t * t - 1
-        elif tie_sums.size > 0:
+        if code != reference and tie_sums.size > 0:
             # Cells of one group are neighbours in a bucket; most are its only one.
             is_last = i + np.uint64(1) == last or _code(packed[i + np.uint64(1)]) != code
+            t = tie_sums.dtype.type(upto_it - below_it)
             if i > start or not is_last:
                 t += tie_sums.dtype.type(seen[high])
                 seen[high] += np.uint32(1)
@@ -163,4 +161,3 @@ def _against_reference(
                     seen[_high(packed[j])] = 0
                 seen[high] = 0
                 start = i + np.uint64(1)
-    return ties

@@ -41,22 +41,17 @@ def count_rows(
     indices: NDArray[Any],
     indptr: NDArray[Any],
     cells: NDArray[Any],
-    part_of: NDArray[Any],
     counts: NDArray[Any],
 ) -> bool:
-    """Count the non-zero values of each column (CSR); tell whether columns strictly increase in each row.
-
-    ``part_of`` says to which row of ``counts`` each cell's values are added.
-    """
+    """Count the non-zero values of each column (CSR); tell whether columns strictly increase in each row."""
     disorder = 0
     for i in range(cells.size):
         start = np.uint64(indptr[cells[i]])
         stop = np.uint64(indptr[cells[i] + 1])
         for p in range(start + np.uint64(1), stop):
             disorder += indices[p] <= indices[p - np.uint64(1)]
-        part = np.uint64(part_of[i])
         for p in range(start, stop):
-            counts[part, np.uint64(indices[p])] += data[p] != 0
+            counts[np.uint64(indices[p])] += data[p] != 0
     return disorder == 0
 
 
@@ -105,7 +100,6 @@ def gather_rows(
     indices: NDArray[Any],
     indptr: NDArray[Any],
     cells: NDArray[Any],
-    offset: int,
     group_stops: NDArray[Any],
     slots: NDArray[Any] | None,
     first: int,
@@ -122,8 +116,8 @@ def gather_rows(
     ----------
     cells, cursors
         Row of each cell of this part, group by group, and the place that was reached in it.
-    offset, group_stops
-        Cells in the parts before this one; cells in each group and those before it, over all parts.
+    group_stops
+        Where each group ends in ``cells``: it may begin before these, or end after them.
     slots
         Place of each column among the tested genes, or -1; None says that the tested columns are neighbours.
     first
@@ -133,7 +127,7 @@ def gather_rows(
     """
     i = 0
     for code in range(group_stops.size):
-        stop = min(group_stops[code] - offset, cells.size)
+        stop = min(group_stops[code], cells.size)
         while i < stop:
             ahead = np.uint64(cursors[min(i + _ROWS_AHEAD, cells.size - 1)])
             for line in range(np.uint64(_LINES_AHEAD)):
@@ -158,8 +152,8 @@ def gather_rows(
                 p += np.uint64(1)
             cursors[i] = p
             i += 1
-        # A group ends in the part that holds its last cell.
-        if offset < group_stops[code] <= offset + cells.size or (offset == 0 and group_stops[code] == 0):
+        # The part that holds the last cell of a group says where it ends.
+        if 0 < group_stops[code] <= cells.size:
             for g in range(places.size):
                 ends[code, g] = np.int64(places[g]) - starts[g]
 
@@ -216,7 +210,7 @@ def gather_dense(
 ) -> None:
     """Gather from a dense matrix of any memory order, tile of cells by tile of cells.
 
-    Each value is written, and a zero is overwritten by the next one: there must be room for one key more.
+    Each value is written, and a zero is overwritten by the next one.
     """
     places = starts.astype(np.uint64)
     first = 0

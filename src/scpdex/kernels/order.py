@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from scpdex.kernels._jit import inner_kernel, kernel
 from scpdex.kernels.keys import to_key
-from scpdex.kernels.sort import clear
+from scpdex.kernels.sort import clear, counts_to_positions
 
 _DIGIT_BITS = 11
 _FEW_DIGITS = 3
@@ -23,7 +23,7 @@ def order_descending(values: NDArray[Any], order: NDArray[Any]) -> None:
     """
     keys = np.empty(values.shape[1], dtype=np.uint64)
     spare = np.empty(values.shape[1], dtype=order.dtype)
-    counts = np.empty(1 << _DIGIT_BITS, dtype=np.int64)
+    counts = np.empty(1 << _DIGIT_BITS, dtype=np.uint32)
     for row in range(values.shape[0]):
         for i in range(keys.size):
             # Adding 0 takes the sign from -0.
@@ -46,17 +46,13 @@ def _sort_by_digits(
         by = np.uint64(max(0, 64 - (n_digits - digit) * _DIGIT_BITS))
         clear(counts, counts.size)
         for i in range(np.uint64(keys.size)):
-            counts[(keys[i] >> by) & _MASK] += 1
-        place = 0
-        for value in range(np.uint64(counts.size)):
-            count = counts[value]
-            counts[value] = place
-            place += count
+            counts[(keys[i] >> by) & _MASK] += np.uint32(1)
+        counts_to_positions(counts, counts.size)
         for i in range(np.uint64(keys.size)):
             position = np.uint64(i) if digit == 0 else np.uint64(source[i])
             value = (keys[position] >> by) & _MASK
             target[counts[value]] = position
-            counts[value] += 1
+            counts[value] += np.uint32(1)
         source, target = target, source
     if n_digits % 2 == 1:
         for i in range(order.size):

@@ -94,12 +94,16 @@ def rank_sums(
         most = most_bits_of_digit(gene.size)
         few = gene.size < _FEW
         if not few and bits <= most:
-            sum_and_count(gene, ends[g], lowest, shared, bits, np.int64(0), sums[g], histograms)
+            if reference < 0:
+                sum_and_count(gene, ends[g], lowest, shared, bits, np.int64(0), sums[g], histograms)
+            else:
+                group_sums(gene, ends[g], sums[g])
             worth_of_zeros, ties = rank_by_table(
                 gene, ends[g], lowest, shared, bits, n_zeros, reference, histograms, worth, twice_u[g], tie_sums[g]
             )
         elif not few and fit_buckets(gene.size, sizes.size, bits, keys.dtype.type(lowest), keys.dtype.type(highest)):
-            sum_and_count(gene, ends[g], lowest, shared, np.int64(LOW_BITS), bits - LOW_BITS, sums[g], histograms)
+            high_bits = bits - LOW_BITS if reference < 0 else np.int64(0)
+            sum_and_count(gene, ends[g], lowest, shared, np.int64(LOW_BITS), high_bits, sums[g], histograms)
             worth_of_zeros, ties = rank_by_buckets(
                 gene, ends[g], lowest, shared, bits, n_zeros, reference, histograms, packed, twice_u[g], tie_sums[g]
             )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scpdex.kernels._jit import inner_kernel
 from scpdex.kernels.entries import code_at, key_at, put
 
-# Digits of at most this many bits: two passes order log-normalised float32, and the histogram stays in cache.
+# Digits of at most this many bits: their histogram stays in the cache.
 RADIX_BITS = 13
 
 

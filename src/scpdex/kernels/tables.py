@@ -60,12 +60,12 @@ def rank_by_table(
 ) -> Any:
     """Rank a gene whose keys are of one digit; :func:`scpdex.kernels.walk.walk` says what is added and returned.
 
-    ``histograms`` holds in its first row how often each value occurs, and is overwritten; ``worth`` is scratch.
+    ``histograms`` holds in its first row, against the rest, how often each value occurs, and zeros in its last; it is
+    overwritten but for these. ``worth`` is scratch.
     """
     n_values = np.uint64(1 << width)
-    counting, spare = histograms[0], histograms[1]
+    counting = histograms[0]
     if reference >= 0:
-        counting, spare = spare, counting
         clear(counting, n_values)
         for i in range(np.uint64(ends[reference - 1]), np.uint64(ends[reference])):
             counting[np.uint64(keys[i] - lowest) >> shared] += np.uint32(1)
@@ -90,10 +90,9 @@ def rank_by_table(
         while i < end:
             total += worth[np.uint64(keys[i] - lowest) >> shared]
             i += np.uint64(1)
-        twice_u[code] = total
+        twice_u[code] += total
     if reference >= 0 and tie_sums.size > 0:
-        clear(spare, n_values)
-        _tie_with_reference(keys, ends, lowest, shared, counting, spare, tie_sums)
+        _tie_with_reference(keys, ends, lowest, shared, counting, histograms[3], tie_sums)
     return worth_of_zeros, ties
 
 
@@ -107,7 +106,7 @@ def _tie_with_reference(
     seen: NDArray[Any],
     tie_sums: NDArray[Any],
 ) -> None:
-    """Write by how much the cells of each group raise the reference's tie sum.
+    """Add by how much the cells of each group raise the reference's tie sum.
 
     As they join a tie one by one, each that finds ``t`` cells there raises it by ``(t + 1)**3 - (t + 1) - (t**3 - t)``,
     which is ``3 t (t + 1)``. ``seen`` is scratch, zero for each value, and left so.
@@ -124,4 +123,4 @@ def _tie_with_reference(
             i += np.uint64(1)
         for j in range(first, i):
             seen[np.uint64(keys[j] - lowest) >> shared] = 0
-        tie_sums[code] = total
+        tie_sums[code] += total

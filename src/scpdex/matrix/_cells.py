@@ -21,24 +21,19 @@ class ComparedCells:
 
     rows: NDArray[np.int64]
     """Row of the matrix that each cell is."""
-    order: NDArray[np.int64]
-    """Position of each cell among the compared ones as they are."""
     group_stops: NDArray[np.int64]
     """Cells in each group and those before it."""
+    ascend: bool
+    """Whether the cells were in the order of their rows, and none twice: views may have them otherwise."""
 
     @classmethod
     def of(cls, comparison: Comparison, rows: NDArray[np.int64]) -> ComparedCells:
         """Order the cells; ``rows`` are those of all cells."""
-        compared = np.flatnonzero(comparison.codes >= 0)
-        order = np.empty(compared.size, dtype=np.int64)
+        compared = comparison.codes >= 0
+        rows = rows[compared]
+        order = np.empty(rows.size, dtype=np.int64)
         order_by_group(comparison.codes[compared], comparison.sizes, order)
-        return cls(rows[compared[order]], order, np.cumsum(comparison.sizes))
-
-    def as_they_are(self) -> NDArray[np.int64]:
-        """Give the rows in the order of the cells."""
-        rows = np.empty_like(self.rows)
-        rows[self.order] = self.rows
-        return rows
+        return cls(rows[order], np.cumsum(comparison.sizes), bool((np.diff(rows) > 0).all()))
 
     def codes(self) -> NDArray[np.int32]:
         """Give the group of each cell in the order of the groups."""

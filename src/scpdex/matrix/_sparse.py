@@ -43,22 +43,18 @@ class RowSource:
     ) -> RowSource:
         """Count the values of each gene; unsorted or repeated indices are put right in a copy."""
         n_cells = cells.rows.size
-        size = -(-n_cells // n_threads)
-        parts = tuple(cut(range(n_cells), size))
-        # Counting goes through the rows as they lie in memory, gathering group by group.
-        rows = cells.as_they_are()
-        part_of = np.empty(n_cells, dtype=np.int64)
-        part_of[cells.order] = np.arange(n_cells) // size
+        parts = tuple(cut(range(n_cells), -(-n_cells // n_threads)))
 
-        def count(some: range) -> tuple[NDArray[np.int64], bool]:
-            counts = np.zeros((len(parts), matrix.shape[1]), dtype=np.int64)
-            run = slice(some.start, some.stop)
-            return counts, count_rows(matrix.data, matrix.indices, matrix.indptr, rows[run], part_of[run], counts)
+        def count(part: range) -> tuple[NDArray[np.int64], bool]:
+            counts = np.zeros(matrix.shape[1], dtype=np.int64)
+            # As they lie in memory: gathering goes group by group, but counts are the same.
+            rows = np.sort(cells.rows[part.start : part.stop])
+            return counts, count_rows(matrix.data, matrix.indices, matrix.indptr, rows, counts)
 
         counts, canonical = zip(*pool.map(count, parts), strict=True)
         if not all(canonical):
             return cls.open(_canonical(matrix), cells, columns, pool, n_threads)
-        stored = sum(counts)[:, columns]
+        stored = np.stack(counts)[:, columns]
         return cls(matrix, cells, columns, parts, stored, _facts(matrix, n_cells, stored.sum(axis=0)))
 
     def reader(self, plan: Plan, pool: Executor) -> _RowReader:
@@ -102,8 +98,7 @@ class _RowReader:
                 matrix.indices,
                 matrix.indptr,
                 source.cells.rows[run],
-                part.start,
-                source.cells.group_stops,
+                source.cells.group_stops - part.start,
                 self.slots,
                 first,
                 stop,
@@ -146,7 +141,7 @@ class ColumnSource:
     def reader(self, plan: Plan, pool: Executor) -> _ColumnReader:
         """Open the plan's blocks, with room for the largest."""
         room = Room.of(plan, self.cells.group_stops.size)
-        if (np.diff(self.cells.as_they_are()) <= 0).any():
+        if not self.cells.ascend:
             return _ColumnReader(self, room, pool, plan.n_threads, self.cells.codes(), reorders=True)
         row_codes = np.full(self.matrix.shape[0], -1, dtype=np.int32)
         row_codes[self.cells.rows] = self.cells.codes()

@@ -24,11 +24,11 @@ def run_plan(
     """Compute the statistics of every tested gene and group."""
     table = Table.empty(comparison, options, source.facts.stored.size)
     reader = source.reader(plan, pool)
-    longest = int(source.facts.stored.max())
+    facts = source.facts
     # One for each thread: whoever takes up a tile takes the scratch of whoever has just finished one.
     idle: SimpleQueue[Summary] = SimpleQueue()
     for _ in range(plan.n_threads):
-        idle.put(Summary(comparison, options, longest))
+        idle.put(Summary(comparison, options, int(facts.stored.max()), facts.key_dtype))
     for genes in plan.blocks:
         block = reader.read(genes)
 

@@ -1,4 +1,4 @@
-"""Summary: from the entries of a few genes to their statistics."""
+"""Summary: from the keys of a few genes to their statistics."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class Summary:
-    """One thread's way from a few genes' entries to their statistics, with the scratch that it reuses."""
+    """One thread's way from a few genes' keys to their statistics, with the scratch that it reuses."""
 
-    def __init__(self, comparison: Comparison, options: TestOptions, longest: int) -> None:
+    def __init__(self, comparison: Comparison, options: TestOptions, longest: int, key_dtype: np.dtype[Any]) -> None:
         self.comparison = comparison
         self.options = options
-        self.longest = longest
-        self.scratch: tuple[Any, Any, Any, Any, Any] | None = None
+        wide = key_dtype.itemsize > np.dtype(np.uint32).itemsize
+        self.scratch: Any = () if options.is_t_test else new_scratch(longest, wide=wide)
         self.may_be_counts = True
 
     def add(self, block: GeneBlock, table: Table) -> None:
@@ -83,8 +83,6 @@ class Summary:
         exact = comparison.sizes.sum() < EXACT_TIE_SUMS_BELOW
         tie_sums = np.empty((zeros.shape[0], n_tie_sums), dtype=np.int64 if exact else np.float64)
         twice_u = np.empty_like(zeros)
-        if self.scratch is None:
-            self.scratch = new_scratch(self.longest, wide=block.keys.itemsize > np.dtype(np.uint32).itemsize)
         rank_sums(
             block.keys,
             block.starts,

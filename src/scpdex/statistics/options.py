@@ -53,7 +53,7 @@ class TestOptions:
     @property
     def work(self) -> str:
         """What is done with the values of each gene."""
-        return "moments summed" if self.is_t_test else "genes sorted"
+        return "moments summed" if self.is_t_test else "genes ranked"
 
     @property
     def log_scale(self) -> float:

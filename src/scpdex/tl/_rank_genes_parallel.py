@@ -159,7 +159,7 @@ def rank_genes_parallel(
 
     Notes
     -----
-    Each gene is sorted once for all groups together, so that thousands of groups cost about as much against one
+    Each gene is ranked once for all groups together, so that thousands of groups cost about as much against one
     reference as against the rest. Rank sums are whole numbers, and results are the same to the last bit for every
     storage and number of threads (``"logreg"`` apart, which is scikit-learn's). Among equal scores scanpy's order is
     arbitrary.
