@@ -150,7 +150,7 @@ def _rank_sums(values: np.ndarray, codes: np.ndarray, n_codes: int, reference: i
     out = np.empty((1, n_codes)), np.empty((1, n_codes), dtype=np.int64)
     tie_sums = np.empty((1, n_codes if reference >= 0 else 1), dtype=tie_dtype)
     starts = np.zeros(1, dtype=np.int64)
-    rank_sums(keys, starts, ends[None], sizes, zeros[None], reference, *scratch, *out, tie_sums)
+    rank_sums(keys, starts, ends[None], sizes, zeros[None], reference, *out, tie_sums, *scratch)
     assert not scratch[3][3].any()
     return [array[0] for array in (*out, tie_sums)]
 

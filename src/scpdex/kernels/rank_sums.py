@@ -46,14 +46,14 @@ def rank_sums(
     sizes: NDArray[Any],
     zeros: NDArray[Any],
     reference: int,
+    sums: NDArray[Any],
+    twice_u: NDArray[Any],
+    tie_sums: NDArray[Any],
     first: Any,
     second: Any,
     packed: NDArray[Any],
     histograms: NDArray[Any],
     worth: NDArray[Any],
-    sums: NDArray[Any],
-    twice_u: NDArray[Any],
-    tie_sums: NDArray[Any],
 ) -> None:
     """Rank each gene of a run, one after the other while it is in the cache.
 
@@ -70,8 +70,6 @@ def rank_sums(
         Cells of each group that have no key, genes x groups, ``int64``.
     reference
         Code of the reference group, which is the last one, or -1 to compare each group with all other cells.
-    first, second, packed, histograms, worth
-        :func:`new_scratch`.
     sums
         Written: sum of values of each group, genes x groups.
     twice_u
@@ -79,6 +77,8 @@ def rank_sums(
     tie_sums
         Written: the sums of t**3 - t over the ties, ``int64`` where these fit (fewer than 2**21 cells) or else
         ``float64``; genes x 1 against the rest, genes x groups against a reference, genes x 0 to do without there.
+    first, second, packed, histograms, worth
+        :func:`new_scratch`.
     """
     for g in range(starts.size):
         gene = keys[starts[g] : starts[g] + np.int64(ends[g, -1])]

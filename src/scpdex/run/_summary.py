@@ -90,10 +90,10 @@ class Summary:
             comparison.sizes,
             zeros,
             comparison.reference_code,
-            *self.scratch,
             means,
             twice_u,
             tie_sums,
+            *self.scratch,
         )
         means /= np.maximum(comparison.sizes, 1)
         return rank_sum_test(
