@@ -62,6 +62,13 @@ def pbmc3k() -> ad.AnnData:
     return adata
 
 
+def stored_as(storage: str, adata: ad.AnnData) -> ad.AnnData:
+    """Copy, with its CSR matrix as ``"csr"``, ``"csc"`` or ``"dense"``."""
+    adata = adata.copy()
+    adata.X = adata.X.toarray() if storage == "dense" else adata.X.asformat(storage)
+    return adata
+
+
 def _means_of_density(means: np.ndarray, density: float) -> np.ndarray:
     """Scale gene means until so large a share of values is expected above 0: P(0) = (1 + m / 2)**-2."""
     low, high = -20.0, 20.0

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import psutil
 from cases import CASES, Case, quick
-from data import generate, pbmc3k
+from data import generate, pbmc3k, stored_as
 from tools import TOOLS
 
 if TYPE_CHECKING:
@@ -189,8 +189,7 @@ def main() -> None:
         for recipe in dict.fromkeys(case.recipe for case in chosen):
             rows_of = generate(recipe) if recipe is not None else pbmc3k()
             for case in (case for case in chosen if case.recipe == recipe):
-                adata = rows_of.copy()
-                adata.X = rows_of.X.toarray() if case.storage == "dense" else rows_of.X.asformat(case.storage)
+                adata = stored_as(case.storage, rows_of)
                 repeats = 1 if options.quick else 5
                 with_memory = not (options.quick and rows)
                 rows.append(

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 from cases import CASES, quick
-from data import generate, pbmc3k
+from data import generate, pbmc3k, stored_as
 from tools import TOOLS
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     case = next(case for case in CASES if options.only in case.name)
     case = quick(case) if options.quick else case
-    adata = pbmc3k() if case.recipe is None else generate(case.recipe)
-    adata.X = adata.X.toarray() if case.storage == "dense" else adata.X.asformat(case.storage)
+    adata = stored_as(case.storage, pbmc3k() if case.recipe is None else generate(case.recipe))
     nonzero = int(np.count_nonzero(adata.X if case.storage == "dense" else adata.X.data))
     times: dict[str, float] = defaultdict(float)
 
