@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STAGES = {
-    "labels": ["scpdex.tl._rank_genes_parallel.compare"],
-    "count non-zeros": ["scpdex.tl._rank_genes_parallel.open_source"],
-    "gather": [f"scpdex.matrix.{reader}.read" for reader in ("_sparse._RowReader", "_sparse._ColumnReader")]
-    + ["scpdex.matrix._dense._DenseReader.read"],
+    "labels": ["scpdex.task.compare"],
+    "count non-zeros": ["scpdex.task.open_source"],
+    "gather": [
+        "scpdex.matrix._sparse._RowReader.read",
+        "scpdex.matrix._sparse.ColumnGatherer.gather",
+        "scpdex.matrix._dense.gather_block",
+    ],
     "rank or moments": ["scpdex.run._summary.rank_sums", "scpdex.run._summary.group_moments"],
-    "p-values": ["scpdex.run._summary.rank_sum_test", "scpdex.run._summary.welch_test"],
-    "fold changes": ["scpdex.run._summary.log2_fold_change"],
+    "p-values": ["scpdex.run._sums.rank_sum_test", "scpdex.run._sums.welch_test"],
+    "fold changes": ["scpdex.run._sums.log2_fold_change"],
     "order and adjust": ["scpdex.tl._rank_genes_parallel.order_table"],
     "record arrays": ["scpdex.results.RankedGenes.records"],
 }

@@ -402,14 +402,6 @@ def test_view_of_raw():
     assert_same_numbers(result, by_scanpy(view, "bulk_labels", **arguments))
 
 
-def test_backed_is_refused(tmp_path):
-    """Row 21: data on disk is refused at the start, with the way out."""
-    small(tied(), three()).write_h5ad(tmp_path / "x.h5ad")
-    backed = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
-    with pytest.raises(TypeError, match="to_memory"):
-        scpdex.tl.rank_genes_parallel(backed, "label")
-
-
 @pytest.mark.parametrize(
     "dtype", ["bool", "float16", ">f8", "<f2", "longdouble", "complex64", "object", "datetime64[s]"]
 )

@@ -38,7 +38,7 @@ def test_threads_of_others_are_left_alone(pbmc):
     "stage",
     [
         "matrix._sparse.count_rows",
-        "run._ranks.Summary.add",
+        "run._ranks.Summary.sums",
         "matrix._sparse.gather_rows",
         "run._order.adjust_pvals",
         "tl._rank_genes_parallel.order_table",
@@ -66,17 +66,17 @@ def test_one_thread_that_fails_stops_the_others(pbmc, monkeypatch):
     from scpdex.run._summary import Summary
 
     monkeypatch.setattr("scpdex.plan.GENES_PER_BLOCK", 1)
-    add, done, failed = Summary.add, [], threading.Event()
+    sums, done, failed = Summary.sums, [], threading.Event()
 
-    def add_or_fail(self: Summary, block: Any, table: Any) -> None:
+    def sums_or_fail(self: Summary, block: Any) -> Any:
         if block.genes.start == 0:
             failed.set()
             raise MemoryError
         failed.wait()
-        add(self, block, table)
         done.append(block.genes.start)
+        return sums(self, block)
 
-    monkeypatch.setattr(Summary, "add", add_or_fail)
+    monkeypatch.setattr(Summary, "sums", sums_or_fail)
     with pytest.raises(MemoryError):
         scpdex.tl.rank_genes_parallel(pbmc, GROUPBY, method="wilcoxon", n_jobs=2)
     assert len(done) < pbmc.raw.n_vars / 2

@@ -13,8 +13,9 @@ MODULES = sorted((ROOT / "src" / "scpdex").rglob("*.py"))
 
 
 def test_public_names():
-    assert scpdex.__all__ == ["__version__", "tl"]
+    assert scpdex.__all__ == ["__version__", "get", "tl"]
     assert scpdex.tl.__all__ == ["rank_genes_parallel"]
+    assert scpdex.get.__all__ == ["plan"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

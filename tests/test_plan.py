@@ -1,44 +1,159 @@
 """The plan: every gene in one block, blocks within their bounds, no more threads than there is work for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scpdex import plan as p
-from scpdex.resources import Resources
+from scpdex.budget import Costs
+from scpdex.facts import Limits, MatrixFacts, Needs
+from scpdex.resources import Resources, available_memory
+
+PLENTY = 1 << 40
+NEEDS = Needs("genes ranked", 3, 3, moments=False, with_expm1=False, few_cells=True, normalized=False)
 
 
-def facts(stored: list[int]) -> p.MatrixFacts:
+def facts(stored: list[int]) -> MatrixFacts:
     keys = np.dtype(np.uint32)
-    return p.MatrixFacts("CSR", "float32", 8 * sum(stored), 1000, keys, np.array(stored, dtype=np.int64))
+    return MatrixFacts("CSR", "float32", "in memory", 8 * sum(stored), 1000, keys, np.array(stored, dtype=np.int64))
+
+
+def on_disk(stored: list[int], **known: object) -> MatrixFacts:
+    whole = {"place": "in an HDF5 file", "chunked": True, "by_rows": True, "n_rows": 1000, "bytes_per_value": 8}
+    return replace(facts(stored), **(whole | known))
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=400), st.integers(1, 9), st.integers(1, 3000))
 def test_every_gene_is_in_one_block(stored, n_threads, n_codes):
-    plan = p.make_plan(facts(stored), n_codes, n_threads, "genes ranked")
+    needs = replace(NEEDS, n_codes=n_codes)
+    plan = p.make_plan(facts(stored), needs, Limits(n_threads, PLENTY, None))
+    assert plan.strategy == "shared buffers"
     assert [gene for block in plan.blocks for gene in block] == list(range(len(stored)))
     assert 1 <= plan.n_threads <= n_threads
     most = max(p.LEAST_BYTES, p.SHARE_OF_MATRIX * 8 * sum(stored))
     for block in plan.blocks:
         assert len(block) <= p.GENES_PER_BLOCK
-        n_bytes = 4 * sum(stored[block.start : block.stop]) + p.END_BYTES * n_codes * len(block)
+        n_bytes = 4 * sum(stored[block.start : block.stop]) + 4 * n_codes * len(block)
         assert len(block) == 1 or n_bytes <= most
         assert [gene for tile in plan.tiles(block) for gene in tile] == list(block)
 
 
+@given(
+    st.lists(st.integers(0, 1000), min_size=1, max_size=400),
+    st.integers(1, 9),
+    st.integers(1, 3000),
+    st.integers(10**6, 10**9),
+    st.booleans(),
+    st.booleans(),
+)
+def test_chunked_plans_keep_to_the_budget(stored, n_threads, n_codes, max_memory, moments, by_rows):
+    needs = replace(NEEDS, n_codes=n_codes, n_groups=n_codes, moments=moments)
+    known = on_disk(stored, by_rows=by_rows, format="CSR" if by_rows else "CSC", are_counts=True)
+    try:
+        plan = p.make_plan(known, needs, Limits(n_threads, max_memory, None))
+    except ValueError as error:
+        assert "is too little" in str(error)  # noqa: PT017
+        assert Costs(needs).least(known, 1) > max_memory
+        return
+    assert plan.peak_memory <= max_memory
+    assert plan.scratch >= 0
+    assert [gene for block in plan.blocks for gene in block] == list(range(len(stored)))
+    if plan.strategy == "row buckets":
+        kept = min(plan.kept, Costs(needs).entries(known))
+        again = plan.with_counts(known.stored, kept)
+        assert [gene for block in again.blocks for gene in block] == list(range(len(stored)))
+
+
+def test_strategies():
+    """Columns where they lie together, rows sorted into genes else; sums while rows pass rather than scratch."""
+    stored = [100_000] * 300
+    few = Limits(2, 100_000_000, None)
+    much = Limits(2, PLENTY, None)
+    counts = on_disk(stored, are_counts=True, n_rows=200_000, n_cells=200_000)
+    reals = replace(counts, are_counts=False)
+    moments = replace(NEEDS, moments=True)
+    assert p.make_plan(replace(counts, by_rows=False, format="CSC"), NEEDS, few).strategy == "column blocks"
+    assert p.make_plan(counts, NEEDS, much).strategy == "row buckets"
+    assert p.make_plan(counts, NEEDS, much).scratch == 0
+    assert p.make_plan(reals, NEEDS, few).strategy == "row buckets"
+    assert p.make_plan(reals, NEEDS, few).scratch > 0
+    assert p.make_plan(counts, NEEDS, few).strategy == "row passes"
+    assert p.make_plan(reals, moments, few).strategy == "row passes"
+    assert p.make_plan(reals, moments, few).scratch == 0
+    assert p.make_plan(counts, replace(NEEDS, few_cells=False), few).strategy == "row buckets"
+    assert p.make_plan(counts, replace(NEEDS, n_codes=20_000), few).strategy == "row buckets"
+
+
+def test_chunks_of_dense_columns():
+    """Blocks end where chunks do; where chunks are wider than blocks can be, rows are read instead."""
+    stored = [100_000] * 300
+    dense = on_disk(stored, by_rows=False, format="dense", n_rows=100_000, bytes_per_value=4)
+    narrow = replace(dense, chunk_starts=np.arange(300) // 7)
+    plan = p.make_plan(narrow, NEEDS, Limits(2, 60_000_000, None))
+    assert plan.strategy == "column blocks"
+    assert len(plan.blocks) > 2
+    assert all(block.stop % 7 == 0 for block in plan.blocks[:-1])
+    wide = replace(dense, chunk_starts=np.zeros(300, dtype=int))
+    assert p.make_plan(wide, NEEDS, Limits(2, 60_000_000, None)).strategy == "row buckets"
+
+
+def test_chunk_size_and_budget():
+    known = on_disk([100_000] * 300, n_rows=100_000, n_cells=100_000)
+    plan = p.make_plan(known, NEEDS, Limits(2, PLENTY, 7))
+    assert [len(block) for block in plan.blocks] == [7] * 42 + [6]
+    with pytest.raises(ValueError, match=r"gene_chunk_size=300 would take .* more than max_memory=100 MB"):
+        p.make_plan(known, NEEDS, Limits(2, 100_000_000, 300))
+    with pytest.raises(ValueError, match=r"max_memory=2 MB is too little: .* MB are needed for 100,000 cells"):
+        p.make_plan(known, NEEDS, Limits(2, 2_000_000, None))
+
+
 def test_little_work_takes_few_threads():
-    assert p.make_plan(facts([5] * 600), 3, 100, "genes ranked").n_threads == 1
+    assert p.make_plan(facts([5] * 600), NEEDS, Limits(100, PLENTY, None)).n_threads == 1
 
 
 def test_a_plan_explains_itself():
-    text = str(p.make_plan(facts([100] * 600), 3, 2, "genes ranked"))
+    text = str(p.make_plan(facts([100] * 600), NEEDS, Limits(2, PLENTY, None)))
     assert "CSR float32 in memory, 1,000 cells x 600 genes: " in text
     assert "genes ranked in 1 block of up to 600 genes on 2 threads" in text
+    text = str(p.make_plan(on_disk([100_000] * 600, n_cells=100_000), NEEDS, Limits(2, 10**8, None)))
+    assert "in an HDF5 file, 100,000 cells x 600 genes, rows sorted into genes" in text
+    assert "1 pass over the data" in text
+    assert "of 100 MB memory" in text
+    assert "MB scratch" in text
 
 
 @pytest.mark.parametrize("n_jobs", [None, -1])
 def test_all_cores_of_this_process(monkeypatch, n_jobs):
     monkeypatch.setattr("joblib.cpu_count", lambda: 5)
-    assert Resources.of(n_jobs, None).n_threads == 5
-    assert Resources.of(np.int64(3), None).n_threads == 3
+    assert Resources.of(n_jobs=n_jobs).limits.n_threads == 5
+    assert Resources.of(n_jobs=np.int64(3)).limits.n_threads == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "n_bytes"), [("2GB", 2 * 10**9), ("500 MiB", 500 << 20), ("1.5k", 1500), (10**6, 10**6), (2.5e6, 2500000)]
+)
+def test_sizes(given, n_bytes):
+    assert Resources.of(max_memory=given).limits.max_memory == n_bytes
+
+
+def test_half_of_what_is_available():
+    most = Resources.of().limits.max_memory
+    assert 0.2 * available_memory() < most < 0.8 * available_memory()
+
+
+def test_a_container_counts(tmp_path, monkeypatch):
+    """The tightest limit on the way up, less what is used, files that nobody reads apart."""
+    group = tmp_path / "job" / "step"
+    group.mkdir(parents=True)
+    for folder, limit in ((tmp_path / "job", "5000000"), (group, "max")):
+        (folder / "memory.max").write_text(limit)
+        (folder / "memory.current").write_text("3000000")
+        (folder / "memory.stat").write_text("anon 7\ninactive_file 1000000\n")
+    own = tmp_path / "cgroup"
+    own.write_text("12:cpu:/elsewhere\n0::/job/step\n")
+    monkeypatch.setattr("scpdex.resources._OWN_GROUPS", own)
+    monkeypatch.setattr("scpdex.resources._CGROUPS", {"": (tmp_path, "memory.max", "memory.current")})
+    assert available_memory() == 3_000_000

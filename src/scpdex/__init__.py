@@ -2,8 +2,8 @@
 
 from importlib.metadata import version
 
-from scpdex import tl
+from scpdex import get, tl
 
-__all__ = ["__version__", "tl"]
+__all__ = ["__version__", "get", "tl"]
 
 __version__ = version("scpdex")

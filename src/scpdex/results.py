@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from anndata import AnnData
     from numpy.typing import NDArray
 
 FIELDS = {"scores": np.float32, "logfoldchanges": np.float32, "pvals": np.float64, "pvals_adj": np.float64}
@@ -59,9 +60,30 @@ def unwritable_columns(groups: Sequence[str]) -> list[str]:
     return [group for group in groups if "/" in group or group in {"", "_index"}]
 
 
-def store(adata: AnnData, key: str, result: dict[str, Any], *, copy: bool) -> AnnData | None:
-    """Put a whole result into ``uns``: of a copy that is returned, or of the object itself."""
-    if copy:
+def refuse_unless_storable(adata: AnnData, *, on_disk: bool, copy: bool) -> bool:
+    """Tell whether a copy is one without X, as it is for data on disk.
+
+    Raises
+    ------
+    ValueError
+        ``adata`` is a view of data on disk, which cannot hold a result.
+    """
+    if not on_disk:
+        return False
+    if adata.is_view and not copy:
+        msg = (
+            "adata is a view of data on disk, and storing a result would read all of it into memory. Pass copy=True "
+            "for an AnnData with obs, var, uns and the result, without X."
+        )
+        raise ValueError(msg)
+    return copy
+
+
+def store(adata: AnnData, key: str, result: dict[str, Any], *, copy: bool, light: bool) -> AnnData | None:
+    """Put a whole result into ``uns``: of a copy that is returned, a light one without X, or of the object itself."""
+    if light:
+        adata = AnnData(obs=adata.obs.copy(), var=adata.var.copy(), uns=deepcopy(dict(adata.uns)))
+    elif copy:
         adata = adata.copy()
     adata.uns[key] = result
     return adata if copy else None

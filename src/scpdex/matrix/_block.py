@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
 
-    from scpdex.plan import MatrixFacts, Plan
+    from scpdex.facts import MatrixFacts
+    from scpdex.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,6 @@ class Room:
         return cls(np.empty(most_keys, dtype=facts.key_dtype), np.empty((n_groups, most_genes), dtype=np.uint32))
 
 
-class Reader(Protocol):
-    """Reads blocks in order, on all threads, into memory that it reuses."""
-
-    def read(self, genes: range) -> GeneBlock:
-        """Bring the values of the next genes together; the last block read is overwritten."""
-        ...
-
-
 class GeneSource(Protocol):
     """A matrix of which some cells, group by group, and some genes are compared."""
 
@@ -71,6 +65,12 @@ class GeneSource(Protocol):
         """What the plan needs to know."""
         ...
 
-    def reader(self, plan: Plan, pool: Executor) -> Reader:
-        """Open the plan's blocks, with room for the largest."""
+    def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
+        """Give the plan's blocks in turn, brought together by all threads, each overwriting the one before it."""
         ...
+
+
+def starts_of(stored: NDArray[np.int64], genes: range) -> NDArray[np.int64]:
+    """Lay out a block: where each gene's keys start."""
+    lengths = stored[genes.start : genes.stop]
+    return np.asarray(np.cumsum(lengths) - lengths)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpdex.facts import MatrixFacts
 from scpdex.kernels.gather import gather_dense
 from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._block import GeneBlock, Room
-from scpdex.plan import MatrixFacts, cut
+from scpdex.plan import cut
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
@@ -34,37 +36,40 @@ class DenseSource:
     def open(cls, values: NDArray[Any], cells: ComparedCells, columns: NDArray[np.int64]) -> DenseSource:
         """Say what the plan needs to know: any value may be non-zero."""
         stored = np.full(columns.size, cells.rows.size, dtype=np.int64)
-        facts = MatrixFacts("dense", str(values.dtype), values.nbytes, cells.rows.size, key_dtype(values.dtype), stored)
+        facts = MatrixFacts(
+            "dense",
+            str(values.dtype),
+            "in memory",
+            values.nbytes,
+            cells.rows.size,
+            key_dtype(values.dtype),
+            stored,
+        )
         return cls(values, cells, columns, facts)
 
-    def reader(self, plan: Plan, pool: Executor) -> _DenseReader:
-        """Open the plan's blocks, with room for the largest."""
-        return _DenseReader(self, Room.of(plan, self.cells.group_stops.size), pool, plan.n_threads)
+    def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
+        """Give the plan's blocks in turn, each overwriting the one before it."""
+        room = Room.of(plan, self.cells.group_stops.size)
+        for genes in plan.blocks:
+            columns = self.columns[genes.start : genes.stop]
+            yield gather_block(self.values, self.cells, columns, genes, room, pool, plan.n_threads)
 
 
-@dataclass(frozen=True)
-class _DenseReader:
-    source: DenseSource
-    room: Room
-    pool: Executor
-    n_threads: int
+def gather_block(
+    values: NDArray[Any],
+    cells: ComparedCells,
+    columns: NDArray[np.int64],
+    genes: range,
+    room: Room,
+    pool: Executor,
+    n_threads: int,
+) -> GeneBlock:
+    """Bring the values of some columns together, which are those of ``genes``."""
+    starts = np.arange(len(genes)) * cells.rows.size
 
-    def read(self, genes: range) -> GeneBlock:
-        source, room = self.source, self.room
-        starts = np.arange(len(genes)) * source.cells.rows.size
-        columns = source.columns[genes.start : genes.stop]
+    def gather(part: range) -> None:
+        some = slice(part.start, part.stop)
+        gather_dense(values, cells.rows, cells.group_stops, columns[some], room.keys, starts[some], room.ends[:, some])
 
-        def gather(part: range) -> None:
-            some = slice(part.start, part.stop)
-            gather_dense(
-                source.values,
-                source.cells.rows,
-                source.cells.group_stops,
-                columns[some],
-                room.keys,
-                starts[some],
-                room.ends[:, some],
-            )
-
-        list(self.pool.map(gather, cut(range(len(genes)), -(-len(genes) // self.n_threads))))
-        return GeneBlock(genes, room.keys, starts, room.ends[:, : len(genes)].T)
+    list(pool.map(gather, cut(range(len(genes)), -(-len(genes) // n_threads))))
+    return GeneBlock(genes, room.keys, starts, room.ends[:, : len(genes)].T)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scpdex.matrix._stored import is_on_disk
 from scpdex.matrix._values import fit_for_kernels
 
 if TYPE_CHECKING:
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Expression:
-    """A matrix in memory and what of it is ranked."""
+    """A matrix and what of it is ranked."""
 
     matrix: Any
-    """Two-dimensional array, or CSR or CSC matrix or array: the user's own, unless its numbers needed converting."""
+    """Two-dimensional array, or CSR or CSC matrix or array: the user's own, unless its numbers needed converting; or
+    an array or sparse dataset of an HDF5 file or zarr store."""
     where: str
     """What the user calls it, for messages."""
     cells: NDArray[np.int64]
@@ -29,6 +31,15 @@ class Expression:
     """Column of each tested gene, in the order of the results."""
     var_names: pd.Index[Any]
     """Name of each tested gene."""
+    chunked: bool
+    """Whether the matrix is read part by part."""
+    target_sum: float | None
+    """What each cell's counts are scaled to before ``log1p``; None leaves values as they are."""
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the matrix is in a file."""
+        return is_on_disk(self.matrix)
 
     @property
     def names(self) -> NDArray[Any]:
@@ -66,7 +77,13 @@ class Expression:
 
 
 def select_expression(
-    adata: AnnData, *, use_raw: bool | None, layer: str | None, mask_var: NDArray[Any] | pd.Series[bool] | str | None
+    adata: AnnData,
+    *,
+    use_raw: bool | None,
+    layer: str | None,
+    mask_var: NDArray[Any] | pd.Series[bool] | str | None,
+    low_memory: bool | None,
+    normalize: float | None,
 ) -> Expression:
     """Find the matrix by scanpy's rules and refuse what cannot be ranked.
 
@@ -77,8 +94,8 @@ def select_expression(
     TypeError
         The matrix is of a kind or dtype that cannot be ranked.
     ValueError
-        ``layer`` and raw are both asked for, raw is absent, the matrix is absent or empty, or ``mask_var`` does not
-        fit.
+        ``low_memory`` is False for a matrix on disk, ``layer`` and raw are both asked for, raw is absent, the matrix is
+        absent or empty, or ``mask_var`` does not fit.
     """
     if use_raw is None:
         use_raw = adata.raw is not None
@@ -93,27 +110,36 @@ def select_expression(
         layers = ", ".join(repr(name) for name in adata.layers if name is not None)
         msg = f"layer={layer!r} is not in adata.layers. Valid: {layers or 'none exist'}."
         raise KeyError(msg)
-    if adata.isbacked:
-        msg = "adata is backed by a file, and only data in memory can be ranked: pass adata.to_memory()."
-        raise TypeError(msg)
-
     matrix, where, cells, columns, var_names = _locate(adata, use_raw=use_raw, layer=layer)
-    matrix = fit_for_kernels(matrix, where)
+    on_disk = is_on_disk(matrix)
+    if on_disk and low_memory is False:
+        msg = (
+            f"low_memory=False, but {where} is on disk: pass low_memory=None to read it in parts, or adata.to_memory() "
+            "if it fits."
+        )
+        raise ValueError(msg)
+    if not on_disk:
+        matrix = fit_for_kernels(matrix, where)
     mask = _mask(adata, mask_var, var_names, use_raw=use_raw)
     genes = columns if mask is None else columns[mask]
     var_names = var_names if mask is None else var_names[mask]
     if cells.size == 0 or genes.size == 0:
         msg = f"There is nothing to rank: {cells.size} cells x {genes.size} genes of {where} are selected."
         raise ValueError(msg)
-    return Expression(matrix, where, cells, genes, var_names)
+    chunked = on_disk or bool(low_memory) or normalize is not None
+    return Expression(matrix, where, cells, genes, var_names, chunked, normalize)
 
 
 def _locate(
     adata: AnnData, *, use_raw: bool, layer: str | None
 ) -> tuple[Any, str, NDArray[np.int64], NDArray[np.int64], pd.Index[Any]]:
     """Matrix, its name, the row of each cell, the column of each variable, the variables' names."""
+    if use_raw and adata.is_view and adata.isbacked:
+        # As below; variables of raw are never subset.
+        raw = adata._adata_ref.raw
+        return raw.X, "adata.raw.X", _positions(adata._oidx, raw.n_obs), np.arange(raw.n_vars), raw.var_names
     if use_raw:
-        # anndata subsets raw by itself when it makes a view.
+        # anndata subsets raw by itself when it makes a view in memory.
         raw = adata.raw
         return raw.X, "adata.raw.X", np.arange(adata.n_obs), np.arange(raw.n_vars), raw.var_names
     where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"

@@ -1,4 +1,4 @@
-"""Open: from an expression matrix in memory to its gene source."""
+"""Open: from an expression matrix to its gene source."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpdex.matrix._cells import ComparedCells
+from scpdex.matrix._chunked import ChunkedSource
 from scpdex.matrix._dense import DenseSource
 from scpdex.matrix._sparse import ColumnSource, RowSource
 
@@ -22,19 +23,22 @@ if TYPE_CHECKING:
 
 def open_source(
     expression: Expression, comparison: Comparison, pool: Executor, n_threads: int
-) -> tuple[GeneSource, NDArray[np.int64] | None]:
+) -> tuple[GeneSource | ChunkedSource, NDArray[np.int64] | None]:
     """Open the matrix for the compared cells and the tested genes.
 
     Returns the source, which has its genes in column order and each once, and for each tested gene its position
     there, or None where that is the order of the results as well.
     """
-    cells = ComparedCells.of(comparison, expression.cells)
     columns, position = np.unique(expression.genes, return_inverse=True)
     in_order = position.size == columns.size and bool((position == np.arange(columns.size)).all())
+    position_or_none = None if in_order else position
+    if expression.chunked:
+        return ChunkedSource.open(expression, comparison, columns), position_or_none
+    cells = ComparedCells.of(comparison, expression.cells)
     source: GeneSource
     if isinstance(expression.matrix, np.ndarray):
         source = DenseSource.open(expression.matrix, cells, columns)
     else:
         of_format = RowSource if expression.matrix.format == "csr" else ColumnSource
         source = of_format.open(expression.matrix, cells, columns, pool, n_threads)
-    return source, None if in_order else position
+    return source, position_or_none

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpdex.facts import MatrixFacts
 from scpdex.kernels.gather import count_columns, count_rows, gather_columns, gather_rows, seek_rows
 from scpdex.kernels.keys import key_dtype
-from scpdex.matrix._block import GeneBlock, Room
-from scpdex.plan import MatrixFacts, cut
+from scpdex.matrix._block import GeneBlock, Room, starts_of
+from scpdex.plan import cut
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
@@ -57,8 +59,8 @@ class RowSource:
         stored = np.stack(counts)[:, columns]
         return cls(matrix, cells, columns, parts, stored, _facts(matrix, n_cells, stored.sum(axis=0)))
 
-    def reader(self, plan: Plan, pool: Executor) -> _RowReader:
-        """Open the plan's blocks, with room for the largest."""
+    def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
+        """Give the plan's blocks in turn, each overwriting the one before it."""
         matrix = self.matrix
         cursors = np.empty(self.cells.rows.size, dtype=np.int64)
 
@@ -67,8 +69,10 @@ class RowSource:
             seek_rows(matrix.indices, matrix.indptr, self.cells.rows[run], self.columns[0], cursors[run])
 
         list(pool.map(seek, self.parts))
-        slots = _slots(matrix.shape[1], self.columns)
-        return _RowReader(self, Room.of(plan, self.cells.group_stops.size), pool, slots, cursors)
+        slots = slots_of(matrix.shape[1], self.columns)
+        reader = _RowReader(self, Room.of(plan, self.cells.group_stops.size), pool, slots, cursors)
+        for genes in plan.blocks:
+            yield reader.read(genes)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class _RowReader:
         source, room = self.source, self.room
         matrix = source.matrix
         stored = source.stored[:, genes.start : genes.stop]
-        starts = _starts(source.facts.stored, genes)
+        starts = starts_of(source.facts.stored, genes)
         # The cells of a part come after those of the parts before it, gene by gene.
         places = (starts + np.cumsum(stored, axis=0) - stored).astype(np.uint64)
         first = int(source.columns[genes.start]) if self.slots is None else genes.start
@@ -138,34 +142,48 @@ class ColumnSource:
             return cls.open(_canonical(matrix), cells, columns, pool, n_threads)
         return cls(matrix, cells, columns, _facts(matrix, cells.rows.size, stored))
 
-    def reader(self, plan: Plan, pool: Executor) -> _ColumnReader:
-        """Open the plan's blocks, with room for the largest."""
+    def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
+        """Give the plan's blocks in turn, each overwriting the one before it."""
+        gatherer = ColumnGatherer.of(self.cells, self.matrix.shape[0])
         room = Room.of(plan, self.cells.group_stops.size)
-        if not self.cells.ascend:
-            return _ColumnReader(self, room, pool, plan.n_threads, self.cells.codes(), reorders=True)
-        row_codes = np.full(self.matrix.shape[0], -1, dtype=np.int32)
-        row_codes[self.cells.rows] = self.cells.codes()
-        return _ColumnReader(self, room, pool, plan.n_threads, row_codes, reorders=False)
+        for genes in plan.blocks:
+            columns = self.columns[genes.start : genes.stop]
+            yield gatherer.gather(self.matrix, columns, genes, self.facts.stored, room, pool, plan.n_threads)
 
 
 @dataclass(frozen=True)
-class _ColumnReader:
-    source: ColumnSource
-    room: Room
-    pool: Executor
-    n_threads: int
-    row_codes: NDArray[np.int32]
-    reorders: bool
-    """Whether the cells are in another order than the rows, or repeat, as views allow."""
+class ColumnGatherer:
+    """Knows the group of each row of a CSC matrix."""
 
-    def read(self, genes: range) -> GeneBlock:
-        room, matrix = self.room, self.source.matrix
-        columns = self.source.columns[genes.start : genes.stop]
-        if self.reorders:
-            matrix = matrix[:, columns][self.source.cells.rows]
+    cells: ComparedCells
+    row_codes: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, cells: ComparedCells, n_rows: int) -> ColumnGatherer:
+        """Say which group each row is of; -1 where it is not compared."""
+        if not cells.ascend:
+            return cls(cells, cells.codes())
+        row_codes = np.full(n_rows, -1, dtype=np.int32)
+        row_codes[cells.rows] = cells.codes()
+        return cls(cells, row_codes)
+
+    def gather(
+        self,
+        matrix: Any,
+        columns: NDArray[np.int64],
+        genes: range,
+        stored: NDArray[np.int64],
+        room: Room,
+        pool: Executor,
+        n_threads: int,
+    ) -> GeneBlock:
+        """Bring the values of some columns together, which are those of ``genes``."""
+        if not self.cells.ascend:
+            # In another order than the rows, or repeated, as views allow.
+            matrix = matrix[:, columns][self.cells.rows]
             matrix.sort_indices()
             columns = np.arange(columns.size)
-        starts = _starts(self.source.facts.stored, genes)
+        starts = starts_of(stored, genes)
 
         def gather(part: range) -> None:
             some = slice(part.start, part.stop)
@@ -182,22 +200,17 @@ class _ColumnReader:
                 room.ends[:, some],
             )
 
-        list(self.pool.map(gather, cut(range(len(genes)), -(-len(genes) // self.n_threads))))
+        list(pool.map(gather, cut(range(len(genes)), -(-len(genes) // n_threads))))
         return GeneBlock(genes, room.keys, starts, room.ends[:, : len(genes)].T)
 
 
 def _facts(matrix: Any, n_cells: int, stored: NDArray[np.int64]) -> MatrixFacts:
     n_bytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
-    return MatrixFacts(matrix.format.upper(), str(matrix.dtype), n_bytes, n_cells, key_dtype(matrix.dtype), stored)
+    keys = key_dtype(matrix.dtype)
+    return MatrixFacts(matrix.format.upper(), str(matrix.dtype), "in memory", n_bytes, n_cells, keys, stored)
 
 
-def _starts(stored: NDArray[np.int64], genes: range) -> NDArray[np.int64]:
-    """Lay out a block: where each gene's keys start."""
-    lengths = stored[genes.start : genes.stop]
-    return np.cumsum(lengths) - lengths
-
-
-def _slots(n_columns: int, columns: NDArray[np.int64]) -> NDArray[np.int32] | None:
+def slots_of(n_columns: int, columns: NDArray[np.int64]) -> NDArray[np.int32] | None:
     """Place of each matrix column among the tested ones, or -1; None where the tested ones are neighbours."""
     if columns[-1] - columns[0] + 1 == columns.size:
         return None

@@ -33,18 +33,30 @@ def fit_for_kernels(matrix: Any, where: str) -> Any:
         kind = f"{type(matrix).__module__}.{type(matrix).__qualname__}"
         msg = f"{where} is a {kind}; convert it to a numpy array or to a scipy CSR or CSC matrix."
         raise TypeError(msg)
-    if matrix.dtype.kind not in _REAL_KINDS or (matrix.dtype.kind == "f" and matrix.dtype.itemsize > _LARGEST_FLOAT):
-        msg = f"{where} has dtype {matrix.dtype}; bool, integers and floats of up to 64 bits can be ranked."
-        raise TypeError(msg)
+    refuse_dtype(matrix.dtype, where)
     if is_dense:
-        return _native(np.asarray(matrix), where)
-    data = _native(matrix.data, where)
+        return native(np.asarray(matrix), where)
+    data = native(matrix.data, where)
     if data is matrix.data:
         return matrix
     return type(matrix)((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _native(values: NDArray[Any], where: str) -> NDArray[Any]:
+def refuse_dtype(dtype: np.dtype[Any], where: str) -> None:
+    """Raise a TypeError unless values of this dtype can be ranked."""
+    if dtype.kind not in _REAL_KINDS or (dtype.kind == "f" and dtype.itemsize > _LARGEST_FLOAT):
+        msg = f"{where} has dtype {dtype}; bool, integers and floats of up to 64 bits can be ranked."
+        raise TypeError(msg)
+
+
+def native(values: NDArray[Any], where: str) -> NDArray[Any]:
+    """Give values in the byte order of the machine and float16 as float32: the same object where they are so.
+
+    Raises
+    ------
+    ValueError
+        There are integers that float64 cannot tell apart.
+    """
     if values.dtype.kind == "f" and values.dtype.itemsize == 2:
         return values.astype(np.float32)
     if not values.dtype.isnative:

@@ -18,6 +18,22 @@ if TYPE_CHECKING:
     from scpdex.statistics.options import TestOptions
 
 
+def refuse_for_logistic_regression(comparison: Comparison, expression: Expression) -> None:
+    """Raise an error where there is too little to fit, or the data are not in memory as they are."""
+    if len(comparison.selected) < 2:
+        msg = f"Cannot perform logistic regression on a single cluster ({comparison.groups[0]!r}): select two or more."
+        raise ValueError(msg)
+    if expression.on_disk:
+        msg = (
+            f"method='logreg' fits all cells at once and needs them in memory, but {expression.where} is on disk: pass "
+            "adata.to_memory(), or another method."
+        )
+        raise TypeError(msg)
+    if expression.chunked:
+        msg = "method='logreg' needs the matrix as it is in memory: leave out low_memory and normalize."
+        raise ValueError(msg)
+
+
 def run_logistic_regression(
     classifier: LogisticRegression, expression: Expression, comparison: Comparison, options: TestOptions
 ) -> RankedGenes:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.results import FIELDS, RankedGenes
-from scpdex.run._threads import on_threads
 from scpdex.statistics.ordering import adjust_pvals, order_genes
+from scpdex.threads import on_threads
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -33,18 +33,15 @@ def order_table(
 
     ``position`` gives for each gene of the results its place in the table, None if these are the same.
     """
-    values: dict[str, NDArray[Any]] = {
-        "scores": table.scores,
-        "logfoldchanges": table.logfoldchanges,
-        "pvals": table.pvals,
-    }
-    n_genes = table.scores.shape[1] if position is None else position.size
+    n_genes = table.not_finite.size if position is None else position.size
     shape = (n_genes if options.n_genes is None else min(options.n_genes, n_genes), len(groups))
     statistics: dict[str, NDArray[Any]] = {name: np.empty(shape, dtype=dtype) for name, dtype in FIELDS.items()}
     ranked = RankedGenes(groups, np.empty(shape[::-1], dtype=np.intp), statistics)
 
     def work(some: slice) -> None:
-        part = {name: v[some] if position is None else v[some][:, position] for name, v in values.items()}
+        part = table.of_groups(some)
+        if position is not None:
+            part = {name: values[:, position] for name, values in part.items()}
         order = order_genes(part["scores"], rankby_abs=options.rankby_abs)
         by_score = None if options.is_t_test or options.rankby_abs else order
         part["pvals_adj"] = adjust_pvals(part["pvals"], options.corr_method, by_score)

@@ -1,9 +1,9 @@
-"""The one table that all threads write to: statistics of each tested group and gene."""
+"""The one table that all threads write to: statistics of each tested group and gene, in memory or in scratch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,16 +11,41 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison
+    from scpdex.scratch import Scratch
     from scpdex.statistics.options import TestOptions
+
+_DTYPES = {"scores": np.float64, "pvals": np.float64, "logfoldchanges": np.float32}
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Statistics of each tested group and some genes, groups x genes."""
+
+    genes: range
+    scores: NDArray[np.float64]
+    pvals: NDArray[np.float64]
+    logfoldchanges: NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, n_groups: int, genes: range) -> Statistics:
+        """Make room."""
+        shape = (n_groups, len(genes))
+        return cls(genes, **{name: np.empty(shape, dtype=dtype) for name, dtype in _DTYPES.items()})
+
+
+@dataclass(frozen=True)
+class _Spilled:
+    """Statistics that lie in scratch, one field after the other."""
+
+    genes: range
+    places: dict[str, int]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Statistics of each tested group and gene, groups x genes, genes in the source's order."""
+    """Statistics of each tested group and gene, block by block, genes in the source's order."""
 
-    scores: NDArray[np.float64]
-    pvals: NDArray[np.float64]
-    logfoldchanges: NDArray[np.float32]
+    n_groups: int
     fractions: NDArray[np.float64] | None
     """Fraction of non-zero cells of each code; None unless asked for."""
     rest_fractions: NDArray[np.float64] | None
@@ -28,18 +53,51 @@ class Table:
     """NaN and infinite values of each gene among the compared cells."""
     are_counts: NDArray[np.bool_]
     """For each gene, whether its values are whole and none is negative; not looked at once one gene was otherwise."""
+    undefined: NDArray[np.int64]
+    """Log fold changes of each gene that are NaN."""
+    scratch: Scratch | None
+    """Where statistics go; None keeps them in memory."""
+    parts: list[Statistics | _Spilled] = field(default_factory=list)
 
     @classmethod
-    def empty(cls, comparison: Comparison, options: TestOptions, n_genes: int) -> Table:
-        """Make room for the statistics."""
-        shape = (comparison.n_groups, n_genes)
+    def empty(cls, comparison: Comparison, options: TestOptions, n_genes: int, scratch: Scratch | None) -> Table:
+        """Make room for what is known of each gene."""
         with_rest = options.pts and comparison.against_rest
         return cls(
-            np.empty(shape),
-            np.empty(shape),
-            np.empty(shape, dtype=np.float32),
+            comparison.n_groups,
             np.empty((comparison.sizes.size, n_genes)) if options.pts else None,
-            np.empty(shape) if with_rest else None,
+            np.empty((comparison.n_groups, n_genes)) if with_rest else None,
             np.zeros(n_genes, dtype=np.int64),
             np.zeros(n_genes, dtype=bool),
+            np.zeros(n_genes, dtype=np.int64),
+            scratch,
         )
+
+    def room_for(self, genes: range) -> Statistics:
+        """Make room for the statistics of the next block."""
+        return Statistics.empty(self.n_groups, genes)
+
+    def keep(self, part: Statistics) -> None:
+        """Keep the statistics of a block."""
+        if self.scratch is None:
+            self.parts.append(part)
+        else:
+            self.parts.append(_Spilled(part.genes, {name: self.scratch.write(getattr(part, name)) for name in _DTYPES}))
+
+    def of_groups(self, some: slice) -> dict[str, NDArray[Any]]:
+        """Give the statistics of some neighbouring groups, groups x genes."""
+        parts = [self._part(part, some) for part in self.parts]
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in _DTYPES}
+
+    def _part(self, part: Statistics | _Spilled, some: slice) -> dict[str, NDArray[Any]]:
+        if isinstance(part, Statistics):
+            return {name: getattr(part, name)[some] for name in _DTYPES}
+        assert self.scratch is not None, "parts are spilled to scratch only"  # noqa: S101
+        found = {}
+        for name, dtype in _DTYPES.items():
+            found[name] = np.empty((len(range(*some.indices(self.n_groups))), len(part.genes)), dtype=dtype)
+            before = some.start * len(part.genes) * found[name].itemsize
+            self.scratch.read(part.places[name] + before, found[name])
+        return found

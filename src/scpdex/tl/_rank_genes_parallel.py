@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from anndata import AnnData
 from scanpy import logging as logg
 
-from scpdex.comparisons import compare
 from scpdex.labels import REST, listed
-from scpdex.matrix import open_source, select_expression
 from scpdex.plan import make_plan
-from scpdex.progress import progress_bar
-from scpdex.resources import Resources
-from scpdex.results import fractions_table, store, unwritable_columns
-from scpdex.run import order_table, run_logistic_regression, run_plan
+from scpdex.results import fractions_table, refuse_unless_storable, store, unwritable_columns
+from scpdex.run import (
+    NotCountsError,
+    order_table,
+    refuse_for_logistic_regression,
+    run_logistic_regression,
+    run_plan,
+)
+from scpdex.scratch import Scratch
 from scpdex.statistics.logistic_regression import make_classifier
-from scpdex.statistics.options import TestOptions
+from scpdex.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     import pandas as pd
+    from anndata import AnnData
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison
-    from scpdex.matrix import Expression
     from scpdex.results import RankedGenes
     from scpdex.run import Table
-    from scpdex.statistics.options import Correction, Method
+    from scpdex.statistics.options import Correction, Method, TestOptions
 
 # scanpy's limit for trusting the normal approximation.
 _FEW_CELLS = 25
@@ -56,6 +60,10 @@ def rank_genes_parallel(
     layer: str | None = None,
     mean_in_log_space: bool = True,
     use_continuity: bool = False,
+    normalize: float | None = None,
+    low_memory: bool | None = None,
+    gene_chunk_size: int | None = None,
+    max_memory: str | float | None = None,
     n_jobs: int | None = None,
     show_progress: bool | None = None,
     **kwds: Any,
@@ -64,7 +72,9 @@ def rank_genes_parallel(
 
     The same call gives scanpy's numbers in scanpy's place, so that :func:`scanpy.get.rank_genes_groups_df`,
     :func:`scanpy.tl.filter_rank_genes_groups` and every ``scanpy.pl.rank_genes_groups*`` work on the result.
-    Expects log1p-transformed data, in memory. scanpy's presets and ``scanpy.settings.n_jobs`` are not consulted.
+    Expects log1p-transformed data, or raw counts with ``normalize=``, in memory or on disk: a backed AnnData, or X or a
+    layer that is a dataset of an h5ad file or zarr store, is read in parts, within ``max_memory``. scanpy's presets and
+    ``scanpy.settings.n_jobs`` are not consulted.
 
     Parameters
     ----------
@@ -97,7 +107,8 @@ def rank_genes_parallel(
     key_added
         Key of ``adata.uns`` for the result; ``"rank_genes_groups"`` by default.
     copy
-        Return a copy of ``adata`` with the result instead of storing it in ``adata``.
+        Return a copy of ``adata`` with the result instead of storing it in ``adata``. For data on disk the copy has
+        obs, var and uns only; views of data on disk need it, since they cannot hold a result.
     method
         ``"t-test"`` (the default, Welch's), ``"t-test_overestim_var"`` (the same with the variance of the other cells
         taken as if there were only as many as the group has), ``"wilcoxon"`` (rank sum, normal approximation, see
@@ -117,11 +128,25 @@ def rank_genes_parallel(
     use_continuity
         Wilcoxon: lower ``|U - n1 n2 / 2|`` by 1/2, as scipy and Seurat do by default and scanpy does not. Scores hold
         the corrected value.
+    normalize
+        Sum that each cell's counts are scaled to, over all genes, before ``log1p``: ranks what
+        :func:`scanpy.pp.normalize_total` with this ``target_sum`` and :func:`scanpy.pp.log1p` would have produced, bit
+        for bit and on the fly. None takes the matrix as it is.
+    low_memory
+        True reads data in memory in parts as well, False refuses data on disk, None reads in parts what is on disk.
+    gene_chunk_size
+        Genes that are ranked together. The default is as many as fit ``max_memory``. The result does not depend on it.
+    max_memory
+        What the call may hold beyond its results, and beyond a matrix in memory: bytes, or a size such as ``"2GB"`` or
+        ``"500MiB"``. The default is half of what is available to this process; control groups (containers, batch
+        jobs) count. What exceeds it goes to one file in the temporary folder (``TMPDIR``).
+        :func:`scpdex.get.plan` says how much that will be.
     n_jobs
         Threads. None and -1 are all cores that this process may use (affinity and cgroup limits count). The result
         does not depend on it. Small matrices take fewer, and ``"logreg"`` leaves threads to scikit-learn.
     show_progress
-        True and False force a progress bar or none; None shows one when the work is long, in a terminal or notebook.
+        True and False force a progress bar or none; None shows one when the work is long, in a terminal or notebook. It
+        counts cells while rows are read in parts, and genes while they are ranked.
     **kwds
         Arguments of :class:`sklearn.linear_model.LogisticRegression`, for ``method="logreg"`` only.
 
@@ -144,25 +169,29 @@ def rank_genes_parallel(
         With ``pts=True``: data frames, genes x groups, of the fraction of cells with a value other than 0 in the
         group, and (against the rest) in all other cells.
     ``"params"``
-        Dict of the arguments, scanpy's keys and ``tie_correct``, ``use_continuity``, ``mean_in_log_space`` and
-        ``version``.
+        Dict of the arguments, scanpy's keys and ``tie_correct``, ``use_continuity``, ``mean_in_log_space``,
+        ``version`` and, where given, ``normalize``.
 
     Raises
     ------
     KeyError
         ``groupby``, ``layer`` or the column ``mask_var`` does not exist.
     TypeError
-        The matrix cannot be ranked (on disk, dask, complex numbers, ...), or an argument is unknown.
+        The matrix cannot be ranked (dask, complex numbers, on disk with ``method="logreg"``, ...), or an argument is
+        unknown.
     ValueError
-        An argument has a value that is not valid; a group has a single cell; or the compared cells and tested genes
-        hold NaN or infinite values.
+        An argument has a value that is not valid, ``max_memory`` one that is too small included; a group has a single
+        cell; the compared cells and tested genes hold NaN or infinite values; ``adata`` is a view of data on disk and
+        ``copy`` is False; or a file was changed while it was read.
+    OSError
+        A file cannot be read, or the temporary folder cannot hold what exceeds ``max_memory``.
 
     Notes
     -----
     Each gene is ranked once for all groups together, so that thousands of groups cost about as much against one
     reference as against the rest. Rank sums are whole numbers, and results are the same to the last bit for every
-    storage and number of threads (``"logreg"`` apart, which is scikit-learn's). Among equal scores scanpy's order is
-    arbitrary.
+    storage, number of threads, ``max_memory`` and ``gene_chunk_size`` (``"logreg"`` apart, which is scikit-learn's).
+    Among equal scores scanpy's order is arbitrary.
 
     Examples
     --------
@@ -173,35 +202,46 @@ def rank_genes_parallel(
     >>> sc.get.rank_genes_groups_df(adata, "Dendritic")["names"].head(3).tolist()
     ['LYZ', 'CST3', 'HLA-DRA']
     """
-    _refuse_types(adata, groupby, key_added)
-    method = "t-test" if method is None else method
+    if key_added is not None and not isinstance(key_added, str):
+        msg = f"key_added is a {type(key_added).__name__}; pass a name, as a string."
+        raise TypeError(msg)
     if kwds and method != "logreg":
         unknown = ", ".join(map(repr, kwds))
         msg = f"rank_genes_parallel() got unexpected keyword arguments {unknown}; only method='logreg' takes more."
         raise TypeError(msg)
-    options = TestOptions(
+    classifier = make_classifier(kwds) if method == "logreg" else None
+    task = Task.of(
+        adata,
+        groupby,
+        mask_var=mask_var,
+        use_raw=use_raw,
+        groups=groups,
+        reference=reference,
+        n_genes=n_genes,
+        rankby_abs=rankby_abs,
+        pts=pts,
         method=method,
         corr_method=corr_method,
         tie_correct=tie_correct,
-        use_continuity=use_continuity,
+        layer=layer,
         mean_in_log_space=mean_in_log_space,
-        log_base=adata.uns.get("log1p", {}).get("base"),
-        pts=pts,
-        n_genes=n_genes,
-        rankby_abs=rankby_abs,
+        use_continuity=use_continuity,
+        normalize=normalize,
+        low_memory=low_memory,
+        gene_chunk_size=gene_chunk_size,
+        max_memory=max_memory,
+        n_jobs=n_jobs,
+        show_progress=show_progress,
     )
-    resources = Resources.of(n_jobs, show_progress)
-    classifier = make_classifier(kwds) if method == "logreg" else None
-    comparison = compare(adata.obs, groupby, groups, reference)
-    if classifier is not None and len(comparison.selected) < 2:
-        msg = f"Cannot perform logistic regression on a single cluster ({comparison.groups[0]!r}): select two or more."
-        raise ValueError(msg)
-    expression = select_expression(adata, use_raw=use_raw, layer=layer, mask_var=mask_var)
+    comparison, expression, options = task.comparison, task.expression, task.options
+    if classifier is not None:
+        refuse_for_logistic_regression(comparison, expression)
+    light = refuse_unless_storable(adata, on_disk=expression.on_disk, copy=copy)
     key = "rank_genes_groups" if key_added is None else key_added
     params = {
         "groupby": groupby,
         "reference": comparison.reference,
-        "method": method,
+        "method": options.method,
         "use_raw": adata.raw is not None if use_raw is None else use_raw,
         "layer": layer,
         "corr_method": corr_method,
@@ -210,40 +250,35 @@ def rank_genes_parallel(
         "mean_in_log_space": mean_in_log_space,
         "version": version("scpdex"),
     }
+    if normalize is not None:
+        params["normalize"] = float(normalize)
     against = "the rest" if comparison.against_rest else repr(comparison.reference)
     of = f"of {comparison.n_groups:,} groups" if comparison.n_groups > 1 else f"of group {comparison.groups[0]!r}"
-    start = logg.info(f"ranking genes {of} of {groupby!r} against {against} by {method}")
+    start = logg.info(f"ranking genes {of} of {groupby!r} against {against} by {options.method}")
     if classifier is not None:
         ranked = run_logistic_regression(classifier, expression, comparison, options)
         result = {"params": params} | ranked.records(expression.names)
     else:
-        ranked, fractions = _rank(expression, comparison, options, resources)
+        ranked, fractions = _rank(task)
         result = {"params": params} | fractions | ranked.records(expression.names)
-    stored = store(adata, key, result, copy=copy)
+    stored = store(adata, key, result, copy=copy, light=light)
     logg.info("    finished", time=start, deep=f"added to `.uns[{key!r}]`: {', '.join(map(repr, result))}")
     return stored
 
 
-def _refuse_types(adata: AnnData, groupby: str, key_added: str | None) -> None:
-    if not isinstance(adata, AnnData):
-        msg = f"adata is a {type(adata).__name__}; pass an AnnData."
-        raise TypeError(msg)
-    for name, value in {"groupby": groupby, "key_added": key_added}.items():
-        if not isinstance(value, str) and not (name == "key_added" and value is None):
-            msg = f"{name} is a {type(value).__name__}; pass a name, as a string."
-            raise TypeError(msg)
-
-
-def _rank(
-    expression: Expression, comparison: Comparison, options: TestOptions, resources: Resources
-) -> tuple[RankedGenes, dict[str, pd.DataFrame]]:
+def _rank(task: Task) -> tuple[RankedGenes, dict[str, pd.DataFrame]]:
     """Rank by a test of the kernels; give the ordered genes, and the tables of fractions where asked for."""
-    with ThreadPoolExecutor(resources.n_threads, thread_name_prefix="scpdex") as pool:
-        source, position = open_source(expression, comparison, pool, resources.n_threads)
-        plan = make_plan(source.facts, comparison.sizes.size, resources.n_threads, options.work)
+    comparison, expression, options, resources = task.comparison, task.expression, task.options, task.resources
+    with Scratch() as scratch, ThreadPoolExecutor(resources.limits.n_threads, thread_name_prefix="scpdex") as pool:
+        source, position, plan = task.open(pool)
         logg.info(f"    {plan}")
-        with progress_bar(source.facts.stored.size, unit="gene", show=resources.show_progress) as bar:
-            table = run_plan(source, comparison, options, plan, pool, bar)
+        run = partial(run_plan, source, comparison, options, scratch=scratch, pool=pool, show=resources.show_progress)
+        try:
+            table = run(plan)
+        except NotCountsError:
+            plan = make_plan(replace(source.facts, are_counts=False), task.needs, resources.limits)
+            logg.info(f"    values cannot be tallied; {plan}")
+            table = run(plan)
         expression.refuse_not_finite(table.not_finite if position is None else table.not_finite[position])
         ranked = order_table(table, comparison.groups, position, options, pool)
     _tell(table, comparison, options, expression.where)
@@ -266,18 +301,18 @@ def _fractions(
 def _tell(table: Table, comparison: Comparison, options: TestOptions, where: str) -> None:
     """Say, once each, what the user should know of the data and the result."""
     alone = [group for group, n in zip(comparison.groups, comparison.other_sizes, strict=True) if n == 0]
-    n_undefined = int(np.isnan(table.logfoldchanges).sum())
+    n_undefined = int(table.undefined.sum())
     if table.are_counts.all():
         logg.warning(
             f"{where} looks like raw counts: log fold changes expect log1p-transformed data. "
-            "Run scanpy.pp.normalize_total and scanpy.pp.log1p first."
+            "Run scanpy.pp.normalize_total and scanpy.pp.log1p first, or pass normalize=1e4."
         )
     if alone:
         logg.warning(f"group {alone[0]!r} holds every cell: there is no rest, all scores are 0, fold changes NaN.")
     elif n_undefined:
         logg.warning(
-            f"{n_undefined:,} of {table.logfoldchanges.size:,} log fold changes are undefined (NaN), as they are for "
-            "negative means, such as those of scaled data: rank log1p-transformed data to have them."
+            f"{n_undefined:,} of {table.n_groups * table.undefined.size:,} log fold changes are undefined (NaN), as "
+            "they are for negative means, such as those of scaled data: rank log1p-transformed data to have them."
         )
     if comparison.against_rest and REST in comparison.groups:
         logg.warning("one group is itself named 'rest': reference='rest' compares with all other cells, not with it.")

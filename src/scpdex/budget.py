@@ -1,0 +1,106 @@
+"""Budget: what the stages of a call take of memory, in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from scpdex.facts import MatrixFacts, Needs
+
+# Rows and group codes of the cells, and where their values begin and end, while these are put in order.
+_OF_CELL = 56
+# Rows that are read: what is noted of each gene.
+_OF_GENE = 48
+# Where each group ends is noted for each gene of a block.
+_OF_END = 4
+# Statistics of a group and gene until genes are ordered: score, p-value, log fold change.
+_OF_STATISTICS = 20
+# Scratch of a thread: tables of digits, and the arrays of a tile.
+_OF_THREAD = 4 << 20
+# Pieces of rows that are being read, waiting, sorted into genes, or kept, beyond one for each thread.
+_PIECES_ON_THEIR_WAY = 3
+_MOST_VALUES_OF_PIECE = 1 << 22
+_LEAST_VALUES_OF_PIECE = 1 << 14
+# Sums that are kept while rows pass: non-zeros, sum, and either residual and squares, or twice U.
+_OF_SUMS = {True: 28, False: 20}
+_CODES_IN_16_BITS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a call takes at each of its stages."""
+
+    needs: Needs
+
+    def fixed(self, facts: MatrixFacts, n_threads: int) -> int:
+        """Bytes for cells, genes, and scratch of the threads."""
+        entry = 0 if self.needs.moments else 3 * facts.key_dtype.itemsize + 8
+        # What rows hold of a gene is not known until they are read.
+        longest = facts.n_cells if facts.by_rows else int(facts.stored.max())
+        per_cell = _OF_CELL * max(facts.n_cells, facts.n_rows) if facts.chunked else 0
+        return per_cell + _OF_GENE * facts.stored.size + n_threads * (_OF_THREAD + longest * entry)
+
+    def least(self, facts: MatrixFacts, n_threads: int) -> int:
+        """Bytes that a plan takes at the least."""
+        of_genes = int(self.of_block(facts, spilled=True, spill_table=True).max())
+        on_its_way = 0
+        if facts.chunked and facts.format != "CSC":
+            on_its_way = self.on_its_way(facts, self.piece(facts, 0, n_threads), n_threads)
+        return self.fixed(facts, n_threads) + 4 * max(of_genes, on_its_way) // 3 + 1
+
+    def table(self, facts: MatrixFacts) -> int:
+        """Bytes of the statistics of all groups and genes."""
+        return _OF_STATISTICS * self.needs.n_groups * facts.stored.size
+
+    def of_block(self, facts: MatrixFacts, *, spilled: bool, spill_table: bool) -> NDArray[np.int64]:
+        """Bytes that each gene takes in a block; ``spilled`` says that it is read from scratch."""
+        n_bytes = facts.stored * facts.key_dtype.itemsize + _OF_END * self.needs.n_codes
+        if spill_table:
+            n_bytes += _OF_STATISTICS * self.needs.n_groups
+        if spilled:
+            # The next block is read while this one is ranked.
+            n_bytes += 2 * facts.stored * self.bytes_per_entry(facts)
+        elif facts.chunked and not facts.by_rows:
+            rows = facts.n_rows if facts.format == "dense" else facts.stored
+            n_bytes += 2 * facts.bytes_per_value * rows
+        return n_bytes
+
+    def bytes_per_entry(self, facts: MatrixFacts) -> int:
+        """Bytes of a value that is sorted into its gene: its key and the code of its group."""
+        return facts.key_dtype.itemsize + (2 if self.needs.n_codes <= _CODES_IN_16_BITS else 4)
+
+    def entries(self, facts: MatrixFacts) -> int:
+        """Bytes of all values, sorted into genes."""
+        return int(facts.stored.sum()) * self.bytes_per_entry(facts)
+
+    def piece(self, facts: MatrixFacts, most_bytes: int, n_threads: int) -> int:
+        """Values that are read together, so that those on their way take no more than so many bytes."""
+        of_value = self.on_its_way(facts, 1, n_threads)
+        least = max(_LEAST_VALUES_OF_PIECE, 2 * facts.stored.size)
+        n_values = facts.n_bytes // facts.bytes_per_value
+        return min(max(least, min(_MOST_VALUES_OF_PIECE, most_bytes // of_value)), max(1, n_values))
+
+    def on_its_way(self, facts: MatrixFacts, piece: int, n_threads: int) -> int:
+        """Bytes of the rows that are being read and sorted."""
+        of_value = facts.bytes_per_value + self.bytes_per_entry(facts)
+        # Dense rows become sparse ones, and normalized values are made beside those that are read.
+        of_value += 8 if facts.format == "dense" else 0
+        of_value += facts.key_dtype.itemsize if self.needs.normalized else 0
+        return (n_threads + _PIECES_ON_THEIR_WAY) * piece * of_value
+
+    def of_passes(self, facts: MatrixFacts) -> int:
+        """Bytes of the sums that are kept for each gene and group while rows pass."""
+        of_pair = _OF_SUMS[self.needs.moments] + (8 if self.needs.with_expm1 else 0)
+        return of_pair * self.needs.n_codes * facts.stored.size
+
+
+def size(n_bytes: int) -> str:
+    """Give a number of bytes in words."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:.3g} {name}"
+    return f"{n_bytes} bytes"

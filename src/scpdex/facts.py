@@ -1,0 +1,72 @@
+"""Facts: what the plan is told of a matrix, of a test, and of what may be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class MatrixFacts:
+    """What the plan needs to know of a matrix."""
+
+    format: str
+    """``"dense"``, ``"CSR"`` or ``"CSC"``."""
+    dtype: str
+    place: str
+    """``"in memory"``, ``"in an HDF5 file"`` or ``"in a zarr store"``."""
+    n_bytes: int
+    """Memory that the matrix takes, or would take."""
+    n_cells: int
+    """Cells that are compared."""
+    key_dtype: np.dtype[Any]
+    """What a non-zero is gathered as."""
+    stored: NDArray[np.int64]
+    """For each tested gene, the most non-zeros it can have; of rows that are still to be read, what is expected."""
+    chunked: bool = False
+    """Whether the matrix is read part by part."""
+    by_rows: bool = False
+    """Whether only rows will do, since they lie together or are added up."""
+    n_rows: int = 0
+    """Chunked: rows of the matrix."""
+    bytes_per_value: int = 0
+    """Chunked: of a value as it is read, its index included."""
+    chunk_starts: NDArray[np.int64] | None = None
+    """Chunked and dense: for each tested gene, the chunk of columns that it is in."""
+    are_counts: bool = False
+    """Chunked: whether values are whole numbers from 0 up, as far as was looked."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a test needs."""
+
+    work: str
+    """What is done with the values, in a word or two."""
+    n_groups: int
+    """Tested groups."""
+    n_codes: int
+    """Groups with the reference."""
+    moments: bool
+    """Whether means and squares are all it takes."""
+    with_expm1: bool
+    """Whether sums of expm1 are kept too."""
+    few_cells: bool
+    """Whether sums over ties are whole numbers, which may be added up in any order."""
+    normalized: bool
+    """Whether values are divided by library sizes on their way."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a call may use."""
+
+    n_threads: int
+    max_memory: int
+    """Bytes that the call may hold beyond its results."""
+    gene_chunk_size: int | None
+    """Genes in a block; None: as the plan sees fit."""

@@ -1,0 +1,105 @@
+"""Transpose: rows, piece by piece, into gene-major pieces, and these into gene blocks.
+
+A piece is a run of cells: gene ``g`` owns its keys and codes from ``indptr[g]`` to ``indptr[g + 1]``, in cell order.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scpdex.kernels._jit import kernel
+from scpdex.kernels.keys import as_real, to_key
+
+
+@kernel
+def row_totals(data: NDArray[Any], indptr: NDArray[Any], totals: NDArray[Any]) -> None:
+    """Write the sum of each row (CSR), added up from left to right in float64 and then rounded as ``totals`` are."""
+    for i in range(totals.size):
+        total = 0.0
+        for p in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
+            total += data[p]
+        totals[i] = total
+
+
+@kernel
+def transpose_rows(
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    row_codes: NDArray[Any],
+    slots: NDArray[Any] | None,
+    first: int,
+    places: NDArray[Any],
+    keys: NDArray[Any],
+    codes: NDArray[Any],
+) -> None:
+    """Deal the non-zero values of rows (CSR) out to genes, as keys, and beside each the code of its row.
+
+    ``slots`` and ``first`` say which columns are tested, as in :func:`scpdex.kernels.gather.gather_rows`; ``places``
+    is where the next key of each gene goes, unsigned; advanced.
+    """
+    for i in range(row_codes.size):
+        code = row_codes[i]
+        for p in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
+            # Numba compiles one branch for None and the other for an array.
+            if slots is None:  # noqa: SIM108
+                gene = np.int64(indices[p]) - first
+            else:
+                gene = np.int64(slots[np.uint64(indices[p])]) - first
+            value = as_real(data[p])
+            if gene >= 0 and gene < places.size and value != 0:
+                g = np.uint64(gene)
+                keys[places[g]] = to_key(value)
+                codes[places[g]] = code
+                places[g] += np.uint64(1)
+
+
+@kernel
+def count_codes(codes: NDArray[Any], indptr: NDArray[Any], first: int, ends: NDArray[Any]) -> None:
+    """Add to ``ends``, genes x groups, how often each code is in a piece, for the genes from ``first`` on."""
+    for g in range(ends.shape[0]):
+        counts = ends[g]
+        for p in range(np.uint64(indptr[first + g]), np.uint64(indptr[first + g + 1])):
+            counts[np.uint64(codes[p])] += np.uint32(1)
+
+
+@kernel
+def begin_groups(ends: NDArray[Any]) -> None:
+    """Turn the counts of each gene's groups into the places where these begin."""
+    for g in range(ends.shape[0]):
+        place = np.uint32(0)
+        for code in range(ends.shape[1]):
+            count = ends[g, code]
+            ends[g, code] = place
+            place += count
+
+
+@kernel
+def deal_out(
+    keys: NDArray[Any],
+    codes: NDArray[Any],
+    indptr: NDArray[Any],
+    first: int,
+    starts: NDArray[Any],
+    ends: NDArray[Any],
+    block: NDArray[Any],
+) -> None:
+    """Deal the keys of a piece out to the groups of the genes from ``first`` on.
+
+    ``ends``, counted from the genes' ``starts`` in ``block``, is where the next key of each group goes; advanced.
+    """
+    for g in range(starts.size):
+        places = ends[g]
+        start = np.uint64(starts[g])
+        for p in range(np.uint64(indptr[first + g]), np.uint64(indptr[first + g + 1])):
+            code = np.uint64(codes[p])
+            block[start + np.uint64(places[code])] = keys[p]
+            places[code] += np.uint32(1)
+
+
+@kernel
+def add_to_rows(data: NDArray[Any], indices: NDArray[Any], totals: NDArray[Any]) -> None:
+    """Add the values of columns (CSC), from left to right, to the totals of their rows."""
+    for p in range(data.size):
+        totals[indices[p]] += data[p]

@@ -1,0 +1,94 @@
+"""Chunked: a matrix that is read part by part, by columns or by rows as its form has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpdex.facts import MatrixFacts
+from scpdex.kernels.keys import key_dtype
+from scpdex.matrix._cells import ComparedCells
+from scpdex.matrix._columns import ColumnBlocks, DenseBlocks
+from scpdex.matrix._normalize import normalized_dtype
+from scpdex.matrix._rows import RowStream
+from scpdex.matrix._stored import StoredMatrix
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons import Comparison
+    from scpdex.matrix._block import GeneBlock
+    from scpdex.matrix._select import Expression
+    from scpdex.plan import Plan
+
+# Values that are looked at to see whether they are counts.
+_PROBE = 1 << 16
+
+
+@dataclass(frozen=True)
+class ChunkedSource:
+    """Compared cells and tested columns of a matrix that is read part by part."""
+
+    matrix: StoredMatrix
+    comparison: Comparison
+    cells: NDArray[np.int64]
+    """Row of each cell, compared or not."""
+    columns: NDArray[np.int64]
+    target_sum: float | None
+    facts: MatrixFacts
+
+    @classmethod
+    def open(cls, expression: Expression, comparison: Comparison, columns: NDArray[np.int64]) -> ChunkedSource:
+        """Look at the matrix: form, size, and whether it holds counts."""
+        matrix = StoredMatrix.open(expression.matrix, expression.where)
+        target_sum = expression.target_sum
+        stream = RowStream.of(matrix, comparison, expression.cells, columns, target_sum)
+        rows = stream.rows
+        are_counts = False
+        n_rows = matrix.shape[0]
+        chunk_starts = None
+        if matrix.format == "CSC":
+            lengths = np.diff(matrix.indptr)[columns]
+            stored = lengths * int(np.bincount(rows).max())
+        elif matrix.format == "dense":
+            stored = np.full(columns.size, rows.size, dtype=np.int64)
+            n_rows = int(rows.max() - rows.min()) + 1
+            chunk_starts = columns // matrix.chunk_width if matrix.chunk_width > 1 else None
+        else:
+            n_values = int((matrix.indptr[rows + 1] - matrix.indptr[rows]).sum())
+            stored = np.full(columns.size, -(-n_values // matrix.shape[1]), dtype=np.int64)
+        if target_sum is None and matrix.format != "CSC":
+            are_counts = matrix.dtype.kind != "f" or stream.looks_like_counts(_PROBE)
+        dtype = matrix.dtype if target_sum is None else normalized_dtype(matrix.dtype)
+        facts = MatrixFacts(
+            matrix.format,
+            str(dtype) if target_sum is None else f"{matrix.dtype} counts",
+            matrix.place,
+            matrix.n_bytes,
+            rows.size,
+            key_dtype(dtype),
+            stored,
+            chunked=True,
+            by_rows=matrix.format == "CSR" or (matrix.format == "dense" and target_sum is not None),
+            n_rows=n_rows,
+            bytes_per_value=matrix.bytes_per_value,
+            chunk_starts=chunk_starts,
+            are_counts=are_counts,
+        )
+        return cls(matrix, comparison, expression.cells, columns, target_sum, facts)
+
+    def rows(self) -> RowStream:
+        """Give the compared cells as a stream."""
+        return RowStream.of(self.matrix, self.comparison, self.cells, self.columns, self.target_sum)
+
+    def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
+        """Give the plan's blocks in turn, each read while the one before it is worked on."""
+        cells = ComparedCells.of(self.comparison, self.cells)
+        if self.matrix.format == "dense":
+            return DenseBlocks(self.matrix, cells, self.columns, self.facts).blocks(plan, pool)
+        return ColumnBlocks(self.matrix, cells, self.columns, self.facts, self.target_sum).blocks(plan, pool)

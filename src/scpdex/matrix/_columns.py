@@ -1,0 +1,116 @@
+"""Columns: dense and CSC matrices that are read a block of columns at a time."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scpdex.kernels.transpose import add_to_rows
+from scpdex.matrix._block import GeneBlock, Room
+from scpdex.matrix._dense import gather_block
+from scpdex.matrix._normalize import normalized, normalized_dtype, scale_of
+from scpdex.matrix._runs import runs
+from scpdex.matrix._sparse import ColumnGatherer
+from scpdex.threads import read_ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from scpdex.facts import MatrixFacts
+    from scpdex.matrix._cells import ComparedCells
+    from scpdex.matrix._stored import StoredMatrix
+    from scpdex.plan import Plan
+
+# Columns with so many others between them, or values, are read one by one.
+_GAP_OF_COLUMNS = 8
+_GAP_OF_VALUES = 1 << 14
+_VALUES_AT_A_TIME = 1 << 20
+
+
+@dataclass(frozen=True)
+class DenseBlocks:
+    """Compared cells and tested columns of a dense matrix that is read in blocks of columns."""
+
+    matrix: StoredMatrix
+    cells: ComparedCells
+    columns: NDArray[np.int64]
+    facts: MatrixFacts
+
+    def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
+        """Give the plan's blocks in turn, each overwriting the one before it."""
+        room = Room.of(plan, self.cells.group_stops.size)
+        # Blocks begin at the first row that is compared.
+        cells = replace(self.cells, rows=self.cells.rows - self.cells.rows.min())
+        with closing(read_ahead(self._read, plan.blocks)) as values_of_blocks:
+            for genes, values in zip(plan.blocks, values_of_blocks, strict=True):
+                yield gather_block(values, cells, np.arange(len(genes)), genes, room, pool, plan.n_threads)
+        self.matrix.refuse_changed()
+
+    def _read(self, genes: range) -> NDArray[Any]:
+        columns = self.columns[genes.start : genes.stop]
+        rows = slice(int(self.cells.rows.min()), int(self.cells.rows.max()) + 1)
+        parts = []
+        for run in runs(columns, columns + 1, _GAP_OF_COLUMNS, columns.size * _GAP_OF_COLUMNS):
+            some = columns[run]
+            block = self.matrix.block(rows, slice(int(some[0]), int(some[-1]) + 1))
+            parts.append(block if block.shape[1] == some.size else block[:, some - some[0]])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+@dataclass(frozen=True)
+class ColumnBlocks:
+    """Compared cells and tested columns of a CSC matrix that is read in runs of columns."""
+
+    matrix: StoredMatrix
+    cells: ComparedCells
+    columns: NDArray[np.int64]
+    facts: MatrixFacts
+    target_sum: float | None
+
+    def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
+        """Give the plan's blocks in turn, each overwriting the one before it."""
+        scale = None if self.target_sum is None else scale_of(self._totals(), self.target_sum)
+        gatherer = ColumnGatherer.of(self.cells, self.matrix.shape[0])
+        room = Room.of(plan, self.cells.group_stops.size)
+        columns = (self.columns[genes.start : genes.stop] for genes in plan.blocks)
+        with closing(read_ahead(self._read, columns)) as found:
+            for genes, matrix in zip(plan.blocks, found, strict=True):
+                if scale is not None:
+                    matrix.data = normalized(matrix.data, scale[matrix.indices])
+                yield gatherer.gather(
+                    matrix, np.arange(len(genes)), genes, self.facts.stored, room, pool, plan.n_threads
+                )
+        self.matrix.refuse_changed()
+
+    def _totals(self) -> NDArray[Any]:
+        """Add up the values of each row, over all columns from left to right."""
+        totals = np.zeros(self.matrix.shape[0])
+        columns = np.arange(self.matrix.shape[1])
+        parts = runs(self.matrix.indptr[:-1], self.matrix.indptr[1:], 0, _VALUES_AT_A_TIME)
+        with closing(read_ahead(self._read, (columns[part] for part in parts))) as found:
+            for matrix in found:
+                add_to_rows(matrix.data, matrix.indices, totals)
+        return totals.astype(normalized_dtype(self.matrix.dtype))
+
+    def _read(self, columns: NDArray[np.int64]) -> sparse.csc_matrix[Any]:
+        begins, ends = self.matrix.indptr[columns], self.matrix.indptr[columns + 1]
+        parts = []
+        for run in runs(begins, ends, _GAP_OF_VALUES, int((ends - begins).sum()) + _GAP_OF_VALUES):
+            some = columns[run]
+            indptr = self.matrix.indptr[int(some[0]) : int(some[-1]) + 2]
+            values, indices = self.matrix.run(int(indptr[0]), int(indptr[-1]))
+            shape = (self.matrix.shape[0], indptr.size - 1)
+            part = sparse.csc_matrix((values, indices, indptr - indptr[0]), shape=shape)
+            parts.append(part if part.shape[1] == some.size else part[:, some - some[0]])
+        found = parts[0] if len(parts) == 1 else sparse.hstack(parts, format="csc")
+        if not found.has_canonical_format:
+            found = found.copy()
+            found.sum_duplicates()
+        return found

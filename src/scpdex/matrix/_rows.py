@@ -1,0 +1,167 @@
+"""Rows: a matrix as a stream of compared cells, read in contiguous runs and turned gene-major piece by piece."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scpdex.kernels.gather import count_rows
+from scpdex.kernels.keys import key_dtype
+from scpdex.kernels.transpose import transpose_rows
+from scpdex.matrix._normalize import normalized_dense, normalized_dtype, normalized_values
+from scpdex.matrix._runs import runs
+from scpdex.matrix._sparse import slots_of
+from scpdex.threads import in_turn, read_ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons import Comparison
+    from scpdex.matrix._stored import StoredMatrix
+
+# Rows with so few values between them are read together.
+_GAP = 1 << 14
+_CODES_IN_16_BITS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The non-zero values of a run of cells, gene by gene and in cell order."""
+
+    n_cells: int
+    indptr: NDArray[np.int64]
+    """Where each gene's values start, and the last one's end."""
+    keys: NDArray[Any]
+    codes: NDArray[Any]
+    """Code of the group of each value's cell."""
+
+
+@dataclass(frozen=True)
+class RowStream:
+    """The compared cells of a matrix, in their order."""
+
+    matrix: StoredMatrix
+    rows: NDArray[np.int64]
+    """Row of each compared cell."""
+    codes: NDArray[Any]
+    """Code of its group: ``uint16``, or ``uint32`` where there are more groups than that holds."""
+    columns: NDArray[np.int64]
+    """Tested columns, ascending."""
+    target_sum: float | None
+    """What each cell's counts are scaled to before ``log1p``; None leaves values as they are."""
+
+    @classmethod
+    def of(
+        cls,
+        matrix: StoredMatrix,
+        comparison: Comparison,
+        cells: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        target_sum: float | None,
+    ) -> RowStream:
+        """Take the compared ones of ``cells``, the rows of all cells."""
+        compared = comparison.codes >= 0
+        dtype = np.uint16 if comparison.sizes.size <= _CODES_IN_16_BITS else np.uint32
+        return cls(matrix, cells[compared], comparison.codes[compared].astype(dtype), columns, target_sum)
+
+    @property
+    def key_dtype(self) -> np.dtype[Any]:
+        """Dtype of the keys of its values."""
+        dtype = self.matrix.dtype
+        return key_dtype(dtype if self.target_sum is None else normalized_dtype(dtype))
+
+    def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
+        """Read all cells in turn, about so many values at a time, and turn them gene-major on the pool's threads."""
+        cells = self._cut(n_values)
+        slots = slots_of(self.matrix.shape[1], self.columns)
+
+        def read(some: slice) -> tuple[slice, Any]:
+            return some, self._read(some, n_values)
+
+        def turn(part: tuple[slice, Any]) -> Piece:
+            return self._turn(*part, slots)
+
+        with closing(read_ahead(read, cells)) as parts:
+            yield from in_turn(pool, turn, parts, n_threads)
+
+    def looks_like_counts(self, n_values: int) -> bool:
+        """Tell whether about so many values are whole numbers from 0 up."""
+        values = self._read(next(self._cut(n_values)), n_values).data
+        return bool(((values >= 0) & (values == np.floor(values))).all())
+
+    def _spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the values of rows begin and end."""
+        if self.matrix.format == "dense":
+            n_columns = self.matrix.shape[1]
+            return rows * n_columns, (rows + 1) * n_columns
+        return self.matrix.indptr[rows], self.matrix.indptr[rows + 1]
+
+    def _cut(self, n_values: int) -> Generator[slice, None, None]:
+        """Cut the cells into pieces of so many values, or of one cell."""
+        begins, ends = self._spans(self.rows)
+        ahead = np.cumsum(ends - begins)
+        start = 0
+        while start < ahead.size:
+            before = int(ahead[start - 1]) if start else 0
+            stop = max(start + 1, int(np.searchsorted(ahead, before + n_values, side="right")))
+            yield slice(start, stop)
+            start = stop
+
+    def _read(self, some: slice, most: int) -> sparse.csr_matrix[Any]:
+        """Read some cells as CSR."""
+        rows, back = self.rows[some], None
+        if (np.diff(rows) <= 0).any():
+            # Views may have cells in another order, or twice.
+            rows, back = np.unique(rows, return_inverse=True)
+        begins, ends = self._spans(rows)
+        parts = [self._read_run(rows[run], begins[run], ends[run]) for run in runs(begins, ends, _GAP, most)]
+        found = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
+        return found if back is None else found[back]
+
+    def _read_run(
+        self, rows: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> sparse.csr_matrix[Any]:
+        """Read rows that lie together, but for small gaps."""
+        n_columns = self.matrix.shape[1]
+        if self.matrix.format == "dense":
+            block = self.matrix.block(slice(int(rows[0]), int(rows[-1]) + 1), slice(None))
+            block = block if block.shape[0] == rows.size else block[rows - rows[0]]
+            if self.target_sum is not None:
+                block = normalized_dense(block, self.target_sum)
+            return sparse.csr_matrix(block)
+        values, indices = self.matrix.run(int(begins[0]), int(ends[-1]))
+        if (begins[1:] != ends[:-1]).any():
+            gaps = np.r_[begins[1:], ends[-1]] - ends
+            wanted = np.repeat(np.tile([True, False], begins.size), np.stack([ends - begins, gaps], axis=1).ravel())
+            values, indices = values[wanted], indices[wanted]
+        indptr = np.r_[0, np.cumsum(ends - begins)]
+        return sparse.csr_matrix((values, indices, indptr), shape=(rows.size, n_columns))
+
+    def _turn(self, some: slice, found: Any, slots: NDArray[np.int32] | None) -> Piece:
+        """Turn some cells gene-major."""
+        codes = self.codes[some]
+        counts = np.zeros(found.shape[1], dtype=np.int64)
+        everything = np.arange(codes.size)
+        if not count_rows(found.data, found.indices, found.indptr, everything, counts):
+            # Of its own, since what lies in memory is the user's.
+            found = found.copy()
+            found.sum_duplicates()
+            counts[:] = 0
+            count_rows(found.data, found.indices, found.indptr, everything, counts)
+        data = found.data
+        if self.target_sum is not None and self.matrix.format != "dense":
+            data = normalized_values(data, found.indptr, self.target_sum)
+        indptr = np.r_[0, np.cumsum(counts[self.columns])]
+        keys = np.empty(int(indptr[-1]), dtype=self.key_dtype)
+        codes_of = np.empty(keys.size, dtype=codes.dtype)
+        first = int(self.columns[0]) if slots is None else 0
+        places = indptr[:-1].astype(np.uint64)
+        transpose_rows(data, found.indices, found.indptr, codes, slots, first, places, keys, codes_of)
+        return Piece(codes.size, indptr, keys, codes_of)

@@ -1,0 +1,123 @@
+"""Tallies: how often each whole number occurs in each gene, which is all that ranks of counts need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpdex.kernels.accumulate import add_worths, tally_values
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons import Comparison
+    from scpdex.matrix import Piece, StoredMatrix
+
+_LEAST_WIDTH = 4
+
+
+@dataclass
+class Tallies:
+    """Counts of values, gene by gene, place by place, value by value.
+
+    Against the rest all cells share one place. Against a reference its cells have the last one, and each group one of
+    its own where ties are corrected for.
+    """
+
+    places: NDArray[np.int64]
+    """Where the cells of each code are counted; -1 where they need not be."""
+    n_places: int
+    against_rest: bool
+    widths: NDArray[np.int64]
+    """For each gene, how many values there is room for, 0 being the first."""
+    starts: NDArray[np.int64]
+    tallies: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, n_genes: int, comparison: Comparison, *, tie_correct: bool) -> Tallies:
+        """Begin without any value."""
+        n_codes = comparison.sizes.size
+        if comparison.against_rest:
+            places = np.zeros(n_codes, dtype=np.int64)
+        elif tie_correct:
+            places = np.arange(n_codes)
+        else:
+            places = np.where(np.arange(n_codes) == comparison.reference_code, 0, -1)
+        widths = np.zeros(n_genes, dtype=np.int64)
+        starts = np.zeros(n_genes + 1, dtype=np.int64)
+        return cls(places, int(places.max()) + 1, comparison.against_rest, widths, starts, np.empty(0, dtype=np.uint32))
+
+    def make_room(self, highest: NDArray[np.float64], most_bytes: int) -> bool:
+        """Make room for the highest value of each gene; tell whether that fits so many bytes."""
+        if (highest < self.widths).all():
+            return True
+        exponents = np.ceil(np.log2(np.maximum(highest + 1, _LEAST_WIDTH)))
+        widths = np.maximum(self.widths, np.where(highest < self.widths, 0, 2**exponents).astype(np.int64))
+        # The old ones and the new ones are held together for a moment.
+        if 2 * int(widths.sum()) * self.n_places * self.tallies.itemsize > most_bytes:
+            return False
+        starts = np.r_[0, np.cumsum(widths * self.n_places)]
+        tallies = np.zeros(int(starts[-1]), dtype=np.uint32)
+        for g in np.flatnonzero(self.widths).tolist():
+            tallies[starts[g] : starts[g + 1]].reshape(self.n_places, -1)[:, : self.widths[g]] = self.of_gene(g)
+        self.widths, self.starts, self.tallies = widths, starts, tallies
+        return True
+
+    def of_gene(self, g: int) -> NDArray[np.uint32]:
+        """Give the tallies of a gene, places x values."""
+        return self.tallies[self.starts[g] : self.starts[g + 1]].reshape(self.n_places, -1)
+
+    def add(self, piece: Piece, some: slice) -> None:
+        """Count the values of some genes of a piece."""
+        starts = self.starts[some.start : some.stop + 1]
+        tally_values(
+            piece.keys, piece.codes, piece.indptr, some.start, self.places, self.n_places, starts, self.tallies
+        )
+
+    def worths(self, zeros: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Say what each value of each gene is worth: where genes start, the worths, and those of zeros.
+
+        ``zeros`` are those of each code, genes x codes. A value is worth twice the counting cells below and those tied.
+        """
+        n_zeros = zeros.sum(axis=1) if self.against_rest else zeros[:, -1]
+        starts = np.r_[0, np.cumsum(self.widths)]
+        worths = np.empty(int(starts[-1]), dtype=np.int64)
+        for g in range(self.widths.size):
+            counting = self.of_gene(g)[-1].astype(np.int64)
+            worths[starts[g] : starts[g + 1]] = 2 * (n_zeros[g] + np.cumsum(counting)) - counting
+        return starts, worths, n_zeros
+
+    def add_worths(
+        self,
+        piece: Piece,
+        starts: NDArray[np.int64],
+        worths: NDArray[np.int64],
+        twice_u: NDArray[np.int64],
+        matrix: StoredMatrix,
+        some: slice,
+    ) -> None:
+        """Add what the values of some genes of a piece are worth."""
+        starts = starts[some.start : some.stop + 1]
+        if not add_worths(piece.keys, piece.codes, piece.indptr, some.start, starts, worths, twice_u[some]):
+            matrix.refuse("its values were changed while it was read")
+
+    def tie_sums(self, zeros: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sum of t**3 - t over the ties: genes x 1 against the rest, genes x codes or x 0 against a reference."""
+        n_genes = self.widths.size
+        if self.against_rest:
+            all_zeros = zeros.sum(axis=1)
+            ties = [_cubed_minus(self.of_gene(g)[0].astype(np.int64)).sum() for g in range(n_genes)]
+            return np.asarray(_cubed_minus(all_zeros) + ties)[:, None]
+        if self.n_places == 1:
+            return np.empty((n_genes, 0), dtype=np.int64)
+        sums = np.empty(zeros.shape, dtype=np.int64)
+        for g in range(n_genes):
+            of_codes = self.of_gene(g).astype(np.int64)
+            sums[g] = _cubed_minus(of_codes + of_codes[-1]).sum(axis=1)
+        return np.asarray(sums + _cubed_minus(zeros + zeros[:, -1:]))
+
+
+def _cubed_minus(t: NDArray[np.int64]) -> NDArray[np.int64]:
+    return t * t * t - t

@@ -1,0 +1,133 @@
+"""Task: the arguments of the public verbs, checked, as what is compared, how it is tested and what may be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from anndata import AnnData
+
+from scpdex.comparisons import Comparison, compare
+from scpdex.facts import Needs
+from scpdex.labels import REST
+from scpdex.matrix import Expression, open_source, select_expression
+from scpdex.plan import make_plan
+from scpdex.resources import Resources
+from scpdex.statistics.options import TestOptions
+from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+    from concurrent.futures import Executor
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from scpdex.matrix import ChunkedSource, GeneSource
+    from scpdex.plan import Plan
+    from scpdex.statistics.options import Correction, Method
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done."""
+
+    comparison: Comparison
+    expression: Expression
+    options: TestOptions
+    resources: Resources
+
+    @classmethod
+    def of(
+        cls,
+        adata: AnnData,
+        groupby: str,
+        *,
+        mask_var: NDArray[np.bool_] | pd.Series[bool] | str | None = None,
+        use_raw: bool | None = None,
+        groups: Literal["all"] | Iterable[Hashable] = "all",
+        reference: Hashable = REST,
+        n_genes: int | None = None,
+        rankby_abs: bool = False,
+        pts: bool = False,
+        method: Method | None = None,
+        corr_method: Correction = "benjamini-hochberg",
+        tie_correct: bool = False,
+        layer: str | None = None,
+        mean_in_log_space: bool = True,
+        use_continuity: bool = False,
+        normalize: float | None = None,
+        low_memory: bool | None = None,
+        gene_chunk_size: int | None = None,
+        max_memory: str | float | None = None,
+        n_jobs: int | None = None,
+        show_progress: bool | None = None,
+    ) -> Task:
+        """Check everything that can be checked before the matrix is read.
+
+        The arguments are those of :func:`scpdex.tl.rank_genes_parallel`.
+        """
+        if not isinstance(adata, AnnData):
+            msg = f"adata is a {type(adata).__name__}; pass an AnnData."
+            raise TypeError(msg)
+        if not isinstance(groupby, str):
+            msg = f"groupby is a {type(groupby).__name__}; pass a name, as a string."
+            raise TypeError(msg)
+        _refuse_target_sum(normalize)
+        options = TestOptions(
+            method="t-test" if method is None else method,
+            corr_method=corr_method,
+            tie_correct=tie_correct,
+            use_continuity=use_continuity,
+            mean_in_log_space=mean_in_log_space,
+            # Normalized values are natural logs, whatever became of X.
+            log_base=adata.uns.get("log1p", {}).get("base") if normalize is None else None,
+            pts=pts,
+            n_genes=n_genes,
+            rankby_abs=rankby_abs,
+        )
+        resources = Resources.of(
+            n_jobs=n_jobs,
+            max_memory=max_memory,
+            gene_chunk_size=gene_chunk_size,
+            low_memory=low_memory,
+            show_progress=show_progress,
+        )
+        comparison = compare(adata.obs, groupby, groups, reference)
+        expression = select_expression(
+            adata,
+            use_raw=use_raw,
+            layer=layer,
+            mask_var=mask_var,
+            low_memory=resources.low_memory,
+            normalize=normalize,
+        )
+        return cls(comparison, expression, options, resources)
+
+    @property
+    def needs(self) -> Needs:
+        """What the test needs of memory."""
+        return Needs(
+            work=self.options.work,
+            n_groups=self.comparison.n_groups,
+            n_codes=self.comparison.sizes.size,
+            moments=self.options.is_t_test,
+            with_expm1=not self.options.mean_in_log_space,
+            few_cells=bool(self.comparison.sizes.sum() < EXACT_TIE_SUMS_BELOW),
+            normalized=self.expression.target_sum is not None,
+        )
+
+    def open(self, pool: Executor) -> tuple[GeneSource | ChunkedSource, NDArray[np.int64] | None, Plan]:
+        """Look at the matrix and make a plan; the array is :func:`scpdex.matrix.open_source`'s."""
+        source, position = open_source(self.expression, self.comparison, pool, self.resources.limits.n_threads)
+        return source, position, make_plan(source.facts, self.needs, self.resources.limits)
+
+
+def _refuse_target_sum(normalize: Any) -> None:
+    if normalize is None:
+        return
+    is_number = isinstance(normalize, int | float | np.number) and not isinstance(normalize, bool)
+    if not is_number or not 0 < normalize < float("inf"):
+        msg = f"normalize={normalize!r} is not valid: pass the sum that each cell's counts are scaled to, such as 1e4."
+        raise ValueError(msg)

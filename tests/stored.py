@@ -1,0 +1,62 @@
+"""Stored: objects whose matrix is in an h5ad or zarr file, and budgets that are too small for them."""
+
+import re
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+from anndata.io import sparse_dataset
+from scipy import sparse
+
+import scpdex
+
+FORMS = {"dense": np.asarray, "CSR": sparse.csr_matrix, "CSC": sparse.csc_matrix}
+TESTS = ["wilcoxon", "t-test"]
+
+
+def values_of(dtype: str, n_cells: int = 300, n_genes: int = 30, seed: int = 0) -> np.ndarray:
+    """Sparse values with ties: counts for integers, their logs and some negative ones for floats."""
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(rng.gamma(0.5, 1.5, (n_cells, n_genes)))
+    if np.dtype(dtype).kind != "f":
+        return counts.astype(dtype)
+    return (np.log1p(counts) * rng.choice([1, 1, 1, -0.5], (n_cells, 1))).astype(dtype)
+
+
+def labelled(matrix: Any) -> ad.AnnData:
+    """Object with five groups in obs["group"] and some cells without a label."""
+    n_cells, n_genes = matrix.shape
+    labels = np.resize(np.array(["b", "a", None, "d", "c", "a", "e"], dtype=object), n_cells)
+    obs = pd.DataFrame({"group": pd.Categorical(labels)}, index=[f"cell{i}" for i in range(n_cells)])
+    return ad.AnnData(matrix, obs=obs, var=pd.DataFrame(index=[f"gene{j}" for j in range(n_genes)]))
+
+
+def on_disk(adata: ad.AnnData, folder: Path, store: str, mode: str = "r", **options: Any) -> ad.AnnData:
+    """Write the object and open it with its X left on the disk."""
+    path = folder / f"{uuid4().hex}.{store}"
+    if store == "h5ad":
+        adata.write_h5ad(path, **options)
+        return ad.read_h5ad(path, backed=mode)
+    adata.write_zarr(path, **options)
+    x = zarr.open(path, mode="r")["X"]
+    return ad.AnnData(x if isinstance(x, zarr.Array) else sparse_dataset(x), obs=adata.obs, var=adata.var)
+
+
+def without_slack(patch: pytest.MonkeyPatch) -> None:
+    """Leave away what small data spend on speed, so that they can be too large for a budget."""
+    patch.setattr("scpdex.budget._OF_THREAD", 1000)
+    patch.setattr("scpdex.budget._LEAST_VALUES_OF_PIECE", 100)
+    patch.setattr("scpdex.plan.LEAST_EFFORT_PER_THREAD", 1)
+
+
+def tightest(adata: ad.AnnData, **arguments: Any) -> int:
+    """Find the least budget that is accepted."""
+    with pytest.raises(ValueError, match="is too little") as refused:
+        scpdex.get.plan(adata, "group", max_memory=1, **arguments)
+    number, unit = re.search(r"([0-9.]+) (bytes|kB|MB) are needed", str(refused.value)).groups()
+    return int(float(number) * {"bytes": 1, "kB": 1e3, "MB": 1e6}[unit] * 1.01) + 1

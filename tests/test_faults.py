@@ -1,0 +1,337 @@
+"""Faults while data are read in parts: one clear error, nothing left of the call, and the next one works (row 23)."""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import h5py
+import numpy as np
+import pytest
+import zarr
+from oracles import assert_same_bits, by_scpdex
+from scipy import sparse
+from stored import FORMS, labelled, on_disk, tightest, values_of, without_slack
+
+import scpdex
+from scpdex.matrix._stored import StoredMatrix
+
+ARGUMENTS = {"method": "wilcoxon", "tie_correct": True}
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch) -> Path:
+    """A temporary folder of its own, through TMPDIR."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
+
+
+def assert_nothing_is_left(adata: ad.AnnData, scratch: Path) -> None:
+    assert adata.uns == {"rank_genes_groups": "as before"}
+    assert not list(scratch.iterdir())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("scpdex")]
+
+
+def assert_fails_and_then_works(
+    monkeypatch: pytest.MonkeyPatch,
+    adata: ad.AnnData,
+    scratch: Path,
+    patches: dict[str, Any],
+    error: type[BaseException],
+    message: str,
+    **arguments: Any,
+) -> None:
+    arguments = ARGUMENTS | arguments
+    adata.uns = {"rank_genes_groups": "as before"}
+    with monkeypatch.context() as patch:
+        for name, value in patches.items():
+            patch.setattr(name, value)
+        with pytest.raises(error, match=message):
+            scpdex.tl.rank_genes_parallel(adata, "group", n_jobs=2, **arguments)
+    assert_nothing_is_left(adata, scratch)
+    ours = by_scpdex(adata, "group", **arguments)
+    assert_same_bits(ours, by_scpdex(labelled(adata.X[:]), "group", **(arguments | {"max_memory": None})))
+
+
+_refuse_changed = StoredMatrix.refuse_changed
+
+
+class _Failing:
+    """Raises at the n-th call."""
+
+    def __init__(self, function: Any, n: int, error: BaseException) -> None:
+        self.function, self.n, self.error = function, n, error
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return lambda *arguments, **options: self(instance, *arguments, **options)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self.n -= 1
+        if self.n == 0:
+            raise self.error
+        return self.function(*arguments, **options)
+
+
+def _tight(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ad.AnnData, int]:
+    """Open an object on disk that is too large for the budget."""
+    without_slack(monkeypatch)
+    adata = on_disk(labelled(FORMS[form](values_of("float32"))), tmp_path, "h5ad")
+    return adata, tightest(adata, **ARGUMENTS)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_read_that_fails(tmp_path, monkeypatch, scratch, form, n):
+    """At the first read of values and half way."""
+    adata, budget = _tight(form, tmp_path, monkeypatch)
+    read = h5py.Dataset.__getitem__
+    error = OSError("inflate() failed")
+    # The index of a sparse matrix is read first.
+    failing = _Failing(read, n + (form != "dense"), error)
+    assert_fails_and_then_works(
+        monkeypatch,
+        adata,
+        scratch,
+        {"h5py.Dataset.__getitem__": failing},
+        OSError,
+        r"adata\.X in an HDF5 file could not be read; is the file whole\? The error was: inflate",
+        max_memory=budget,
+    )
+
+
+STAGES = [
+    "matrix._stored.StoredMatrix.run",
+    "matrix._rows.transpose_rows",
+    "scratch.Scratch.write",
+    "scratch.Scratch.read",
+    "matrix._buckets.deal_out",
+    "run._ranks.Summary.sums",
+    "run._order.adjust_pvals",
+    "tl._rank_genes_parallel.store",
+]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("stage", STAGES)
+def test_at_each_stage(tmp_path, monkeypatch, scratch, stage, error):
+    """Ctrl-C, or a worker that raises, at the second call of each stage of rows that are sorted into genes."""
+    adata, budget = _tight("CSR", tmp_path, monkeypatch)
+    from pkgutil import resolve_name
+
+    name = f"scpdex.{stage}"
+    n = 1 if stage.startswith(("tl", "run._order")) else 2
+    patches = {name: _Failing(resolve_name(name), n, error())}
+    assert_fails_and_then_works(monkeypatch, adata, scratch, patches, error, "", max_memory=budget)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("stage", ["run._passes.add_values", "run._passes.add_deviations", "run._sums.welch_test"])
+def test_at_each_stage_of_passes(tmp_path, monkeypatch, scratch, stage, error):
+    from pkgutil import resolve_name
+
+    without_slack(monkeypatch)
+    adata = on_disk(labelled(sparse.csr_matrix(values_of("float32", 2000))), tmp_path, "h5ad")
+    budget = 2 * tightest(adata, method="t-test")
+    assert scpdex.get.plan(adata, "group", max_memory=budget).strategy == "row passes"
+    name = f"scpdex.{stage}"
+    patches = {name: _Failing(resolve_name(name), 2, error())}
+    assert_fails_and_then_works(
+        monkeypatch, adata, scratch, patches, error, "", method="t-test", tie_correct=False, max_memory=budget
+    )
+
+
+def test_a_disk_that_is_too_small(tmp_path, monkeypatch, scratch):
+    """Refused before anything is read."""
+    adata, budget = _tight("CSR", tmp_path, monkeypatch)
+    usage = shutil.disk_usage(tmp_path)
+    assert_fails_and_then_works(
+        monkeypatch,
+        adata,
+        scratch,
+        {
+            "shutil.disk_usage": lambda _: usage._replace(free=1000),
+            "scpdex.matrix._rows.RowStream.pieces": lambda *_: pytest.fail("work has begun"),
+        },
+        OSError,
+        r"[\d,]+ bytes of scratch may be needed .* has 1,000 free: .* set TMPDIR .* raise max_memory",
+        max_memory=budget,
+    )
+
+
+def test_a_disk_that_fills_up(tmp_path, monkeypatch, scratch):
+    adata, budget = _tight("CSR", tmp_path, monkeypatch)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    class Full:
+        def __init__(self, file: Any) -> None:
+            self.file, self.left = file, 5000
+
+        def write(self, data: memoryview) -> int:
+            self.left -= len(data)
+            if self.left < 0:
+                raise full
+            return self.file.write(data)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.file, name)
+
+    make = tempfile.TemporaryFile
+    assert_fails_and_then_works(
+        monkeypatch,
+        adata,
+        scratch,
+        {"tempfile.TemporaryFile": lambda **options: Full(make(**options))},
+        OSError,
+        r"could not take more than [\d,]+ bytes \(No space left on device\): free some space, set TMPDIR",
+        max_memory=budget,
+    )
+
+
+_QUOTA = """
+import resource, signal, sys
+import pytest
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from stored import *
+import scpdex
+
+with pytest.MonkeyPatch.context() as patch:
+    without_slack(patch)
+    adata = on_disk(labelled(sparse.csr_matrix(values_of("float32"))), Path({folder!r}), "h5ad")
+    budget = tightest(adata, method="wilcoxon")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with pytest.raises(OSError, match="could not take more than .* .File too large"):
+        scpdex.tl.rank_genes_parallel(adata, "group", method="wilcoxon", max_memory=budget)
+    assert not adata.uns
+print("refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_a_quota(tmp_path):
+    """A real limit of the operating system on how large files can be."""
+    code = _QUOTA.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("refused\n"), done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes the file itself")
+def test_scratch_has_no_name(scratch):
+    """What is killed leaves nothing behind: the file has no name, and only its owner can reach it."""
+    from scpdex.scratch import Scratch
+
+    with Scratch() as file:
+        values = np.arange(1000.0)
+        place = [file.write(values), file.write(values[:3], np.arange(2))][1]
+        assert not list(scratch.iterdir())
+        assert os.fstat(file._file.fileno()).st_mode & 0o777 == 0o600
+        back = np.empty(2, dtype=np.int64)
+        file.read(place + 24, back)
+        assert back.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("form", ["CSR", "CSC"])
+@pytest.mark.parametrize(
+    ("part", "place", "value"), [("indices", 50, 10**6), ("indices", 50, -1), ("indptr", 5, 10**9), ("indptr", 0, 1)]
+)
+def test_corrupt_indices(tmp_path, scratch, form, part, place, value):
+    """Refused rather than followed."""
+    adata = on_disk(labelled(FORMS[form](values_of("float32"))), tmp_path, "h5ad")
+    path = adata.filename
+    adata.file.close()
+    with h5py.File(path, "r+") as file:
+        file["X"][part][place] = value
+    adata = ad.read_h5ad(path, backed="r")
+    adata.uns["rank_genes_groups"] = "as before"
+    with pytest.raises(ValueError, match=r"adata\.X in an HDF5 file cannot be right: it.* Was the file cut short"):
+        scpdex.tl.rank_genes_parallel(adata, "group", **ARGUMENTS)
+    assert_nothing_is_left(adata, scratch)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_corrupt_chunks(tmp_path, scratch, form):
+    """Compressed data that do not decompress."""
+    adata = on_disk(labelled(FORMS[form](values_of("float32"))), tmp_path, "h5ad", compression="gzip")
+    path = Path(adata.filename)
+    adata.file.close()
+    with h5py.File(path) as file:
+        values = file["X"] if form == "dense" else file["X/data"]
+        start = values.id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[start + 10 : start + 40] = bytes(30)
+    path.write_bytes(content)
+    adata = ad.read_h5ad(path, backed="r")
+    adata.uns["rank_genes_groups"] = "as before"
+    with pytest.raises(OSError, match="could not be read; is the file whole"):
+        scpdex.tl.rank_genes_parallel(adata, "group", **ARGUMENTS)
+    assert_nothing_is_left(adata, scratch)
+
+
+def test_corrupt_zarr(tmp_path, scratch):
+    adata = on_disk(labelled(sparse.csr_matrix(values_of("float32"))), tmp_path, "zarr")
+    adata.uns["rank_genes_groups"] = "as before"
+    folder = next(tmp_path.glob("*.zarr"))
+    for chunk in (folder / "X" / "data").rglob("*"):
+        if chunk.is_file() and chunk.name[0] not in ".z":
+            chunk.write_bytes(chunk.read_bytes()[:20])
+    with pytest.raises(OSError, match=r"adata\.X in a zarr store could not be read"):
+        scpdex.tl.rank_genes_parallel(adata, "group", **ARGUMENTS)
+    assert_nothing_is_left(adata, scratch)
+    assert zarr.open(folder, mode="r")["X"].attrs["encoding-type"] == "csr_matrix"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_file_that_changes(tmp_path, monkeypatch, scratch, form):
+    """Found at the end, by the file's time and size."""
+    adata, budget = _tight(form, tmp_path, monkeypatch)
+    assert_fails_and_then_works(
+        monkeypatch,
+        adata,
+        scratch,
+        {"scpdex.matrix._stored.StoredMatrix.refuse_changed": _after_a_change},
+        ValueError,
+        "it was changed while it was read",
+        max_memory=budget,
+    )
+
+
+def _after_a_change(matrix: StoredMatrix) -> None:
+    path = Path(matrix.values.file.filename)
+    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 10**9))
+    _refuse_changed(matrix)
+
+
+def test_values_that_change_between_passes(tmp_path, monkeypatch, scratch):
+    """A count that was not there when values were tallied is noticed, not looked up."""
+    without_slack(monkeypatch)
+    adata = on_disk(labelled(sparse.csr_matrix(values_of("int32", 2000))), tmp_path, "h5ad")
+    budget = 2 * tightest(adata, **ARGUMENTS)
+    assert scpdex.get.plan(adata, "group", max_memory=budget, **ARGUMENTS).strategy == "row passes"
+    from scpdex.run import _tallies
+
+    add = _tallies.add_worths
+
+    def add_changed(keys: Any, *others: Any) -> bool:
+        changed = keys.copy()
+        changed[-1] = 0xFFFFFFFF if keys.itemsize == 4 else 0xFFF0000000000000
+        return add(changed, *others)
+
+    assert_fails_and_then_works(
+        monkeypatch,
+        adata,
+        scratch,
+        {"scpdex.run._tallies.add_worths": add_changed},
+        ValueError,
+        "its values were changed while it was read",
+        max_memory=budget,
+    )
