@@ -77,6 +77,11 @@ class Costs:
         """Bytes of all values, sorted into genes."""
         return int(facts.stored.sum()) * self.bytes_per_entry(facts)
 
+    def loaded(self, facts: MatrixFacts) -> int:
+        """Bytes of all rows in memory, and of their places."""
+        of_value = facts.bytes_per_value + (4 if self.needs.normalized else 0)
+        return facts.n_bytes // facts.bytes_per_value * of_value + 8 * facts.n_rows
+
     def piece(self, facts: MatrixFacts, most_bytes: int, n_threads: int) -> int:
         """Values that are read together, so that those on their way take no more than so many bytes."""
         of_value = self.on_its_way(facts, 1, n_threads)

@@ -31,6 +31,8 @@ class MatrixFacts:
     """Whether the matrix is read part by part."""
     by_rows: bool = False
     """Whether only rows will do, since they lie together or are added up."""
+    can_load: bool = False
+    """Chunked: whether the matrix may be brought to memory if it fits: sparse rows of a file."""
     n_rows: int = 0
     """Chunked: rows of the matrix."""
     bytes_per_value: int = 0

@@ -34,7 +34,7 @@ _ENTRIES_PER_PAIR = 3
 # read once instead, and their values sorted into genes.
 _MOST_READS = 2
 
-Strategy = Literal["shared buffers", "column blocks", "row buckets", "row passes"]
+Strategy = Literal["shared buffers", "column blocks", "loaded rows", "row buckets", "row passes"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,9 @@ class Plan:
     """
 
     strategy: Strategy
-    """``"shared buffers"`` of a matrix in memory; ``"column blocks"`` that are read one by one; ``"row buckets"``: rows
-    are read once and sorted into genes; ``"row passes"``: sums are kept for each gene and group while rows pass by."""
+    """``"shared buffers"`` of a matrix in memory; ``"column blocks"`` that are read one by one; ``"loaded rows"``: all
+    of them fit the budget; ``"row buckets"``: rows are read once and sorted into genes; ``"row passes"``: sums are kept
+    for each gene and group while rows pass by."""
     facts: MatrixFacts
     work: str
     """What the kernels do with the values, in a word or two."""
@@ -78,10 +79,11 @@ class Plan:
         how = {
             "shared buffers": "",
             "column blocks": ", column by column",
+            "loaded rows": ", loaded",
             "row buckets": ", rows sorted into genes",
             "row passes": ", sums kept while rows pass",
         }[self.strategy]
-        about = "about " if self.strategy == "row buckets" else ""
+        about = "about " if self.strategy in {"loaded rows", "row buckets"} else ""
         text = (
             f"{facts.format} {facts.dtype} {facts.place}, {facts.n_cells:,} cells x {facts.stored.size:,} genes{how}: "
             f"{self.work} in {about}{_counted(n_blocks, 'block')} of up to {_counted(widest, 'gene')} "
@@ -106,6 +108,8 @@ class Plan:
         room = self.max_memory - self.costs.fixed(facts, self.n_threads) - kept
         if not self.spill_table:
             room -= self.costs.table(facts)
+        if self.strategy == "loaded rows":
+            room = min(room, _enough_for_blocks(facts))
         blocks = _blocks(n_bytes, max(room, 1), self.gene_chunk_size, None)
         return replace(self, facts=facts, blocks=tuple(blocks))
 
@@ -174,7 +178,7 @@ def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_th
         )
 
     if not facts.chunked:
-        most = min(room - in_memory, int(max(LEAST_BYTES, SHARE_OF_MATRIX * facts.n_bytes)))
+        most = min(room - in_memory, _enough_for_blocks(facts))
         return columns("shared buffers", max(1, most))
     if not facts.by_rows:
         plan = columns("column blocks", max(1, room - in_memory))
@@ -184,6 +188,10 @@ def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_th
     # Rows: a quarter of the room is for what is on its way, and later for blocks.
     piece = costs.piece(facts, room // 4, n_threads)
     on_its_way = costs.on_its_way(facts, piece, n_threads)
+    loaded = costs.loaded(facts)
+    if facts.can_load and loaded + max(on_its_way, _enough_for_blocks(facts)) <= room - in_memory:
+        plan = columns("loaded rows", _enough_for_blocks(facts))
+        return replace(plan, peak_memory=plan.peak_memory + loaded, kept=loaded, piece=piece)
     entries = costs.entries(facts)
     most_kept = room - in_memory - max(on_its_way, room // 4)
     sums = costs.of_passes(facts)
@@ -213,6 +221,11 @@ def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_th
         kept=most_kept,
         piece=piece,
     )
+
+
+def _enough_for_blocks(facts: MatrixFacts) -> int:
+    """Bytes that blocks need not exceed, beside a matrix in memory."""
+    return int(max(LEAST_BYTES, SHARE_OF_MATRIX * facts.n_bytes))
 
 
 def _can_pass(facts: MatrixFacts, needs: Needs) -> bool:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scpdex.facts import MatrixFacts
-from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._cells import ComparedCells
 from scpdex.matrix._columns import ColumnBlocks, DenseBlocks
-from scpdex.matrix._normalize import normalized_dtype
 from scpdex.matrix._rows import RowStream
+from scpdex.matrix._sparse import RowSource
 from scpdex.matrix._stored import StoredMatrix
 
 if TYPE_CHECKING:
@@ -64,17 +63,17 @@ class ChunkedSource:
             stored = np.full(columns.size, -(-n_values // matrix.shape[1]), dtype=np.int64)
         if target_sum is None and matrix.format != "CSC":
             are_counts = matrix.dtype.kind != "f" or stream.looks_like_counts(_PROBE)
-        dtype = matrix.dtype if target_sum is None else normalized_dtype(matrix.dtype)
         facts = MatrixFacts(
             matrix.format,
-            str(dtype) if target_sum is None else f"{matrix.dtype} counts",
+            f"{matrix.dtype}" if target_sum is None else f"{matrix.dtype} counts",
             matrix.place,
             matrix.n_bytes,
             rows.size,
-            key_dtype(dtype),
+            stream.key_dtype,
             stored,
             chunked=True,
             by_rows=matrix.format == "CSR" or (matrix.format == "dense" and target_sum is not None),
+            can_load=matrix.format == "CSR" and matrix.place != "in memory",
             n_rows=n_rows,
             bytes_per_value=matrix.bytes_per_value,
             chunk_starts=chunk_starts,
@@ -85,6 +84,13 @@ class ChunkedSource:
     def rows(self) -> RowStream:
         """Give the compared cells as a stream."""
         return RowStream.of(self.matrix, self.comparison, self.cells, self.columns, self.target_sum)
+
+    def load(self, plan: Plan, pool: Executor, bar: Any) -> RowSource:
+        """Bring the compared cells to memory."""
+        matrix = self.rows().load(plan.piece, pool, plan.n_threads, bar)
+        place = np.cumsum(self.comparison.codes >= 0) - 1
+        cells = ComparedCells.of(self.comparison, place)
+        return RowSource.open(matrix, cells, self.columns, pool, plan.n_threads)
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each read while the one before it is worked on."""

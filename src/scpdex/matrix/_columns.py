@@ -76,12 +76,13 @@ class ColumnBlocks:
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
-        scale = None if self.target_sum is None else scale_of(self._totals(), self.target_sum)
+        scale = None if self.target_sum is None else scale_of(self._totals(pool), self.target_sum)
         gatherer = ColumnGatherer.of(self.cells, self.matrix.shape[0])
         room = Room.of(plan, self.cells.group_stops.size)
         columns = (self.columns[genes.start : genes.stop] for genes in plan.blocks)
         with closing(read_ahead(self._read, columns)) as found:
-            for genes, matrix in zip(plan.blocks, found, strict=True):
+            for genes, read in zip(plan.blocks, found, strict=True):
+                matrix = self._decode(read, pool)
                 if scale is not None:
                     matrix.data = normalized(matrix.data, scale[matrix.indices])
                 yield gatherer.gather(
@@ -89,28 +90,37 @@ class ColumnBlocks:
                 )
         self.matrix.refuse_changed()
 
-    def _totals(self) -> NDArray[Any]:
+    def _totals(self, pool: Executor) -> NDArray[Any]:
         """Add up the values of each row, over all columns from left to right."""
         totals = np.zeros(self.matrix.shape[0])
         columns = np.arange(self.matrix.shape[1])
         parts = runs(self.matrix.indptr[:-1], self.matrix.indptr[1:], 0, _VALUES_AT_A_TIME)
         with closing(read_ahead(self._read, (columns[part] for part in parts))) as found:
-            for matrix in found:
+            for read in found:
+                matrix = self._decode(read, pool)
                 add_to_rows(matrix.data, matrix.indices, totals)
         return totals.astype(normalized_dtype(self.matrix.dtype))
 
-    def _read(self, columns: NDArray[np.int64]) -> sparse.csc_matrix[Any]:
+    def _read(self, columns: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], Any]]:
+        """Read some columns in runs, in the form in which they lie on the disk."""
         begins, ends = self.matrix.indptr[columns], self.matrix.indptr[columns + 1]
+        most = int((ends - begins).sum()) + _GAP_OF_VALUES
+        return [
+            (columns[run], self.matrix.run(int(begins[run][0]), int(ends[run][-1])))
+            for run in runs(begins, ends, _GAP_OF_VALUES, most)
+        ]
+
+    def _decode(self, read: list[tuple[NDArray[np.int64], Any]], pool: Executor) -> sparse.csc_matrix[Any]:
+        """Bring what was read into CSC, without the columns between."""
         parts = []
-        for run in runs(begins, ends, _GAP_OF_VALUES, int((ends - begins).sum()) + _GAP_OF_VALUES):
-            some = columns[run]
-            indptr = self.matrix.indptr[int(some[0]) : int(some[-1]) + 2]
-            values, indices = self.matrix.run(int(indptr[0]), int(indptr[-1]))
+        for columns, found in read:
+            indptr = self.matrix.indptr[int(columns[0]) : int(columns[-1]) + 2]
+            values, indices = self.matrix.decode(found, pool)
             shape = (self.matrix.shape[0], indptr.size - 1)
             part = sparse.csc_matrix((values, indices, indptr - indptr[0]), shape=shape)
-            parts.append(part if part.shape[1] == some.size else part[:, some - some[0]])
-        found = parts[0] if len(parts) == 1 else sparse.hstack(parts, format="csc")
-        if not found.has_canonical_format:
-            found = found.copy()
-            found.sum_duplicates()
-        return found
+            parts.append(part if part.shape[1] == columns.size else part[:, columns - columns[0]])
+        whole = parts[0] if len(parts) == 1 else sparse.hstack(parts, format="csc")
+        if not whole.has_canonical_format:
+            whole = whole.copy()
+            whole.sum_duplicates()
+        return whole

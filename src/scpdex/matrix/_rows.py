@@ -44,6 +44,16 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class _Read:
+    """Some cells as they were read: rows and what is on the disk between the first and the last of them."""
+
+    cells: slice
+    parts: list[tuple[NDArray[np.int64], Any]]
+    back: NDArray[np.int64] | None
+    """Which of the rows each cell is; None where they are the same."""
+
+
+@dataclass(frozen=True)
 class RowStream:
     """The compared cells of a matrix, in their order."""
 
@@ -72,28 +82,61 @@ class RowStream:
         return cls(matrix, cells[compared], comparison.codes[compared].astype(dtype), columns, target_sum)
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """What its values are ranked as."""
+        return self.matrix.dtype if self.target_sum is None else normalized_dtype(self.matrix.dtype)
+
+    @property
     def key_dtype(self) -> np.dtype[Any]:
         """Dtype of the keys of its values."""
-        dtype = self.matrix.dtype
-        return key_dtype(dtype if self.target_sum is None else normalized_dtype(dtype))
+        return key_dtype(self.dtype)
 
     def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
         """Read all cells in turn, about so many values at a time, and turn them gene-major on the pool's threads."""
-        cells = self._cut(n_values)
         slots = slots_of(self.matrix.shape[1], self.columns)
 
-        def read(some: slice) -> tuple[slice, Any]:
-            return some, self._read(some, n_values)
+        def turn(read: _Read) -> Piece:
+            return self._turn(read.cells, self._finish(read), slots)
 
-        def turn(part: tuple[slice, Any]) -> Piece:
-            return self._turn(*part, slots)
-
-        with closing(read_ahead(read, cells)) as parts:
+        with closing(self._parts(n_values)) as parts:
             yield from in_turn(pool, turn, parts, n_threads)
+
+    def _parts(self, n_values: int) -> Generator[_Read, None, None]:
+        """Read all cells in turn, ahead of who takes them."""
+        return read_ahead(lambda some: self._read(some, n_values), self._cut(n_values))
+
+    def _finish(self, read: _Read) -> sparse.csr_matrix[Any]:
+        """Give rows as CSR with sorted columns, none repeated, and normalized where they are to be."""
+        found = self._decode(read)
+        if not found.has_canonical_format:
+            # Of its own, since what lies in memory is the user's.
+            found = found.copy()
+            found.sum_duplicates()
+        if self.target_sum is not None and self.matrix.format != "dense":
+            found.data = normalized_values(found.data, found.indptr, self.target_sum)
+        return found
+
+    def load(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> sparse.csr_matrix[Any]:
+        """Read all cells in turn, about so many values at a time, into one CSR matrix."""
+        begins, ends = self._spans(self.rows)
+        data = np.empty(int((ends - begins).sum()), dtype=self.dtype)
+        indices = np.empty(data.size, dtype=self.matrix.indices.dtype)
+        indptr = np.zeros(self.rows.size + 1, dtype=np.int64)
+        n_cells = n_found = 0
+        with closing(self._parts(n_values)) as parts, closing(in_turn(pool, self._finish, parts, n_threads)) as rows:
+            for found in rows:
+                data[n_found : n_found + found.nnz] = found.data
+                indices[n_found : n_found + found.nnz] = found.indices
+                indptr[n_cells + 1 : n_cells + 1 + found.shape[0]] = found.indptr[1:] + n_found
+                n_cells, n_found = n_cells + found.shape[0], n_found + found.nnz
+                bar.update(found.shape[0])
+        self.matrix.refuse_changed()
+        shape = (self.rows.size, self.matrix.shape[1])
+        return sparse.csr_matrix((data[:n_found], indices[:n_found], indptr), shape=shape)
 
     def looks_like_counts(self, n_values: int) -> bool:
         """Tell whether about so many values are whole numbers from 0 up."""
-        values = self._read(next(self._cut(n_values)), n_values).data
+        values = self._decode(self._read(next(self._cut(n_values)), n_values)).data
         return bool(((values >= 0) & (values == np.floor(values))).all())
 
     def _spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -114,54 +157,54 @@ class RowStream:
             yield slice(start, stop)
             start = stop
 
-    def _read(self, some: slice, most: int) -> sparse.csr_matrix[Any]:
-        """Read some cells as CSR."""
+    def _read(self, some: slice, most: int) -> _Read:
+        """Read some cells in runs of rows, in the form in which they lie on the disk."""
         rows, back = self.rows[some], None
         if (np.diff(rows) <= 0).any():
             # Views may have cells in another order, or twice.
             rows, back = np.unique(rows, return_inverse=True)
         begins, ends = self._spans(rows)
-        parts = [self._read_run(rows[run], begins[run], ends[run]) for run in runs(begins, ends, _GAP, most)]
-        found = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
-        return found if back is None else found[back]
+        parts: list[tuple[NDArray[np.int64], Any]] = []
+        for run in runs(begins, ends, _GAP, most):
+            if self.matrix.format == "dense":
+                block = self.matrix.block(slice(int(rows[run][0]), int(rows[run][-1]) + 1), slice(None))
+                parts.append((rows[run], block))
+            else:
+                parts.append((rows[run], self.matrix.run(int(begins[run][0]), int(ends[run][-1]))))
+        return _Read(some, parts, back)
 
-    def _read_run(
-        self, rows: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64]
-    ) -> sparse.csr_matrix[Any]:
-        """Read rows that lie together, but for small gaps."""
-        n_columns = self.matrix.shape[1]
-        if self.matrix.format == "dense":
-            block = self.matrix.block(slice(int(rows[0]), int(rows[-1]) + 1), slice(None))
-            block = block if block.shape[0] == rows.size else block[rows - rows[0]]
-            if self.target_sum is not None:
-                block = normalized_dense(block, self.target_sum)
-            return sparse.csr_matrix(block)
-        values, indices = self.matrix.run(int(begins[0]), int(ends[-1]))
+    def _decode(self, read: _Read) -> sparse.csr_matrix[Any]:
+        """Bring what was read into CSR, without the rows between."""
+        as_csr = self._of_dense if self.matrix.format == "dense" else self._of_sparse
+        parts = [as_csr(rows, found) for rows, found in read.parts]
+        found = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
+        return found if read.back is None else found[read.back]
+
+    def _of_dense(self, rows: NDArray[np.int64], block: NDArray[Any]) -> sparse.csr_matrix[Any]:
+        block = block if block.shape[0] == rows.size else block[rows - rows[0]]
+        if self.target_sum is not None:
+            block = normalized_dense(block, self.target_sum)
+        return sparse.csr_matrix(block)
+
+    def _of_sparse(self, rows: NDArray[np.int64], found: tuple[Any, Any]) -> sparse.csr_matrix[Any]:
+        values, indices = self.matrix.decode(found)
+        begins, ends = self._spans(rows)
         if (begins[1:] != ends[:-1]).any():
             gaps = np.r_[begins[1:], ends[-1]] - ends
             wanted = np.repeat(np.tile([True, False], begins.size), np.stack([ends - begins, gaps], axis=1).ravel())
             values, indices = values[wanted], indices[wanted]
         indptr = np.r_[0, np.cumsum(ends - begins)]
-        return sparse.csr_matrix((values, indices, indptr), shape=(rows.size, n_columns))
+        return sparse.csr_matrix((values, indices, indptr), shape=(rows.size, self.matrix.shape[1]))
 
     def _turn(self, some: slice, found: Any, slots: NDArray[np.int32] | None) -> Piece:
         """Turn some cells gene-major."""
         codes = self.codes[some]
         counts = np.zeros(found.shape[1], dtype=np.int64)
-        everything = np.arange(codes.size)
-        if not count_rows(found.data, found.indices, found.indptr, everything, counts):
-            # Of its own, since what lies in memory is the user's.
-            found = found.copy()
-            found.sum_duplicates()
-            counts[:] = 0
-            count_rows(found.data, found.indices, found.indptr, everything, counts)
-        data = found.data
-        if self.target_sum is not None and self.matrix.format != "dense":
-            data = normalized_values(data, found.indptr, self.target_sum)
+        count_rows(found.data, found.indices, found.indptr, np.arange(codes.size), counts)
         indptr = np.r_[0, np.cumsum(counts[self.columns])]
         keys = np.empty(int(indptr[-1]), dtype=self.key_dtype)
         codes_of = np.empty(keys.size, dtype=codes.dtype)
         first = int(self.columns[0]) if slots is None else 0
         places = indptr[:-1].astype(np.uint64)
-        transpose_rows(data, found.indices, found.indptr, codes, slots, first, places, keys, codes_of)
+        transpose_rows(found.data, found.indices, found.indptr, codes, slots, first, places, keys, codes_of)
         return Piece(codes.size, indptr, keys, codes_of)

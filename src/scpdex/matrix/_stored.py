@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,9 +12,12 @@ import numpy as np
 import zarr
 from anndata.abc import CSCDataset, CSRDataset
 
+from scpdex.matrix._chunks import RawRun, raw_reader
 from scpdex.matrix._values import native, refuse_dtype
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from numpy.typing import NDArray
 
 _ARRAYS_ON_DISK = (h5py.Dataset, zarr.Array)
@@ -42,6 +46,8 @@ class StoredMatrix:
     values: Any
     """Dense: the array, or else the values of its sparse form."""
     indices: Any
+    raw_readers: tuple[Any, Any]
+    """What reads values and indices in the chunks of their file, where these can be decoded here."""
     indptr: NDArray[np.int64]
     """Where each row or column starts among the values; empty for dense."""
     state: tuple[int, int] | None
@@ -74,6 +80,7 @@ class StoredMatrix:
             _chunk_width(values) if dense else 1,
             values,
             indices,
+            (None, None) if dense else (raw_reader(values), raw_reader(indices)),
             np.empty(0, dtype=np.int64),
             None,
         )
@@ -101,9 +108,20 @@ class StoredMatrix:
         """Bytes of a value and, in sparse forms, of its index."""
         return self.dtype.itemsize + (0 if self.format == "dense" else self.indices.dtype.itemsize)
 
-    def run(self, start: int, stop: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Read a run of the values of a sparse form, and their indices."""
-        values, indices = self.guarded(lambda: (self.values[start:stop], self.indices[start:stop]))
+    def run(self, start: int, stop: int) -> tuple[Any, Any]:
+        """Read a run of the values of a sparse form, and their indices, as :meth:`decode` takes them."""
+        readers = [
+            raw or (lambda start, stop, array=array: array[start:stop])
+            for raw, array in zip(self.raw_readers, (self.values, self.indices), strict=True)
+        ]
+        values, indices = self.guarded(lambda: [read(start, stop) for read in readers])
+        return values, indices
+
+    def decode(self, run: tuple[Any, Any], pool: Executor | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Give the values of a run and their indices, by the threads of a pool where one is given."""
+        values, indices = self.guarded(
+            lambda: [part.decode(pool) if isinstance(part, RawRun) else part for part in run]
+        )
         minor = self.shape[1 if self.format == "CSR" else 0]
         if indices.size and not (indices.min() >= 0 and indices.max() < minor):
             self.refuse(f"it has indices outside its {minor:,} {'columns' if self.format == 'CSR' else 'rows'}")
@@ -125,7 +143,7 @@ class StoredMatrix:
         """
         try:
             return read()
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, zlib.error) as error:
             msg = f"{self.where} {self.place} could not be read; is the file whole? The error was: {error}"
             raise OSError(msg) from error
 

@@ -47,7 +47,7 @@ def run_plan(
     n_genes = plan.facts.stored.size
     table = Table.empty(comparison, options, n_genes, scratch if plan.spill_table else None)
     blocks: GeneSource = source
-    if isinstance(source, ChunkedSource) and plan.strategy in {"row passes", "row buckets"}:
+    if isinstance(source, ChunkedSource) and plan.strategy != "column blocks":
         rows = source.rows()
         n_cells = plan.passes * rows.rows.size
         with progress_bar(n_cells, unit="cell", show=show) as bar:
@@ -55,8 +55,12 @@ def run_plan(
                 sums = RowPasses(rows, comparison, options, plan, pool, bar).sums()
                 _conclude(sums, comparison, options, plan, table, pool)
                 return table
-            blocks = Buckets.collect(rows, plan, comparison.sizes.size, scratch, pool, bar)
-        plan = plan.with_counts(blocks.facts.stored, blocks.kept)
+            if plan.strategy == "loaded rows":
+                blocks, held = source.load(plan, pool, bar), plan.kept
+            else:
+                blocks = buckets = Buckets.collect(rows, plan, comparison.sizes.size, scratch, pool, bar)
+                held = buckets.kept
+        plan = plan.with_counts(blocks.facts.stored, held)
     with progress_bar(n_genes, unit="gene", show=show) as bar:
         _rank_blocks(blocks, comparison, options, plan, table, pool, bar)
     return table
