@@ -23,6 +23,9 @@ class Case:
     reference: str = "rest"
     peers: dict[str, float] = field(default_factory=lambda: {"illico": 1.0})
     """Share of the genes that each peer is run on; below 1, half of that as well, and the time is scaled up."""
+    on_disk: bool = False
+    """Whether the matrix is left in a file; peers are then run on all genes."""
+    compression: str | None = None
 
 
 CASES = [
@@ -38,6 +41,15 @@ CASES = [
     Case("vs rest, raw counts CSR", COUNTS),
     Case("20 clusters vs rest, log CSR", CLUSTERS, peers={"illico": 1, "scanpy": 0.1}),
     Case("pbmc3k vs rest, log CSR", None, peers={"scanpy": 1}),
+]
+DISK_CASES = [
+    Case("vs rest, CSR", SCREEN, peers={}, on_disk=True),
+    Case("vs rest, CSR, gzip", SCREEN, peers={}, on_disk=True, compression="gzip"),
+    Case("vs reference, CSR", SCREEN, reference=CONTROL, on_disk=True),
+    Case("vs reference, CSR, gzip", SCREEN, reference=CONTROL, peers={}, on_disk=True, compression="gzip"),
+    Case("t-test vs rest, CSR, gzip", SCREEN, method="t-test", peers={}, on_disk=True, compression="gzip"),
+    Case("vs rest, CSC", SCREEN, "csc", on_disk=True),
+    Case("vs rest, CSC, gzip", SCREEN, "csc", on_disk=True, compression="gzip"),
 ]
 
 

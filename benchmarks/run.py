@@ -20,8 +20,9 @@ import joblib
 import numpy as np
 import pandas as pd
 import psutil
-from cases import CASES, Case, quick
+from cases import CASES, DISK_CASES, Case, quick
 from data import generate, pbmc3k, stored_as
+from disk import run_disk_case
 from tools import TOOLS
 
 if TYPE_CHECKING:
@@ -179,32 +180,51 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small matrices, one repetition: about 3 minutes")
     parser.add_argument("--only", default="", help="run the cases whose name holds this")
+    parser.add_argument("--disk", action="store_true", help="run the cases on disk only")
     parser.add_argument("--threads", type=int, default=joblib.cpu_count())
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
-    chosen = [quick(case) if options.quick else case for case in CASES if options.only in case.name]
+    cases = DISK_CASES if options.disk else CASES + DISK_CASES
+    chosen = [quick(case) if options.quick else case for case in cases if options.only in case.name]
     read_speed = bandwidth(options.threads)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    disk_rows = []
     with tempfile.TemporaryDirectory() as folder:
         for recipe in dict.fromkeys(case.recipe for case in chosen):
             rows_of = generate(recipe) if recipe is not None else pbmc3k()
             for case in (case for case in chosen if case.recipe == recipe):
                 adata = stored_as(case.storage, rows_of)
                 repeats = 1 if options.quick else 5
+                if case.on_disk:
+                    disk_rows.append(run_disk_case(case, adata, options.threads, repeats, Path(folder)))
+                    print(json.dumps(disk_rows[-1]), flush=True)
+                    continue
                 with_memory = not (options.quick and rows)
                 rows.append(
                     run_case(case, adata, options.threads, repeats, read_speed, Path(folder), with_memory=with_memory)
                 )
                 print(json.dumps(rows[-1]), flush=True)
-        fresh = [] if options.only else run_fresh(pbmc3k(), options.threads, 1 if options.quick else 2, Path(folder))
+        fresh = (
+            []
+            if options.only or options.disk
+            else run_fresh(pbmc3k(), options.threads, 1 if options.quick else 2, Path(folder))
+        )
     table = pd.DataFrame(rows)
     print(table.round(2).to_string(index=False))
+    print(pd.DataFrame(disk_rows).round(2).to_string(index=False))
     print(pd.DataFrame(fresh).round(2).to_string(index=False))
     options.out.mkdir(parents=True, exist_ok=True)
-    report = {"versions": versions(), "threads": options.threads, "read GB/s": read_speed / 1e9, "cases": rows}
+    report = {
+        "versions": versions(),
+        "threads": options.threads,
+        "read GB/s": read_speed / 1e9,
+        "cases": rows,
+        "on disk": disk_rows,
+    }
     report["fresh processes"] = fresh
     (options.out / "bench.json").write_text(json.dumps(report, indent=1))
-    draw(table, options.out / "bench.png")
+    if rows:
+        draw(table, options.out / "bench.png")
     print(f"written to {options.out}")
 
 

@@ -8,16 +8,16 @@ from data import CONTROL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from anndata import AnnData
 
 
-def scpdex(adata: AnnData, method: str, reference: str, n_threads: int) -> None:
+def scpdex(adata: AnnData, method: str, reference: str, n_threads: int, **options: Any) -> None:
     from scpdex.tl import rank_genes_parallel
 
-    rank_genes_parallel(
-        adata, "group", method=method, reference=reference, tie_correct=True, n_jobs=n_threads, show_progress=False
-    )
+    options |= {"tie_correct": True, "n_jobs": n_threads, "show_progress": False}
+    rank_genes_parallel(adata, "group", method=method, reference=reference, **options)
 
 
 def illico(adata: AnnData, method: str, reference: str, n_threads: int) -> None:
@@ -49,7 +49,7 @@ def pdex(adata: AnnData, method: str, reference: str, n_threads: int) -> None:
     compare(adata, "group", mode=mode, threads=n_threads, is_log1p=True, as_pandas=True)
 
 
-TOOLS: dict[str, Callable[[AnnData, str, str, int], None]] = {
+TOOLS: dict[str, Callable[..., None]] = {
     "scpdex": scpdex,
     "illico": illico,
     "scanpy": scanpy,

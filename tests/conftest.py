@@ -59,7 +59,7 @@ def storage(request: pytest.FixtureRequest) -> Callable[[np.ndarray], Any]:
 def messages() -> Iterator[Callable[[], str]]:
     """Give what went through scanpy's logging since the last call."""
     log = io.StringIO()
-    before = sc.settings.logfile
+    before, verbosity = sc.settings.logfile, sc.settings.verbosity
     sc.settings.logfile = log
 
     def since() -> str:
@@ -69,7 +69,7 @@ def messages() -> Iterator[Callable[[], str]]:
         return told
 
     yield since
-    sc.settings.logfile = before
+    sc.settings.logfile, sc.settings.verbosity = before, verbosity
 
 
 @cache

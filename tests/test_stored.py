@@ -326,11 +326,14 @@ def test_refused(tmp_path, store, form):
     assert "rank_genes_groups" not in disk.uns
 
 
-def test_scanpy_reads_the_result(tmp_path):
+def test_scanpy_reads_the_result(tmp_path, messages):
     disk = on_disk(labelled(sparse.csr_matrix(values_of("float32"))), tmp_path, "h5ad")
     scpdex.tl.rank_genes_parallel(disk, "group", method="wilcoxon")
     assert len(sc.get.rank_genes_groups_df(disk, "a")) == 30
+    sc.settings.verbosity = 2
+    messages()
     copy = scpdex.tl.rank_genes_parallel(disk, "group", copy=True, key_added="other")
+    assert "and no X: the matrix stays on disk" in messages()
     assert copy.X is None
     assert list(copy.uns) == ["rank_genes_groups", "other"]
     assert "other" not in disk.uns

@@ -66,7 +66,8 @@ class Costs:
             n_bytes += 2 * facts.stored * self.bytes_per_entry(facts)
         elif facts.chunked and not facts.by_rows:
             rows = facts.n_rows if facts.format == "dense" else facts.stored
-            n_bytes += 2 * facts.bytes_per_value * rows
+            # What is read ahead, what is being decoded, and what it becomes.
+            n_bytes += 3 * facts.bytes_per_value * rows
         return n_bytes
 
     def bytes_per_entry(self, facts: MatrixFacts) -> int:

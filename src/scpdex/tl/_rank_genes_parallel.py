@@ -262,6 +262,8 @@ def rank_genes_parallel(
         ranked, fractions = _rank(task)
         result = {"params": params} | fractions | ranked.records(expression.names)
     stored = store(adata, key, result, copy=copy, light=light)
+    if light:
+        logg.info("    the copy has obs, var, uns and the result, and no X: the matrix stays on disk")
     logg.info("    finished", time=start, deep=f"added to `.uns[{key!r}]`: {', '.join(map(repr, result))}")
     return stored
 
