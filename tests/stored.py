@@ -60,3 +60,12 @@ def tightest(adata: ad.AnnData, **arguments: Any) -> int:
         scpdex.get.plan(adata, "group", max_memory=1, **arguments)
     number, unit = re.search(r"([0-9.]+) (bytes|kB|MB) are needed", str(refused.value)).groups()
     return int(float(number) * {"bytes": 1, "kB": 1e3, "MB": 1e6}[unit] * 1.01) + 1
+
+
+def budget_for(adata: ad.AnnData, strategy: str, **arguments: Any) -> int:
+    """Find a budget that makes the plan choose a strategy."""
+    least = tightest(adata, **arguments)
+    for budget in range(least, 20 * least, max(1, least // 5)):
+        if scpdex.get.plan(adata, "group", max_memory=budget, **arguments).strategy == strategy:
+            return budget
+    return pytest.fail(f"no budget makes the plan choose {strategy}")

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from scpdex.matrix._chunks import raw_reader
+from scpdex.matrix._chunks import RawRun, raw_reader
 
 DECODED = {
     "plain": {},
@@ -27,10 +27,18 @@ def file(request: pytest.FixtureRequest, tmp_path_factory) -> h5py.File:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint16", "int8", ">f4"])
-def test_decoded(file, dtype):
+def test_decoded(file, dtype, monkeypatch):
+    monkeypatch.setattr("scpdex.matrix._chunks._LEAST_CHUNKS", 0)
     for start, stop in ((0, 1003), (0, 1), (99, 101), (100, 200), (250, 1003), (1000, 1003), (1002, 1003)):
         values = raw_reader(file[dtype])(start, stop).decode(None)
         np.testing.assert_array_equal(values, file[dtype][start:stop], strict=True)
+
+
+def test_short_runs(file):
+    """Chunks are held whole, which is too much for a few values."""
+    read = raw_reader(file["float32"])
+    assert isinstance(read(0, 500), RawRun)
+    np.testing.assert_array_equal(read(150, 260), file["float32"][150:260], strict=True)
 
 
 def test_left_to_h5py(tmp_path):

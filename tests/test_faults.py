@@ -17,7 +17,7 @@ import pytest
 import zarr
 from oracles import assert_same_bits, by_scpdex
 from scipy import sparse
-from stored import FORMS, labelled, on_disk, tightest, values_of, without_slack
+from stored import FORMS, budget_for, labelled, on_disk, tightest, values_of, without_slack
 
 import scpdex
 from scpdex.matrix._stored import StoredMatrix
@@ -142,8 +142,7 @@ def test_at_each_stage_of_passes(tmp_path, monkeypatch, scratch, stage, error):
 
     without_slack(monkeypatch)
     adata = on_disk(labelled(sparse.csr_matrix(values_of("float32", 2000))), tmp_path, "h5ad")
-    budget = 2 * tightest(adata, method="t-test")
-    assert scpdex.get.plan(adata, "group", max_memory=budget).strategy == "row passes"
+    budget = budget_for(adata, "row passes", method="t-test")
     name = f"scpdex.{stage}"
     patches = {name: _Failing(resolve_name(name), 2, error())}
     assert_fails_and_then_works(
@@ -317,8 +316,7 @@ def test_values_that_change_between_passes(tmp_path, monkeypatch, scratch):
     """A count that was not there when values were tallied is noticed, not looked up."""
     without_slack(monkeypatch)
     adata = on_disk(labelled(sparse.csr_matrix(values_of("int32", 2000))), tmp_path, "h5ad")
-    budget = 2 * tightest(adata, **ARGUMENTS)
-    assert scpdex.get.plan(adata, "group", max_memory=budget, **ARGUMENTS).strategy == "row passes"
+    budget = budget_for(adata, "row passes", **ARGUMENTS)
     from scpdex.run import _tallies
 
     add = _tallies.add_worths

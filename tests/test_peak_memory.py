@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import anndata as ad
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+
+import scpdex
 
 N_GENES, DENSITY, N_GROUPS = 600, 0.3, 20
 # Of one gene and group: a pointer to the name, two float32 and two float64.
@@ -59,3 +62,77 @@ def test_peak_within_the_budget(files):
         assert small < 200e6 + RESULTS
         assert large < 200e6 + RESULTS
         assert large < small + 20e6
+
+
+def _screen(n_cells: int, n_genes: int, density: float, n_groups: int, *, counts: bool = False) -> ad.AnnData:
+    rng = np.random.default_rng(1)
+    matrix = sparse.random(n_cells, n_genes, density, format="csr", dtype=np.float32, random_state=rng)
+    if counts:
+        matrix.data = np.ceil(5 * matrix.data)
+    adata = ad.AnnData(matrix)
+    adata.obs["group"] = pd.Categorical(rng.integers(0, n_groups, n_cells).astype(str))
+    return adata
+
+
+def _high_at_last() -> ad.AnnData:
+    adata = _screen(20_000, 500, 0.3, 50, counts=True)
+    adata.X.data[-1] = 0.5
+    return adata
+
+
+# What is made, how it is stored, which part is ranked, the budget in MB, further arguments.
+CASES = {
+    "rows": (lambda: _screen(20_000, 500, 0.3, 20), "csr", ..., 30, {}),
+    "scattered cells": (lambda: _screen(60_000, 500, 0.3, 20), "csr", slice(None, None, 40), 30, {}),
+    "cells in another order": (
+        lambda: _screen(20_000, 500, 0.3, 20),
+        "csr",
+        np.random.default_rng(2).permutation(20_000),
+        30,
+        {},
+    ),
+    "many genes": (lambda: _screen(10_000, 20_000, 0.02, 5), "csr", ..., 40, {}),
+    "a few genes": (lambda: _screen(20_000, 500, 0.3, 20), "csr", ..., 25, {"mask_var": np.arange(500) % 8 == 0}),
+    "moments of many groups": (lambda: _screen(20_000, 500, 0.3, 500), "csr", ..., 40, {"method": "t-test"}),
+    "counts of many groups": (lambda: _screen(20_000, 500, 0.3, 200, counts=True), "csr", ..., 40, {}),
+    "no counts after all": (_high_at_last, "csr", ..., 40, {}),
+    "columns": (lambda: _screen(20_000, 500, 0.3, 20), "csc", ..., 20, {}),
+    "scattered columns": (lambda: _screen(20_000, 500, 0.3, 20), "csc", ..., 20, {"mask_var": np.arange(500) % 4 == 0}),
+    "normalized columns": (lambda: _screen(20_000, 500, 0.3, 20, counts=True), "csc", ..., 20, {"normalize": 1e4}),
+    "columns in another order": (
+        lambda: _screen(20_000, 500, 0.3, 20),
+        "csc",
+        np.random.default_rng(2).permutation(20_000),
+        25,
+        {},
+    ),
+    "dense": (lambda: _screen(20_000, 500, 0.3, 20), "dense", ..., 25, {}),
+    "scattered dense columns": (
+        lambda: _screen(20_000, 500, 0.3, 20),
+        "dense",
+        ...,
+        25,
+        {"mask_var": np.arange(500) % 8 == 0},
+    ),
+    "normalized dense": (lambda: _screen(20_000, 500, 0.3, 20, counts=True), "dense", ..., 40, {"normalize": 1e4}),
+}
+
+
+@pytest.mark.parametrize(("make", "storage", "cells", "megabytes", "arguments"), CASES.values(), ids=CASES.keys())
+def test_arrays_within_the_budget(tmp_path, make, storage, cells, megabytes, arguments):
+    """All arrays of a call at once, results aside, in cases that take memory in different places."""
+    adata = make()
+    adata.X = adata.X.toarray() if storage == "dense" else adata.X.asformat(storage)
+    adata.write_h5ad(tmp_path / "x.h5ad", compression="gzip")
+    disk = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+    disk = disk if cells is ... else disk[cells]
+    arguments = {"method": "wilcoxon", "tie_correct": True, "n_jobs": 2, "copy": True} | arguments
+    scpdex.tl.rank_genes_parallel(disk[:, :20], "group", **(arguments | {"mask_var": None}))
+    tracemalloc.start()
+    try:
+        ranked = scpdex.tl.rank_genes_parallel(disk, "group", max_memory=f"{megabytes}MB", **arguments)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    n_results = 32 * ranked.uns["rank_genes_groups"]["names"].size * len(ranked.uns["rank_genes_groups"]["names"].dtype)
+    assert peak - n_results <= 1e6 * megabytes

@@ -23,7 +23,7 @@ def facts(stored: list[int]) -> MatrixFacts:
 
 def on_disk(stored: list[int], **known: object) -> MatrixFacts:
     whole = {"place": "in an HDF5 file", "chunked": True, "by_rows": True, "n_rows": 1000, "bytes_per_value": 8}
-    return replace(facts(stored), **(whole | known))
+    return replace(facts(stored), n_values=sum(stored), **(whole | known))
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=400), st.integers(1, 9), st.integers(1, 3000))
@@ -55,15 +55,14 @@ def test_chunked_plans_keep_to_the_budget(stored, n_threads, n_codes, max_memory
     try:
         plan = p.make_plan(known, needs, Limits(n_threads, max_memory, None))
     except ValueError as error:
-        assert "is too little" in str(error)  # noqa: PT017
-        assert Costs(needs).least(known, 1) > max_memory
+        assert "is too little" in str(error) or "this takes" in str(error)  # noqa: PT017
         return
     assert plan.peak_memory <= max_memory
     assert plan.scratch >= 0
     assert [gene for block in plan.blocks for gene in block] == list(range(len(stored)))
     if plan.strategy == "row buckets":
-        kept = min(plan.kept, Costs(needs).entries(known))
-        again = plan.with_counts(known.stored, kept)
+        kept = min(plan.kept, Costs(needs).entries(known, plan.piece))
+        again = plan.with_counts(known.stored, kept, spilled=plan.scratch > 0)
         assert [gene for block in again.blocks for gene in block] == list(range(len(stored)))
 
 
@@ -76,8 +75,9 @@ def test_strategies():
     reals = replace(counts, are_counts=False)
     moments = replace(NEEDS, moments=True)
     assert p.make_plan(replace(counts, by_rows=False, format="CSC"), NEEDS, few).strategy == "column blocks"
-    assert p.make_plan(counts, NEEDS, much).strategy == "row buckets"
-    assert p.make_plan(counts, NEEDS, much).scratch == 0
+    assert p.make_plan(counts, NEEDS, much).strategy == "loaded rows"
+    in_memory = p.make_plan(replace(counts, place="in memory"), NEEDS, much)
+    assert (in_memory.strategy, in_memory.scratch) == ("row buckets", 0)
     assert p.make_plan(reals, NEEDS, few).strategy == "row buckets"
     assert p.make_plan(reals, NEEDS, few).scratch > 0
     assert p.make_plan(counts, NEEDS, few).strategy == "row passes"

@@ -17,6 +17,8 @@ _OF_CELL = 56
 _OF_GENE = 48
 # Where each group ends is noted for each gene of a block.
 _OF_END = 4
+# Where each gene starts is noted for each piece of rows.
+_OF_START = 4
 # Statistics of a group and gene until genes are ordered: score, p-value, log fold change.
 _OF_STATISTICS = 20
 # Scratch of a thread: tables of digits, and the arrays of a tile.
@@ -25,9 +27,10 @@ _OF_THREAD = 4 << 20
 _PIECES_ON_THEIR_WAY = 3
 _MOST_VALUES_OF_PIECE = 1 << 22
 _LEAST_VALUES_OF_PIECE = 1 << 14
-# Sums that are kept while rows pass: non-zeros, sum, and either residual and squares, or twice U.
-_OF_SUMS = {True: 28, False: 20}
+# Sums that are kept while rows pass, for moments or else ranks, and what they are made into at the end.
+_OF_SUMS = {True: 49, False: 56}
 _CODES_IN_16_BITS = 1 << 16
+_VALUES_IN_32_BITS = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,17 @@ class Costs:
     def fixed(self, facts: MatrixFacts, n_threads: int) -> int:
         """Bytes for cells, genes, and scratch of the threads."""
         entry = 0 if self.needs.moments else 3 * facts.key_dtype.itemsize + 8
-        # What rows hold of a gene is not known until they are read.
-        longest = facts.n_cells if facts.by_rows else int(facts.stored.max())
+        longest = int(facts.stored.max())
         per_cell = _OF_CELL * max(facts.n_cells, facts.n_rows) if facts.chunked else 0
         return per_cell + _OF_GENE * facts.stored.size + n_threads * (_OF_THREAD + longest * entry)
 
     def least(self, facts: MatrixFacts, n_threads: int) -> int:
         """Bytes that a plan takes at the least."""
-        of_genes = int(self.of_block(facts, spilled=True, spill_table=True).max())
+        of_genes = max(int(self.of_block(facts, spilled=s, spill_table=True).max()) for s in (False, True))
         on_its_way = 0
         if facts.chunked and facts.format != "CSC":
             on_its_way = self.on_its_way(facts, self.piece(facts, 0, n_threads), n_threads)
-        return self.fixed(facts, n_threads) + 4 * max(of_genes, on_its_way) // 3 + 1
+        return self.fixed(facts, n_threads) + 3 * max(of_genes, on_its_way) // 2 + 1
 
     def table(self, facts: MatrixFacts) -> int:
         """Bytes of the statistics of all groups and genes."""
@@ -66,35 +68,36 @@ class Costs:
             n_bytes += 2 * facts.stored * self.bytes_per_entry(facts)
         elif facts.chunked and not facts.by_rows:
             rows = facts.n_rows if facts.format == "dense" else facts.stored
-            # What is read ahead, what is being decoded, and what it becomes.
-            n_bytes += 3 * facts.bytes_per_value * rows
+            # What is read ahead, what is being decoded, what it becomes, and a copy or two of that.
+            n_copies = 3 + 2 * facts.reorders + 2 * self.needs.normalized
+            n_bytes += n_copies * facts.bytes_per_value * rows
         return n_bytes
 
     def bytes_per_entry(self, facts: MatrixFacts) -> int:
         """Bytes of a value that is sorted into its gene: its key and the code of its group."""
         return facts.key_dtype.itemsize + (2 if self.needs.n_codes <= _CODES_IN_16_BITS else 4)
 
-    def entries(self, facts: MatrixFacts) -> int:
-        """Bytes of all values, sorted into genes."""
-        return int(facts.stored.sum()) * self.bytes_per_entry(facts)
+    def entries(self, facts: MatrixFacts, piece: int) -> int:
+        """Bytes of all values, sorted into genes, and of where these start in each piece."""
+        n_values = int(facts.stored.sum())
+        return n_values * self.bytes_per_entry(facts) + _OF_START * facts.stored.size * (-(-n_values // piece))
 
     def loaded(self, facts: MatrixFacts) -> int:
         """Bytes of all rows in memory, and of their places."""
-        of_value = facts.bytes_per_value + (4 if self.needs.normalized else 0)
-        return facts.n_bytes // facts.bytes_per_value * of_value + 8 * facts.n_rows
+        of_value = facts.key_dtype.itemsize + (4 if facts.n_values < _VALUES_IN_32_BITS else 8)
+        return facts.n_values * of_value + 8 * facts.n_cells
 
     def piece(self, facts: MatrixFacts, most_bytes: int, n_threads: int) -> int:
         """Values that are read together, so that those on their way take no more than so many bytes."""
         of_value = self.on_its_way(facts, 1, n_threads)
         least = max(_LEAST_VALUES_OF_PIECE, 2 * facts.stored.size)
-        n_values = facts.n_bytes // facts.bytes_per_value
-        return min(max(least, min(_MOST_VALUES_OF_PIECE, most_bytes // of_value)), max(1, n_values))
+        return min(max(least, min(_MOST_VALUES_OF_PIECE, most_bytes // of_value)), max(1, facts.n_values))
 
     def on_its_way(self, facts: MatrixFacts, piece: int, n_threads: int) -> int:
         """Bytes of the rows that are being read and sorted."""
         of_value = facts.bytes_per_value + self.bytes_per_entry(facts)
-        # Dense rows become sparse ones, and normalized values are made beside those that are read.
-        of_value += 8 if facts.format == "dense" else 0
+        # Dense rows become sparse ones by way of their places, and normalized values are made beside those read.
+        of_value += 32 if facts.format == "dense" else 0
         of_value += facts.key_dtype.itemsize if self.needs.normalized else 0
         return (n_threads + _PIECES_ON_THEIR_WAY) * piece * of_value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,13 +26,17 @@ class MatrixFacts:
     key_dtype: np.dtype[Any]
     """What a non-zero is gathered as."""
     stored: NDArray[np.int64]
-    """For each tested gene, the most non-zeros it can have; of rows that are still to be read, what is expected."""
+    """For each tested gene, the most non-zeros it can have."""
     chunked: bool = False
     """Whether the matrix is read part by part."""
     by_rows: bool = False
     """Whether only rows will do, since they lie together or are added up."""
-    can_load: bool = False
-    """Chunked: whether the matrix may be brought to memory if it fits: sparse rows of a file."""
+    expected: NDArray[np.int64] | None = None
+    """Where rows can be read: for each tested gene, the non-zeros it is expected to have."""
+    n_values: int = 0
+    """Chunked: values of the compared cells, of all genes."""
+    reorders: bool = False
+    """Chunked: whether cells are in another order than the rows, or repeat."""
     n_rows: int = 0
     """Chunked: rows of the matrix."""
     bytes_per_value: int = 0
@@ -41,6 +45,16 @@ class MatrixFacts:
     """Chunked and dense: for each tested gene, the chunk of columns that it is in."""
     are_counts: bool = False
     """Chunked: whether values are whole numbers from 0 up, as far as was looked."""
+
+    @property
+    def can_load(self) -> bool:
+        """Whether the matrix may be brought to memory if it fits: sparse rows of a file."""
+        return self.format == "CSR" and self.chunked and self.place != "in memory"
+
+    @property
+    def as_rows(self) -> MatrixFacts:
+        """The same, with what is expected of rows for what genes have."""
+        return self if self.expected is None else replace(self, stored=self.expected)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Plan:
     peak_memory: int
     """Bytes that are expected to be held beyond the results, and beyond a matrix in memory."""
     scratch: int
-    """Bytes that may be written to the temporary folder, at most."""
+    """Bytes that are expected to be written to the temporary folder."""
     kept: int
     """Row buckets: bytes of values, sorted by gene, that are kept in memory; further ones go to scratch."""
     piece: int
@@ -79,11 +79,12 @@ class Plan:
         how = {
             "shared buffers": "",
             "column blocks": ", column by column",
-            "loaded rows": ", loaded",
+            "loaded rows": ", read into memory",
             "row buckets": ", rows sorted into genes",
             "row passes": ", sums kept while rows pass",
         }[self.strategy]
-        about = "about " if self.strategy in {"loaded rows", "row buckets"} else ""
+        guessed = self.strategy in {"loaded rows", "row buckets"} and n_blocks > 1
+        about = "about " if guessed and not self.gene_chunk_size else ""
         text = (
             f"{facts.format} {facts.dtype} {facts.place}, {facts.n_cells:,} cells x {facts.stored.size:,} genes{how}: "
             f"{self.work} in {about}{_counted(n_blocks, 'block')} of up to {_counted(widest, 'gene')} "
@@ -101,10 +102,10 @@ class Plan:
         share = -(-len(block) // (_TILES_PER_THREAD * self.n_threads))
         return cut(block, min(self.genes_per_tile, share))
 
-    def with_counts(self, stored: NDArray[np.int64], kept: int) -> Plan:
+    def with_counts(self, stored: NDArray[np.int64], kept: int, *, spilled: bool) -> Plan:
         """Cut the blocks anew, now that the values of each gene are counted and ``kept`` bytes of them are held."""
         facts = replace(self.facts, stored=stored)
-        n_bytes = self.costs.of_block(facts, spilled=self.scratch > 0, spill_table=self.spill_table)
+        n_bytes = self.costs.of_block(facts, spilled=spilled, spill_table=self.spill_table)
         room = self.max_memory - self.costs.fixed(facts, self.n_threads) - kept
         if not self.spill_table:
             room -= self.costs.table(facts)
@@ -123,7 +124,7 @@ def make_plan(facts: MatrixFacts, needs: Needs, limits: Limits) -> Plan:
         The budget, or ``gene_chunk_size`` within it, is too small to work with.
     """
     costs = Costs(needs)
-    effort = int(facts.stored.sum()) + _ENTRIES_PER_PAIR * needs.n_codes * facts.stored.size
+    effort = int(facts.as_rows.stored.sum()) + _ENTRIES_PER_PAIR * needs.n_codes * facts.stored.size
     n_threads = max(1, min(limits.n_threads, effort // LEAST_EFFORT_PER_THREAD))
     while n_threads > 1 and costs.least(facts, n_threads) > limits.max_memory:
         n_threads -= 1
@@ -135,10 +136,11 @@ def make_plan(facts: MatrixFacts, needs: Needs, limits: Limits) -> Plan:
         )
         raise ValueError(msg)
     plan = _choose(facts, needs, costs, limits, n_threads)
-    if limits.gene_chunk_size and plan.strategy != "row passes" and plan.peak_memory > limits.max_memory:
+    if plan.peak_memory > limits.max_memory:
+        of_blocks = f"gene_chunk_size={limits.gene_chunk_size} would take" if limits.gene_chunk_size else "this takes"
         msg = (
-            f"gene_chunk_size={limits.gene_chunk_size} would take {size(plan.peak_memory)}, more than "
-            f"max_memory={size(limits.max_memory)}: pass a smaller one, or None."
+            f"{of_blocks} {size(plan.peak_memory)}, more than max_memory={size(limits.max_memory)}: pass a "
+            f"{'smaller gene_chunk_size, or None' if limits.gene_chunk_size else 'larger one'}."
         )
         raise ValueError(msg)
     return plan
@@ -185,6 +187,8 @@ def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_th
         if facts.chunk_starts is None or _reads(plan.blocks, facts.chunk_starts) <= _MOST_READS:
             return plan
 
+    facts = facts.as_rows
+    per_gene = costs.of_block(facts, spilled=False, spill_table=spill_table)
     # Rows: a quarter of the room is for what is on its way, and later for blocks.
     piece = costs.piece(facts, room // 4, n_threads)
     on_its_way = costs.on_its_way(facts, piece, n_threads)
@@ -192,8 +196,8 @@ def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_th
     if facts.can_load and loaded + max(on_its_way, _enough_for_blocks(facts)) <= room - in_memory:
         plan = columns("loaded rows", _enough_for_blocks(facts))
         return replace(plan, peak_memory=plan.peak_memory + loaded, kept=loaded, piece=piece)
-    entries = costs.entries(facts)
-    most_kept = room - in_memory - max(on_its_way, room // 4)
+    entries = costs.entries(facts, piece)
+    most_kept = max(0, room - in_memory - max(on_its_way, room // 4))
     sums = costs.of_passes(facts)
     spilled = max(0, entries - most_kept)
     if spilled and sums and not chunk_size and sums <= room - in_memory - on_its_way and _can_pass(facts, needs):
@@ -229,7 +233,7 @@ def _enough_for_blocks(facts: MatrixFacts) -> int:
 
 
 def _can_pass(facts: MatrixFacts, needs: Needs) -> bool:
-    return needs.moments or (facts.are_counts and needs.few_cells)
+    return needs.moments or (facts.are_counts and needs.few_cells and not needs.normalized)
 
 
 def _reads(blocks: tuple[range, ...], chunks: NDArray[np.int64]) -> float:

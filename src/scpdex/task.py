@@ -101,7 +101,7 @@ class Task:
             layer=layer,
             mask_var=mask_var,
             low_memory=resources.low_memory,
-            normalize=normalize,
+            normalize=None if normalize is None else float(normalize),
         )
         return cls(comparison, expression, options, resources)
 

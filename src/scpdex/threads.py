@@ -45,9 +45,13 @@ def in_turn(
         for part in parts:
             waiting.append(pool.submit(work, part))
             if len(waiting) > ahead:
-                yield waiting.popleft().result()
+                result = waiting[0].result()
+                waiting.popleft()
+                yield result
         while waiting:
-            yield waiting.popleft().result()
+            result = waiting[0].result()
+            waiting.popleft()
+            yield result
     finally:
         for future in waiting:
             future.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from scpdex.task import Task
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from scpdex.plan import Plan
 
 
+# What becomes of the result has no part in the plan.
+_OF_RESULTS = {"key_added", "copy"}
+
+
 def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
     """Say how :func:`scpdex.tl.rank_genes_parallel` would go about its work, without doing it.
 
@@ -21,8 +26,7 @@ def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
     adata, groupby
         As for the call itself.
     **arguments
-        Further ones of :func:`scpdex.tl.rank_genes_parallel`, but for ``key_added`` and ``copy``. ``method="logreg"``
-        has no plan.
+        Further ones of :func:`scpdex.tl.rank_genes_parallel`. ``method="logreg"`` has no plan.
 
     Returns
     -------
@@ -30,21 +34,21 @@ def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
 
     ``strategy``
         ``"shared buffers"`` for data in memory; ``"column blocks"``: blocks of columns are read one by one;
-        ``"row buckets"``: rows are read once and their values sorted into genes; ``"row passes"``: sums of each gene
-        and group are kept while all rows pass.
+        ``"loaded rows"``: all rows fit the budget and are read into memory; ``"row buckets"``: rows are read once and
+        their values sorted into genes; ``"row passes"``: sums of each gene and group are kept while all rows pass.
     ``blocks``, ``n_threads``
         Ranges of the tested genes that are worked on together (a guess for row buckets), and threads.
     ``passes``
         How often the matrix is read. t-tests by row passes take a third pass in the rare case that a mean was rounded
         by more than the spread of its group can hide, and a fourth at most.
     ``max_memory``, ``peak_memory``, ``scratch``
-        Bytes: what may be held beyond the results, what is expected to be, and what may be written to the temporary
-        folder at most.
+        Bytes: what may be held beyond the results, what is expected to be, and what is expected to be written to the
+        temporary folder, a little more than some cells here and there let expect.
 
     Raises
     ------
     KeyError, TypeError, ValueError
-        As the call itself would, before it begins to work.
+        As the call itself would of its arguments, before it begins to work.
 
     Examples
     --------
@@ -54,7 +58,10 @@ def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
     >>> scpdex.get.plan(adata, "bulk_labels", method="wilcoxon", n_jobs=1)
     CSR float32 in memory, 700 cells x 765 genes: genes ranked in 1 block of up to 765 genes on 1 thread
     """
-    task = Task.of(adata, groupby, **arguments)
+    for unknown in arguments.keys() - signature(Task.of).parameters.keys() - _OF_RESULTS:
+        msg = f"plan() got an unexpected keyword argument {unknown!r}."
+        raise TypeError(msg)
+    task = Task.of(adata, groupby, **{name: value for name, value in arguments.items() if name not in _OF_RESULTS})
     if task.options.method == "logreg":
         msg = "method='logreg' is handed to scikit-learn whole: there is no plan for it."
         raise ValueError(msg)

@@ -37,7 +37,7 @@ def add_values(
             nonzero[g, code] += 1
             sums[g, code] += value
             not_finite[g] += not np.isfinite(value)
-            counts[g] &= (value >= 0) & (value == np.floor(value))
+            counts[g] &= (value >= 0) & (value == np.floor(value)) & np.isfinite(value)
             highest[g] = max(highest[g], value)
 
 

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from scpdex.kernels._jit import inner_kernel, kernel
 from scpdex.kernels.keys import to_real
 
-_MOST_PASSES = 3
+# Deviations are taken again where the mean was rounded by more than this share of the spread can hide.
+MOST_PASSES = 3
+HIDDEN = 1e-6
 
 
 @inner_kernel
@@ -91,7 +93,7 @@ def _spread(keys: NDArray[Any], n: int, mean: float) -> tuple[float, float]:
     """Give the sharpened mean and the squared deviations of ``n`` cells, those without a key being 0."""
     square = 0.0
     n_zeros = n - keys.size
-    for _ in range(_MOST_PASSES):
+    for _ in range(MOST_PASSES):
         residual = 0.0
         square = 0.0
         for i in range(np.uint64(keys.size)):
@@ -103,7 +105,7 @@ def _spread(keys: NDArray[Any], n: int, mean: float) -> tuple[float, float]:
         excess = residual * residual / max(n, 1)
         mean += residual / max(n, 1)
         square -= excess
-        if excess <= 1e-6 * square:
+        if excess <= HIDDEN * square:
             break
     return mean, square
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from scpdex.kernels.transpose import begin_groups, count_codes, deal_out
 from scpdex.matrix._block import GeneBlock, starts_of
-from scpdex.matrix._rows import Piece
+from scpdex.matrix._rows import INDPTR_DTYPE, Piece
 from scpdex.plan import cut
 from scpdex.threads import on_threads, read_ahead
 
@@ -31,11 +31,11 @@ _BYTES_AT_A_TIME = 1 << 20
 
 @dataclass(frozen=True)
 class Spilled:
-    """A piece that lies in scratch."""
+    """A piece that lies in scratch: where its genes start, its keys, its codes."""
 
-    indptr: NDArray[np.int64]
+    n_genes: int
+    n_values: int
     place: int
-    """Where its keys start there; its codes follow."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class Buckets:
     kept: int
     """Bytes of the pieces in memory."""
 
+    @property
+    def spilled(self) -> bool:
+        """Whether some pieces lie in scratch."""
+        return any(isinstance(piece, Spilled) for piece in self.pieces)
+
     @classmethod
     def collect(
         cls, stream: RowStream, plan: Plan, n_codes: int, scratch: Scratch, pool: Executor, bar: Any
@@ -61,13 +66,14 @@ class Buckets:
         kept = 0
         with closing(stream.pieces(plan.piece, pool, plan.n_threads)) as stream_of_pieces:
             for piece in stream_of_pieces:
-                stored += np.diff(piece.indptr)
-                n_bytes = piece.keys.nbytes + piece.codes.nbytes
+                stored += piece.indptr[1:].astype(np.int64) - piece.indptr[:-1]
+                n_bytes = piece.indptr.nbytes + piece.keys.nbytes + piece.codes.nbytes
                 if kept + n_bytes <= plan.kept:
                     kept += n_bytes
                     pieces.append(piece)
                 else:
-                    pieces.append(Spilled(piece.indptr, scratch.write(piece.keys, piece.codes)))
+                    place = scratch.write(piece.indptr, piece.keys, piece.codes)
+                    pieces.append(Spilled(piece.indptr.size - 1, piece.keys.size, place))
                 bar.update(piece.n_cells)
         stream.matrix.refuse_changed()
         facts = replace(plan.facts, stored=stored)
@@ -78,7 +84,7 @@ class Buckets:
         most_keys = max(int(self.facts.stored[block.start : block.stop].sum()) for block in plan.blocks)
         keys = np.empty(most_keys, dtype=self.key_dtype)
         ends = np.empty((max(map(len, plan.blocks)), self.n_codes), dtype=np.uint32)
-        if not any(isinstance(piece, Spilled) for piece in self.pieces):
+        if not self.spilled:
             for genes in plan.blocks:
                 yield self._gather(genes, self.pieces, genes.start, keys, ends, pool)
             return
@@ -91,16 +97,19 @@ class Buckets:
         return [self._part(piece, genes) for piece in self.pieces]
 
     def _part(self, piece: Piece | Spilled, genes: range) -> Piece:
-        start, stop = int(piece.indptr[genes.start]), int(piece.indptr[genes.stop])
-        indptr = piece.indptr[genes.start : genes.stop + 1] - start
         if isinstance(piece, Piece):
-            return Piece(piece.n_cells, indptr, piece.keys[start:stop], piece.codes[start:stop])
-        keys = np.empty(stop - start, dtype=self.key_dtype)
-        codes = np.empty(stop - start, dtype=self.code_dtype)
-        self.scratch.read(piece.place + start * keys.itemsize, keys)
-        behind_keys = piece.place + int(piece.indptr[-1]) * keys.itemsize
-        self.scratch.read(behind_keys + start * codes.itemsize, codes)
-        return Piece(0, indptr, keys, codes)
+            indptr = piece.indptr[genes.start : genes.stop + 1]
+            run = slice(int(indptr[0]), int(indptr[-1]))
+            return Piece(piece.n_cells, indptr - indptr[0], piece.keys[run], piece.codes[run])
+        indptr = np.empty(len(genes) + 1, dtype=INDPTR_DTYPE)
+        self.scratch.read(piece.place + genes.start * indptr.itemsize, indptr)
+        start = int(indptr[0])
+        keys = np.empty(int(indptr[-1]) - start, dtype=self.key_dtype)
+        codes = np.empty(keys.size, dtype=self.code_dtype)
+        place = piece.place + (piece.n_genes + 1) * indptr.itemsize
+        self.scratch.read(place + start * keys.itemsize, keys)
+        self.scratch.read(place + piece.n_values * keys.itemsize + start * codes.itemsize, codes)
+        return Piece(0, indptr - indptr[0], keys, codes)
 
     def _gather(
         self, genes: range, pieces: Any, first: int, keys: NDArray[Any], ends: NDArray[np.uint32], pool: Executor

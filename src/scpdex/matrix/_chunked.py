@@ -10,7 +10,7 @@ import numpy as np
 from scpdex.facts import MatrixFacts
 from scpdex.matrix._cells import ComparedCells
 from scpdex.matrix._columns import ColumnBlocks, DenseBlocks
-from scpdex.matrix._rows import RowStream
+from scpdex.matrix._rows import RowStream, looks_like_counts
 from scpdex.matrix._sparse import RowSource
 from scpdex.matrix._stored import StoredMatrix
 
@@ -48,21 +48,20 @@ class ChunkedSource:
         target_sum = expression.target_sum
         stream = RowStream.of(matrix, comparison, expression.cells, columns, target_sum)
         rows = stream.rows
-        are_counts = False
-        n_rows = matrix.shape[0]
-        chunk_starts = None
+        n_rows, chunk_starts = matrix.shape[0], None
+        expected, are_counts = None, False
         if matrix.format == "CSC":
-            lengths = np.diff(matrix.indptr)[columns]
-            stored = lengths * int(np.bincount(rows).max())
-        elif matrix.format == "dense":
-            stored = np.full(columns.size, rows.size, dtype=np.int64)
-            n_rows = int(rows.max() - rows.min()) + 1
-            chunk_starts = columns // matrix.chunk_width if matrix.chunk_width > 1 else None
+            stored = np.diff(matrix.indptr)[columns] * int(np.bincount(rows).max())
+            are_counts = looks_like_counts(matrix.decode(matrix.run(0, min(_PROBE, int(matrix.indptr[-1]))))[0])
+            n_values = int(stored.sum())
         else:
-            n_values = int((matrix.indptr[rows + 1] - matrix.indptr[rows]).sum())
-            stored = np.full(columns.size, -(-n_values // matrix.shape[1]), dtype=np.int64)
-        if target_sum is None and matrix.format != "CSC":
-            are_counts = matrix.dtype.kind != "f" or stream.looks_like_counts(_PROBE)
+            stored = np.full(columns.size, rows.size, dtype=np.int64)
+            expected, are_counts = stream.probe(_PROBE)
+            n_values = stream.n_values
+        if matrix.format == "dense":
+            n_rows = int(rows.max() - rows.min()) + 1
+            width = matrix.chunk_shape[1]
+            chunk_starts = columns // width if width > 1 else None
         facts = MatrixFacts(
             matrix.format,
             f"{matrix.dtype}" if target_sum is None else f"{matrix.dtype} counts",
@@ -73,7 +72,9 @@ class ChunkedSource:
             stored,
             chunked=True,
             by_rows=matrix.format == "CSR" or (matrix.format == "dense" and target_sum is not None),
-            can_load=matrix.format == "CSR" and matrix.place != "in memory",
+            expected=expected,
+            n_values=n_values,
+            reorders=bool((np.diff(rows) <= 0).any()),
             n_rows=n_rows,
             bytes_per_value=matrix.bytes_per_value,
             chunk_starts=chunk_starts,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Filters that numpy and the standard library undo; files with others are read by h5py alone.
 _SHUFFLE, _GZIP = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 
+_LEAST_CHUNKS = 4
+
 
 @dataclass(frozen=True)
 class RawRun:
@@ -62,8 +64,11 @@ class RawRun:
         return np.frombuffer(chunk, dtype=self.dtype)
 
 
-def raw_reader(array: Any) -> Callable[[int, int], RawRun] | None:
-    """Give a function that reads runs of an array in raw chunks; None where it has none that are known here."""
+def raw_reader(array: Any) -> Callable[[int, int], RawRun | NDArray[Any]] | None:
+    """Give a function that reads runs of an array in raw chunks; None where it has none that are known here.
+
+    Runs that are short beside the chunks are read by h5py, since chunks are held whole.
+    """
     if not isinstance(array, h5py.Dataset) or array.ndim != 1 or array.chunks is None or array.is_virtual:
         return None
     properties = array.id.get_create_plist()
@@ -75,14 +80,16 @@ def raw_reader(array: Any) -> Callable[[int, int], RawRun] | None:
         return None
     length, dtype = array.chunks[0], array.dtype
 
-    def read(start: int, stop: int) -> RawRun:
+    def read(start: int, stop: int) -> RawRun | NDArray[Any]:
         first = start // length
+        if stop - start < _LEAST_CHUNKS * length:
+            return np.asarray(array[start:stop])
         chunks = []
         for i in range(first, -(-stop // length)):
             skipped, chunk = array.id.read_direct_chunk((i * length,))
             if skipped:
-                msg = f"chunk {i} was written without some of the filters of its dataset"
-                raise ValueError(msg)
+                # Written without some of the filters.
+                return np.asarray(array[start:stop])
             chunks.append(chunk)
         return RawRun(start - first * length, stop - start, length, chunks, dtype, filters)
 

@@ -15,6 +15,7 @@ from scpdex.matrix._dense import gather_block
 from scpdex.matrix._normalize import normalized, normalized_dtype, scale_of
 from scpdex.matrix._runs import runs
 from scpdex.matrix._sparse import ColumnGatherer
+from scpdex.plan import cut
 from scpdex.threads import read_ahead
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from scpdex.matrix._stored import StoredMatrix
     from scpdex.plan import Plan
 
-# Columns with so many others between them, or values, are read one by one.
+# Dense columns with so many others between them are read together, so many bytes of rows at a time.
 _GAP_OF_COLUMNS = 8
-_GAP_OF_VALUES = 1 << 14
-_VALUES_AT_A_TIME = 1 << 20
+_BYTES_OF_ROWS = 1 << 20
+_VALUES_AT_A_TIME = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,21 @@ class DenseBlocks:
 
     def _read(self, genes: range) -> NDArray[Any]:
         columns = self.columns[genes.start : genes.stop]
-        rows = slice(int(self.cells.rows.min()), int(self.cells.rows.max()) + 1)
-        parts = []
-        for run in runs(columns, columns + 1, _GAP_OF_COLUMNS, columns.size * _GAP_OF_COLUMNS):
+        first, stop = int(self.cells.rows.min()), int(self.cells.rows.max()) + 1
+        values = np.empty((stop - first, columns.size), dtype=self.matrix.dtype)
+        height, width = self.matrix.chunk_shape
+        for run in runs(columns, columns + 1, max(width, _GAP_OF_COLUMNS), self.matrix.shape[1]):
             some = columns[run]
-            block = self.matrix.block(rows, slice(int(some[0]), int(some[-1]) + 1))
-            parts.append(block if block.shape[1] == some.size else block[:, some - some[0]])
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            span = slice(int(some[0]), int(some[-1]) + 1)
+            of_row = (span.stop - span.start) * values.itemsize
+            # Chunks are read whole; those that lie side by side are read once.
+            rows = max(1, _BYTES_OF_ROWS // of_row // height) * height
+            if span.stop - span.start == some.size:
+                rows = stop - first
+            for part in cut(range(first, stop), rows):
+                block = self.matrix.block(slice(part.start, part.stop), span)
+                values[part.start - first : part.stop - first, run] = block[:, some - some[0]]
+        return values
 
 
 @dataclass(frozen=True)
@@ -93,21 +102,21 @@ class ColumnBlocks:
     def _totals(self, pool: Executor) -> NDArray[Any]:
         """Add up the values of each row, over all columns from left to right."""
         totals = np.zeros(self.matrix.shape[0])
+        dtype = normalized_dtype(self.matrix.dtype)
         columns = np.arange(self.matrix.shape[1])
         parts = runs(self.matrix.indptr[:-1], self.matrix.indptr[1:], 0, _VALUES_AT_A_TIME)
         with closing(read_ahead(self._read, (columns[part] for part in parts))) as found:
             for read in found:
                 matrix = self._decode(read, pool)
-                add_to_rows(matrix.data, matrix.indices, totals)
-        return totals.astype(normalized_dtype(self.matrix.dtype))
+                add_to_rows(matrix.data.astype(dtype, copy=False), matrix.indices, totals)
+        return totals.astype(dtype)
 
     def _read(self, columns: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], Any]]:
         """Read some columns in runs, in the form in which they lie on the disk."""
         begins, ends = self.matrix.indptr[columns], self.matrix.indptr[columns + 1]
-        most = int((ends - begins).sum()) + _GAP_OF_VALUES
         return [
             (columns[run], self.matrix.run(int(begins[run][0]), int(ends[run][-1])))
-            for run in runs(begins, ends, _GAP_OF_VALUES, most)
+            for run in runs(begins, ends, 0, int(ends[-1]))
         ]
 
     def _decode(self, read: list[tuple[NDArray[np.int64], Any]], pool: Executor) -> sparse.csc_matrix[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 # Rows with so few values between them are read together.
 _GAP = 1 << 14
 _CODES_IN_16_BITS = 1 << 16
+INDPTR_DTYPE = np.uint32
+# Places where values are looked at before the work, and what is added to what was found there.
+_PROBES = 8
+_MARGIN = 1.1
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Piece:
     """The non-zero values of a run of cells, gene by gene and in cell order."""
 
     n_cells: int
-    indptr: NDArray[np.int64]
+    indptr: NDArray[np.uint32]
     """Where each gene's values start, and the last one's end."""
     keys: NDArray[Any]
     codes: NDArray[Any]
@@ -82,6 +87,16 @@ class RowStream:
         return cls(matrix, cells[compared], comparison.codes[compared].astype(dtype), columns, target_sum)
 
     @property
+    def n_values(self) -> int:
+        """Values of all cells and all genes, zeros included where they are stored."""
+        begins, ends = self._spans(self.rows)
+        return int((ends - begins).sum())
+
+    @cached_property
+    def _ascend(self) -> bool:
+        return bool((np.diff(self.rows) > 0).all())
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """What its values are ranked as."""
         return self.matrix.dtype if self.target_sum is None else normalized_dtype(self.matrix.dtype)
@@ -120,8 +135,10 @@ class RowStream:
         """Read all cells in turn, about so many values at a time, into one CSR matrix."""
         begins, ends = self._spans(self.rows)
         data = np.empty(int((ends - begins).sum()), dtype=self.dtype)
-        indices = np.empty(data.size, dtype=self.matrix.indices.dtype)
-        indptr = np.zeros(self.rows.size + 1, dtype=np.int64)
+        # What scipy would make of them.
+        index_dtype = sparse.get_index_dtype(maxval=max(data.size, self.matrix.shape[1]))
+        indices = np.empty(data.size, dtype=index_dtype)
+        indptr = np.zeros(self.rows.size + 1, dtype=index_dtype)
         n_cells = n_found = 0
         with closing(self._parts(n_values)) as parts, closing(in_turn(pool, self._finish, parts, n_threads)) as rows:
             for found in rows:
@@ -134,10 +151,23 @@ class RowStream:
         shape = (self.rows.size, self.matrix.shape[1])
         return sparse.csr_matrix((data[:n_found], indices[:n_found], indptr), shape=shape)
 
-    def looks_like_counts(self, n_values: int) -> bool:
-        """Tell whether about so many values are whole numbers from 0 up."""
-        values = self._decode(self._read(next(self._cut(n_values)), n_values)).data
-        return bool(((values >= 0) & (values == np.floor(values))).all())
+    def probe(self, n_values: int) -> tuple[NDArray[np.int64], bool]:
+        """Look at about so many values of cells here and there.
+
+        Tells how many non-zeros each tested gene can be expected to have, a little more than were found, and whether
+        values looked like counts.
+        """
+        places = np.linspace(0, self.rows.size, _PROBES + 1)[:-1].astype(int)
+        n_cells, found, are_counts = 0, np.zeros(self.matrix.shape[1], dtype=np.int64), True
+        per_cell = max(1, n_values // _PROBES // max(1, self.n_values // self.rows.size))
+        for start in np.unique(places).tolist():
+            part = self._decode(self._read(slice(start, min(start + per_cell, self.rows.size)), n_values))
+            n_cells += part.shape[0]
+            are_counts &= looks_like_counts(part.data)
+            found += np.bincount(part.indices[part.data != 0], minlength=found.size)
+        share = self.rows.size / n_cells
+        expected = np.minimum(np.ceil(_MARGIN * share * found[self.columns]), self.rows.size)
+        return expected.astype(np.int64), are_counts
 
     def _spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where the values of rows begin and end."""
@@ -149,7 +179,12 @@ class RowStream:
     def _cut(self, n_values: int) -> Generator[slice, None, None]:
         """Cut the cells into pieces of so many values, or of one cell."""
         begins, ends = self._spans(self.rows)
-        ahead = np.cumsum(ends - begins)
+        costs = ends - begins
+        if self._ascend:
+            # Small gaps are read as well.
+            gaps = begins[1:] - ends[:-1]
+            costs[1:] += np.where(gaps <= _GAP, gaps, 0)
+        ahead = np.cumsum(costs)
         start = 0
         while start < ahead.size:
             before = int(ahead[start - 1]) if start else 0
@@ -165,7 +200,7 @@ class RowStream:
             rows, back = np.unique(rows, return_inverse=True)
         begins, ends = self._spans(rows)
         parts: list[tuple[NDArray[np.int64], Any]] = []
-        for run in runs(begins, ends, _GAP, most):
+        for run in runs(begins, ends, _GAP if self._ascend else 0, most):
             if self.matrix.format == "dense":
                 block = self.matrix.block(slice(int(rows[run][0]), int(rows[run][-1]) + 1), slice(None))
                 parts.append((rows[run], block))
@@ -207,4 +242,9 @@ class RowStream:
         first = int(self.columns[0]) if slots is None else 0
         places = indptr[:-1].astype(np.uint64)
         transpose_rows(found.data, found.indices, found.indptr, codes, slots, first, places, keys, codes_of)
-        return Piece(codes.size, indptr, keys, codes_of)
+        return Piece(codes.size, indptr.astype(INDPTR_DTYPE), keys, codes_of)
+
+
+def looks_like_counts(values: NDArray[Any]) -> bool:
+    """Tell whether values are whole numbers from 0 up."""
+    return bool(((values >= 0) & (values == np.floor(values))).all())

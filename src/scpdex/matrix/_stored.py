@@ -41,8 +41,8 @@ class StoredMatrix:
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     """What its values are read as."""
-    chunk_width: int
-    """Dense: columns that can only be read together; 1 where each can be read alone."""
+    chunk_shape: tuple[int, int]
+    """Dense: rows and columns that can only be read together; 1 where each can be read alone."""
     values: Any
     """Dense: the array, or else the values of its sparse form."""
     indices: Any
@@ -77,7 +77,7 @@ class StoredMatrix:
             where,
             (int(matrix.shape[0]), int(matrix.shape[1])),
             native(np.empty(0, dtype=matrix.dtype), where).dtype,
-            _chunk_width(values) if dense else 1,
+            _chunk_shape(values) if dense else (1, 1),
             values,
             indices,
             (None, None) if dense else (raw_reader(values), raw_reader(indices)),
@@ -168,8 +168,8 @@ class StoredMatrix:
         return stat.st_size, stat.st_mtime_ns
 
 
-def _chunk_width(values: Any) -> int:
-    """Columns of a dense array that lie together on the disk: all of them, where it has no chunks."""
+def _chunk_shape(values: Any) -> tuple[int, int]:
+    """Rows and columns of a dense array that lie together on the disk: whole rows, where it has no chunks."""
     if isinstance(values, np.ndarray):
-        return 1
-    return int(values.chunks[1]) if values.chunks else int(values.shape[1])
+        return 1, 1
+    return (int(values.chunks[0]), int(values.chunks[1])) if values.chunks else (1, int(values.shape[1]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.kernels.accumulate import add_deviations, add_expm1, add_values
+from scpdex.kernels.moments import HIDDEN, MOST_PASSES
 from scpdex.plan import cut
 from scpdex.run._sums import Sums
 from scpdex.run._tallies import Tallies
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from scpdex.matrix import Piece, RowStream
     from scpdex.plan import Plan
     from scpdex.statistics.options import TestOptions
-
-# As in scpdex.kernels.moments: the spread is taken again where the mean was rounded by more than it can hide.
-_MOST_SPREADS = 3
-_HIDDEN = 1e-6
 
 
 class NotCountsError(Exception):
@@ -105,7 +102,7 @@ class RowPasses:
         # Means of what is not settled yet, NaN elsewhere.
         means = sums.means.copy()
         residuals = np.empty_like(means)
-        for _ in range(_MOST_SPREADS):
+        for _ in range(MOST_PASSES):
             unsettled = ~np.isnan(means)
             if not unsettled.any():
                 break
@@ -123,7 +120,7 @@ class RowPasses:
                 settled = unsettled[some]
                 sums.means[some] = np.where(settled, mean + residual / n, sums.means[some])
                 sums.squares[some] = np.where(settled, square - excess, sums.squares[some])
-                means[some] = np.where(excess <= _HIDDEN * (square - excess), np.nan, sums.means[some])
+                means[some] = np.where(excess <= HIDDEN * (square - excess), np.nan, sums.means[some])
                 means[some][~settled] = np.nan
 
     def _rank(self, sums: Sums, tallies: Tallies) -> None:

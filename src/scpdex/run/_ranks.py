@@ -56,11 +56,11 @@ def run_plan(
                 _conclude(sums, comparison, options, plan, table, pool)
                 return table
             if plan.strategy == "loaded rows":
-                blocks, held = source.load(plan, pool, bar), plan.kept
+                blocks, held, spilled = source.load(plan, pool, bar), plan.kept, False
             else:
                 blocks = buckets = Buckets.collect(rows, plan, comparison.sizes.size, scratch, pool, bar)
-                held = buckets.kept
-        plan = plan.with_counts(blocks.facts.stored, held)
+                held, spilled = buckets.kept, buckets.spilled
+        plan = plan.with_counts(blocks.facts.stored, held, spilled=spilled)
     with progress_bar(n_genes, unit="gene", show=show) as bar:
         _rank_blocks(blocks, comparison, options, plan, table, pool, bar)
     return table

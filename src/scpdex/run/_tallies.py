@@ -55,8 +55,9 @@ class Tallies:
             return True
         exponents = np.ceil(np.log2(np.maximum(highest + 1, _LEAST_WIDTH)))
         widths = np.maximum(self.widths, np.where(highest < self.widths, 0, 2**exponents).astype(np.int64))
-        # The old ones and the new ones are held together for a moment.
-        if 2 * int(widths.sum()) * self.n_places * self.tallies.itemsize > most_bytes:
+        # The old ones and the new ones are held together for a moment; what each value is worth comes later.
+        of_value = 2 * self.n_places * self.tallies.itemsize + np.dtype(np.int64).itemsize
+        if int(widths.sum()) * of_value > most_bytes:
             return False
         starts = np.r_[0, np.cumsum(widths * self.n_places)]
         tallies = np.zeros(int(starts[-1]), dtype=np.uint32)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import version
+from inspect import signature
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -207,8 +211,10 @@ def rank_genes_parallel(
         raise TypeError(msg)
     if kwds and method != "logreg":
         unknown = ", ".join(map(repr, kwds))
+        close = get_close_matches(next(iter(kwds)), signature(rank_genes_parallel).parameters, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
         msg = f"rank_genes_parallel() got unexpected keyword arguments {unknown}; only method='logreg' takes more."
-        raise TypeError(msg)
+        raise TypeError(msg + hint)
     classifier = make_classifier(kwds) if method == "logreg" else None
     task = Task.of(
         adata,
@@ -236,7 +242,7 @@ def rank_genes_parallel(
     comparison, expression, options = task.comparison, task.expression, task.options
     if classifier is not None:
         refuse_for_logistic_regression(comparison, expression)
-    light = refuse_unless_storable(adata, on_disk=expression.on_disk, copy=copy)
+    light = refuse_unless_storable(adata, on_disk=expression.on_disk or adata.isbacked, copy=copy)
     key = "rank_genes_groups" if key_added is None else key_added
     params = {
         "groupby": groupby,
@@ -273,11 +279,17 @@ def _rank(task: Task) -> tuple[RankedGenes, dict[str, pd.DataFrame]]:
     comparison, expression, options, resources = task.comparison, task.expression, task.options, task.resources
     with Scratch() as scratch, ThreadPoolExecutor(resources.limits.n_threads, thread_name_prefix="scpdex") as pool:
         source, position, plan = task.open(pool)
-        logg.info(f"    {plan}")
+        logg.info(f"    {plan}{f' in {gettempdir()}' if plan.scratch else ''}")
+        if expression.target_sum is not None and not source.facts.are_counts:
+            logg.warning(
+                f"normalize={expression.target_sum} expects raw counts, and {expression.where} has values that are no "
+                "whole numbers: leave normalize out if they are log-transformed already."
+            )
         run = partial(run_plan, source, comparison, options, scratch=scratch, pool=pool, show=resources.show_progress)
-        try:
+        table = None
+        with suppress(NotCountsError):
             table = run(plan)
-        except NotCountsError:
+        if table is None:
             plan = make_plan(replace(source.facts, are_counts=False), task.needs, resources.limits)
             logg.info(f"    values cannot be tallied; {plan}")
             table = run(plan)
