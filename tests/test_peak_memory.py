@@ -124,10 +124,10 @@ def test_arrays_within_the_budget(tmp_path, make, storage, cells, megabytes, arg
     adata = make()
     adata.X = adata.X.toarray() if storage == "dense" else adata.X.asformat(storage)
     adata.write_h5ad(tmp_path / "x.h5ad", compression="gzip")
-    disk = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
-    disk = disk if cells is ... else disk[cells]
+    whole = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+    disk = whole if cells is ... else whole[cells]
     arguments = {"method": "wilcoxon", "tie_correct": True, "n_jobs": 2, "copy": True} | arguments
-    scpdex.tl.rank_genes_parallel(disk[:, :20], "group", **(arguments | {"mask_var": None}))
+    scpdex.tl.rank_genes_parallel(whole[:, :20], "group", **(arguments | {"mask_var": None}))
     tracemalloc.start()
     try:
         ranked = scpdex.tl.rank_genes_parallel(disk, "group", max_memory=f"{megabytes}MB", **arguments)
