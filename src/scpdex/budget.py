@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scpdex.facts import CODES_IN_16_BITS
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -29,7 +31,6 @@ _MOST_VALUES_OF_PIECE = 1 << 22
 _LEAST_VALUES_OF_PIECE = 1 << 14
 # Sums that are kept while rows pass, for moments or else ranks, and what they are made into at the end.
 _OF_SUMS = {True: 49, False: 56}
-_CODES_IN_16_BITS = 1 << 16
 _VALUES_IN_32_BITS = 1 << 31
 
 
@@ -75,7 +76,7 @@ class Costs:
 
     def bytes_per_entry(self, facts: MatrixFacts) -> int:
         """Bytes of a value that is sorted into its gene: its key and the code of its group."""
-        return facts.key_dtype.itemsize + (2 if self.needs.n_codes <= _CODES_IN_16_BITS else 4)
+        return facts.key_dtype.itemsize + (2 if self.needs.n_codes <= CODES_IN_16_BITS else 4)
 
     def entries(self, facts: MatrixFacts, piece: int) -> int:
         """Bytes of all values, sorted into genes, and of where these start in each piece."""

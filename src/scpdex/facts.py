@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# Up to so many groups, their codes are held in 16 bits.
+CODES_IN_16_BITS = 1 << 16
+
 
 @dataclass(frozen=True)
 class MatrixFacts:
@@ -38,7 +41,7 @@ class MatrixFacts:
     reorders: bool = False
     """Chunked: whether cells are in another order than the rows, or repeat."""
     n_rows: int = 0
-    """Chunked: rows of the matrix."""
+    """Chunked: rows of the matrix; dense: from the first to the last that is compared."""
     bytes_per_value: int = 0
     """Chunked: of a value as it is read, its index included."""
     chunk_starts: NDArray[np.int64] | None = None

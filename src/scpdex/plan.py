@@ -53,7 +53,7 @@ class Plan:
     work: str
     """What the kernels do with the values, in a word or two."""
     blocks: tuple[range, ...]
-    """Genes of each block; for row buckets a guess until rows are read, for row passes one."""
+    """Genes of each block; for loaded rows and row buckets a guess until rows are read."""
     genes_per_tile: int
     n_threads: int
     passes: int
@@ -65,7 +65,7 @@ class Plan:
     scratch: int
     """Bytes that are expected to be written to the temporary folder."""
     kept: int
-    """Row buckets: bytes of values, sorted by gene, that are kept in memory; further ones go to scratch."""
+    """Bytes for what is kept of the rows: values, of which buckets send further ones to scratch, or tallies."""
     piece: int
     """Rows: values that are read together."""
     spill_table: bool
@@ -200,7 +200,7 @@ def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_th
     most_kept = max(0, room - in_memory - max(on_its_way, room // 4))
     sums = costs.of_passes(facts)
     spilled = max(0, entries - most_kept)
-    if spilled and sums and not chunk_size and sums <= room - in_memory - on_its_way and _can_pass(facts, needs):
+    if spilled and not chunk_size and sums <= room - in_memory - on_its_way and _can_pass(facts, needs):
         return Plan(
             **common,  # type: ignore[arg-type]
             strategy="row passes",

@@ -37,7 +37,7 @@ def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
         ``"loaded rows"``: all rows fit the budget and are read into memory; ``"row buckets"``: rows are read once and
         their values sorted into genes; ``"row passes"``: sums of each gene and group are kept while all rows pass.
     ``blocks``, ``n_threads``
-        Ranges of the tested genes that are worked on together (a guess for row buckets), and threads.
+        Ranges of the tested genes that are worked on together (a guess for loaded rows and row buckets), and threads.
     ``passes``
         How often the matrix is read. t-tests by row passes take a third pass in the rare case that a mean was rounded
         by more than the spread of its group can hide, and a fourth at most.

@@ -44,7 +44,6 @@ class Buckets:
 
     pieces: list[Piece | Spilled]
     scratch: Scratch
-    key_dtype: np.dtype[Any]
     code_dtype: np.dtype[Any]
     n_codes: int
     facts: MatrixFacts
@@ -77,12 +76,12 @@ class Buckets:
                 bar.update(piece.n_cells)
         stream.matrix.refuse_changed()
         facts = replace(plan.facts, stored=stored)
-        return cls(pieces, scratch, stream.key_dtype, stream.codes.dtype, n_codes, facts, kept)
+        return cls(pieces, scratch, stream.codes.dtype, n_codes, facts, kept)
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
         most_keys = max(int(self.facts.stored[block.start : block.stop].sum()) for block in plan.blocks)
-        keys = np.empty(most_keys, dtype=self.key_dtype)
+        keys = np.empty(most_keys, dtype=self.facts.key_dtype)
         ends = np.empty((max(map(len, plan.blocks)), self.n_codes), dtype=np.uint32)
         if not self.spilled:
             for genes in plan.blocks:
@@ -104,7 +103,7 @@ class Buckets:
         indptr = np.empty(len(genes) + 1, dtype=INDPTR_DTYPE)
         self.scratch.read(piece.place + genes.start * indptr.itemsize, indptr)
         start = int(indptr[0])
-        keys = np.empty(int(indptr[-1]) - start, dtype=self.key_dtype)
+        keys = np.empty(int(indptr[-1]) - start, dtype=self.facts.key_dtype)
         codes = np.empty(keys.size, dtype=self.code_dtype)
         place = piece.place + (piece.n_genes + 1) * indptr.itemsize
         self.scratch.read(place + start * keys.itemsize, keys)

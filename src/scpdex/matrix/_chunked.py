@@ -33,12 +33,11 @@ _PROBE = 1 << 16
 class ChunkedSource:
     """Compared cells and tested columns of a matrix that is read part by part."""
 
-    matrix: StoredMatrix
+    rows: RowStream
+    """The compared cells as a stream."""
     comparison: Comparison
     cells: NDArray[np.int64]
     """Row of each cell, compared or not."""
-    columns: NDArray[np.int64]
-    target_sum: float | None
     facts: MatrixFacts
 
     @classmethod
@@ -74,28 +73,24 @@ class ChunkedSource:
             by_rows=matrix.format == "CSR" or (matrix.format == "dense" and target_sum is not None),
             expected=expected,
             n_values=n_values,
-            reorders=bool((np.diff(rows) <= 0).any()),
+            reorders=not stream.ascend,
             n_rows=n_rows,
             bytes_per_value=matrix.bytes_per_value,
             chunk_starts=chunk_starts,
             are_counts=are_counts,
         )
-        return cls(matrix, comparison, expression.cells, columns, target_sum, facts)
-
-    def rows(self) -> RowStream:
-        """Give the compared cells as a stream."""
-        return RowStream.of(self.matrix, self.comparison, self.cells, self.columns, self.target_sum)
+        return cls(stream, comparison, expression.cells, facts)
 
     def load(self, plan: Plan, pool: Executor, bar: Any) -> RowSource:
         """Bring the compared cells to memory."""
-        matrix = self.rows().load(plan.piece, pool, plan.n_threads, bar)
+        matrix = self.rows.load(plan.piece, pool, plan.n_threads, bar)
         place = np.cumsum(self.comparison.codes >= 0) - 1
         cells = ComparedCells.of(self.comparison, place)
-        return RowSource.open(matrix, cells, self.columns, pool, plan.n_threads)
+        return RowSource.open(matrix, cells, self.rows.columns, pool, plan.n_threads)
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each read while the one before it is worked on."""
-        cells = ComparedCells.of(self.comparison, self.cells)
-        if self.matrix.format == "dense":
-            return DenseBlocks(self.matrix, cells, self.columns, self.facts).blocks(plan, pool)
-        return ColumnBlocks(self.matrix, cells, self.columns, self.facts, self.target_sum).blocks(plan, pool)
+        rows, cells = self.rows, ComparedCells.of(self.comparison, self.cells)
+        if rows.matrix.format == "dense":
+            return DenseBlocks(rows.matrix, cells, rows.columns, self.facts).blocks(plan, pool)
+        return ColumnBlocks(rows.matrix, cells, rows.columns, self.facts, rows.target_sum).blocks(plan, pool)

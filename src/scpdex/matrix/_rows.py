@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scpdex.facts import CODES_IN_16_BITS
 from scpdex.kernels.gather import count_rows
 from scpdex.kernels.keys import key_dtype
 from scpdex.kernels.transpose import transpose_rows
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 # Rows with so few values between them are read together.
 _GAP = 1 << 14
-_CODES_IN_16_BITS = 1 << 16
 INDPTR_DTYPE = np.uint32
 # Places where values are looked at before the work, and what is added to what was found there.
 _PROBES = 8
@@ -83,7 +83,7 @@ class RowStream:
     ) -> RowStream:
         """Take the compared ones of ``cells``, the rows of all cells."""
         compared = comparison.codes >= 0
-        dtype = np.uint16 if comparison.sizes.size <= _CODES_IN_16_BITS else np.uint32
+        dtype = np.uint16 if comparison.sizes.size <= CODES_IN_16_BITS else np.uint32
         return cls(matrix, cells[compared], comparison.codes[compared].astype(dtype), columns, target_sum)
 
     @property
@@ -93,7 +93,8 @@ class RowStream:
         return int((ends - begins).sum())
 
     @cached_property
-    def _ascend(self) -> bool:
+    def ascend(self) -> bool:
+        """Whether cells are in the order of their rows, and none twice."""
         return bool((np.diff(self.rows) > 0).all())
 
     @property
@@ -133,8 +134,7 @@ class RowStream:
 
     def load(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> sparse.csr_matrix[Any]:
         """Read all cells in turn, about so many values at a time, into one CSR matrix."""
-        begins, ends = self._spans(self.rows)
-        data = np.empty(int((ends - begins).sum()), dtype=self.dtype)
+        data = np.empty(self.n_values, dtype=self.dtype)
         # What scipy would make of them.
         index_dtype = sparse.get_index_dtype(maxval=max(data.size, self.matrix.shape[1]))
         indices = np.empty(data.size, dtype=index_dtype)
@@ -180,7 +180,7 @@ class RowStream:
         """Cut the cells into pieces of so many values, or of one cell."""
         begins, ends = self._spans(self.rows)
         costs = ends - begins
-        if self._ascend:
+        if self.ascend:
             # Small gaps are read as well.
             gaps = begins[1:] - ends[:-1]
             costs[1:] += np.where(gaps <= _GAP, gaps, 0)
@@ -200,7 +200,7 @@ class RowStream:
             rows, back = np.unique(rows, return_inverse=True)
         begins, ends = self._spans(rows)
         parts: list[tuple[NDArray[np.int64], Any]] = []
-        for run in runs(begins, ends, _GAP if self._ascend else 0, most):
+        for run in runs(begins, ends, _GAP if self.ascend else 0, most):
             if self.matrix.format == "dense":
                 block = self.matrix.block(slice(int(rows[run][0]), int(rows[run][-1]) + 1), slice(None))
                 parts.append((rows[run], block))

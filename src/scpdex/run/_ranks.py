@@ -48,7 +48,7 @@ def run_plan(
     table = Table.empty(comparison, options, n_genes, scratch if plan.spill_table else None)
     blocks: GeneSource = source
     if isinstance(source, ChunkedSource) and plan.strategy != "column blocks":
-        rows = source.rows()
+        rows = source.rows
         n_cells = plan.passes * rows.rows.size
         with progress_bar(n_cells, unit="cell", show=show) as bar:
             if plan.strategy == "row passes":
