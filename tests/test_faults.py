@@ -112,10 +112,10 @@ def test_a_read_that_fails(tmp_path, monkeypatch, scratch, form, n):
 
 STAGES = [
     "matrix._stored.StoredMatrix.run",
-    "matrix._rows.transpose_rows",
+    "matrix._pieces.transpose_rows",
     "scratch.Scratch.write",
     "scratch.Scratch.read",
-    "matrix._buckets.deal_out",
+    "matrix._pieces.deal_out",
     "run._ranks.Summary.sums",
     "run._order.adjust_pvals",
     "tl._rank_genes_parallel.store",

@@ -3,10 +3,9 @@
 from scpdex.matrix._block import GeneBlock, GeneSource
 from scpdex.matrix._buckets import Buckets
 from scpdex.matrix._chunked import ChunkedSource
-from scpdex.matrix._rows import Piece, RowStream
+from scpdex.matrix._pieces import Piece, PieceStream, block_of
 from scpdex.matrix._select import Expression, select_expression
 from scpdex.matrix._source import open_source
-from scpdex.matrix._stored import StoredMatrix
 
 __all__ = [
     "Buckets",
@@ -15,8 +14,8 @@ __all__ = [
     "GeneBlock",
     "GeneSource",
     "Piece",
-    "RowStream",
-    "StoredMatrix",
+    "PieceStream",
+    "block_of",
     "open_source",
     "select_expression",
 ]

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.kernels.transpose import begin_groups, count_codes, deal_out
 from scpdex.matrix._block import GeneBlock, starts_of
-from scpdex.matrix._rows import INDPTR_DTYPE, Piece
+from scpdex.matrix._pieces import INDPTR_DTYPE, Piece, deal_out_pieces
 from scpdex.plan import cut
 from scpdex.threads import on_threads, read_ahead
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.facts import MatrixFacts
-    from scpdex.matrix._rows import RowStream
+    from scpdex.matrix._pieces import PieceStream
     from scpdex.plan import Plan
     from scpdex.scratch import Scratch
 
@@ -57,7 +56,7 @@ class Buckets:
 
     @classmethod
     def collect(
-        cls, stream: RowStream, plan: Plan, n_codes: int, scratch: Scratch, pool: Executor, bar: Any
+        cls, stream: PieceStream, plan: Plan, n_codes: int, scratch: Scratch, pool: Executor, bar: Any
     ) -> Buckets:
         """Read all cells; pieces beyond the plan's memory go to scratch."""
         pieces: list[Piece | Spilled] = []
@@ -66,15 +65,14 @@ class Buckets:
         with closing(stream.pieces(plan.piece, pool, plan.n_threads)) as stream_of_pieces:
             for piece in stream_of_pieces:
                 stored += piece.indptr[1:].astype(np.int64) - piece.indptr[:-1]
-                n_bytes = piece.indptr.nbytes + piece.keys.nbytes + piece.codes.nbytes
-                if kept + n_bytes <= plan.kept:
-                    kept += n_bytes
+                if kept + piece.n_bytes <= plan.kept:
+                    kept += piece.n_bytes
                     pieces.append(piece)
                 else:
                     place = scratch.write(piece.indptr, piece.keys, piece.codes)
                     pieces.append(Spilled(piece.indptr.size - 1, piece.keys.size, place))
                 bar.update(piece.n_cells)
-        stream.matrix.refuse_changed()
+        stream.refuse_changed()
         facts = replace(plan.facts, stored=stored)
         return cls(pieces, scratch, stream.codes.dtype, n_codes, facts, kept)
 
@@ -97,9 +95,7 @@ class Buckets:
 
     def _part(self, piece: Piece | Spilled, genes: range) -> Piece:
         if isinstance(piece, Piece):
-            indptr = piece.indptr[genes.start : genes.stop + 1]
-            run = slice(int(indptr[0]), int(indptr[-1]))
-            return Piece(piece.n_cells, indptr - indptr[0], piece.keys[run], piece.codes[run])
+            return piece.part(genes)
         indptr = np.empty(len(genes) + 1, dtype=INDPTR_DTYPE)
         self.scratch.read(piece.place + genes.start * indptr.itemsize, indptr)
         start = int(indptr[0])
@@ -119,12 +115,7 @@ class Buckets:
 
         def gather(part: range) -> None:
             some = slice(part.start, part.stop)
-            ends[some] = 0
-            for piece in pieces:
-                count_codes(piece.codes, piece.indptr, first + part.start, ends[some])
-            begin_groups(ends[some])
-            for piece in pieces:
-                deal_out(piece.keys, piece.codes, piece.indptr, first + part.start, starts[some], ends[some], keys)
+            deal_out_pieces(pieces, first + part.start, starts[some], ends[some], keys)
 
         of_gene = max(1, int(self.facts.stored[genes.start : genes.stop].sum()) * keys.itemsize // len(genes))
         on_threads(pool, gather, cut(range(len(genes)), max(1, _BYTES_AT_A_TIME // of_gene)))

@@ -5,18 +5,16 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from scipy import sparse
 
 from scpdex.facts import CODES_IN_16_BITS
-from scpdex.kernels.gather import count_rows
 from scpdex.kernels.keys import key_dtype
-from scpdex.kernels.transpose import transpose_rows
-from scpdex.matrix._normalize import normalized_dense, normalized_dtype, normalized_values
+from scpdex.matrix._normalize import normalized_dense, normalized_dtype
+from scpdex.matrix._pieces import canonical_rows, turn
 from scpdex.matrix._runs import runs
-from scpdex.matrix._sparse import slots_of
 from scpdex.threads import in_turn, read_ahead
 
 if TYPE_CHECKING:
@@ -26,26 +24,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison
+    from scpdex.matrix._pieces import Piece
     from scpdex.matrix._stored import StoredMatrix
 
 # Rows with so few values between them are read together.
 _GAP = 1 << 14
-INDPTR_DTYPE = np.uint32
 # Places where values are looked at before the work, and what is added to what was found there.
 _PROBES = 8
 _MARGIN = 1.1
-
-
-@dataclass(frozen=True)
-class Piece:
-    """The non-zero values of a run of cells, gene by gene and in cell order."""
-
-    n_cells: int
-    indptr: NDArray[np.uint32]
-    """Where each gene's values start, and the last one's end."""
-    keys: NDArray[Any]
-    codes: NDArray[Any]
-    """Code of the group of each value's cell."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +73,11 @@ class RowStream:
         return cls(matrix, cells[compared], comparison.codes[compared].astype(dtype), columns, target_sum)
 
     @property
+    def n_steps(self) -> int:
+        """Cells that come in one pass."""
+        return self.rows.size
+
+    @property
     def n_values(self) -> int:
         """Values of all cells and all genes, zeros included where they are stored."""
         begins, ends = self._spans(self.rows)
@@ -109,13 +100,20 @@ class RowStream:
 
     def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
         """Read all cells in turn, about so many values at a time, and turn them gene-major on the pool's threads."""
-        slots = slots_of(self.matrix.shape[1], self.columns)
 
-        def turn(read: _Read) -> Piece:
-            return self._turn(read.cells, self._finish(read), slots)
+        def turned(read: _Read) -> Piece:
+            return turn(self._finish(read), self.codes[read.cells], self.columns, self.key_dtype)
 
         with closing(self._parts(n_values)) as parts:
-            yield from in_turn(pool, turn, parts, n_threads)
+            yield from in_turn(pool, turned, parts, n_threads)
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raise a ValueError about what was read."""
+        self.matrix.refuse(reason)
+
+    def refuse_changed(self) -> None:
+        """Raise an error if the file was changed since it was opened."""
+        self.matrix.refuse_changed()
 
     def _parts(self, n_values: int) -> Generator[_Read, None, None]:
         """Read all cells in turn, ahead of who takes them."""
@@ -123,14 +121,8 @@ class RowStream:
 
     def _finish(self, read: _Read) -> sparse.csr_matrix[Any]:
         """Give rows as CSR with sorted columns, none repeated, and normalized where they are to be."""
-        found = self._decode(read)
-        if not found.has_canonical_format:
-            # Of its own, since what lies in memory is the user's.
-            found = found.copy()
-            found.sum_duplicates()
-        if self.target_sum is not None and self.matrix.format != "dense":
-            found.data = normalized_values(found.data, found.indptr, self.target_sum)
-        return found
+        # Dense rows are normalized while they are dense.
+        return canonical_rows(self._decode(read), None if self.matrix.format == "dense" else self.target_sum)
 
     def load(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> sparse.csr_matrix[Any]:
         """Read all cells in turn, about so many values at a time, into one CSR matrix."""
@@ -230,19 +222,6 @@ class RowStream:
             values, indices = values[wanted], indices[wanted]
         indptr = np.r_[0, np.cumsum(ends - begins)]
         return sparse.csr_matrix((values, indices, indptr), shape=(rows.size, self.matrix.shape[1]))
-
-    def _turn(self, some: slice, found: Any, slots: NDArray[np.int32] | None) -> Piece:
-        """Turn some cells gene-major."""
-        codes = self.codes[some]
-        counts = np.zeros(found.shape[1], dtype=np.int64)
-        count_rows(found.data, found.indices, found.indptr, np.arange(codes.size), counts)
-        indptr = np.r_[0, np.cumsum(counts[self.columns])]
-        keys = np.empty(int(indptr[-1]), dtype=self.key_dtype)
-        codes_of = np.empty(keys.size, dtype=codes.dtype)
-        first = int(self.columns[0]) if slots is None else 0
-        places = indptr[:-1].astype(np.uint64)
-        transpose_rows(found.data, found.indices, found.indptr, codes, slots, first, places, keys, codes_of)
-        return Piece(codes.size, indptr.astype(INDPTR_DTYPE), keys, codes_of)
 
 
 def looks_like_counts(values: NDArray[Any]) -> bool:

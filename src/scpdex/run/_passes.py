@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison
-    from scpdex.matrix import Piece, RowStream
+    from scpdex.matrix import Piece, PieceStream
     from scpdex.plan import Plan
     from scpdex.statistics.options import TestOptions
 
@@ -36,7 +36,7 @@ class NotCountsError(Exception):
 class RowPasses:
     """Passes over the rows of a stream."""
 
-    stream: RowStream
+    stream: PieceStream
     comparison: Comparison
     options: TestOptions
     plan: Plan
@@ -78,7 +78,7 @@ class RowPasses:
             self._add_spreads(sums)
         else:
             self._rank(sums, tallies)
-        self.stream.matrix.refuse_changed()
+        self.stream.refuse_changed()
         return sums
 
     def _pass(self, add: Callable[[Piece], None]) -> None:
@@ -131,7 +131,7 @@ class RowPasses:
         sums.twice_u = np.zeros(zeros.shape, dtype=np.int64)
 
         def add(piece: Piece) -> None:
-            self._on_genes(partial(tallies.add_worths, piece, starts, worths, sums.twice_u, self.stream.matrix))
+            self._on_genes(partial(tallies.add_worths, piece, starts, worths, sums.twice_u, self.stream))
 
         self._pass(add)
         sums.twice_u += zeros * of_zeros[:, None]

@@ -49,7 +49,7 @@ def run_plan(
     blocks: GeneSource = source
     if isinstance(source, ChunkedSource) and plan.strategy != "column blocks":
         rows = source.rows
-        n_cells = plan.passes * rows.rows.size
+        n_cells = plan.passes * rows.n_steps
         with progress_bar(n_cells, unit="cell", show=show) as bar:
             if plan.strategy == "row passes":
                 sums = RowPasses(rows, comparison, options, plan, pool, bar).sums()

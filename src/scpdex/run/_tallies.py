@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison
-    from scpdex.matrix import Piece, StoredMatrix
+    from scpdex.matrix import Piece, PieceStream
 
 _LEAST_WIDTH = 4
 
@@ -96,13 +96,13 @@ class Tallies:
         starts: NDArray[np.int64],
         worths: NDArray[np.int64],
         twice_u: NDArray[np.int64],
-        matrix: StoredMatrix,
+        stream: PieceStream,
         some: slice,
     ) -> None:
         """Add what the values of some genes of a piece are worth."""
         starts = starts[some.start : some.stop + 1]
         if not add_worths(piece.keys, piece.codes, piece.indptr, some.start, starts, worths, twice_u[some]):
-            matrix.refuse("its values were changed while it was read")
+            stream.refuse("its values were changed while it was read")
 
     def tie_sums(self, zeros: NDArray[np.int64]) -> NDArray[np.int64]:
         """Sum of t**3 - t over the ties: genes x 1 against the rest, genes x codes or x 0 against a reference."""
