@@ -14,16 +14,16 @@ OLDEST, NEWEST = "3.11", "3.13"
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _install(session: nox.Session, group: str) -> None:
-    session.install(".", *nox.project.dependency_groups(PROJECT, group))
+def _install(session: nox.Session, group: str, package: str = ".") -> None:
+    session.install(package, *nox.project.dependency_groups(PROJECT, group))
 
 
 # A machine that has neither of the two Pythons runs the newest set on the one it has.
 @nox.session(python=[OLDEST, NEWEST] if THIS in {OLDEST, NEWEST} else [OLDEST, NEWEST, THIS])
 def tests(session: nox.Session) -> None:
     """Run the tests: on Python 3.11 with the oldest supported versions of all it needs, else with the newest."""
-    _install(session, "test-oldest" if session.python == OLDEST else "test-newest")
-    session.run("pytest", "-n", "auto", *session.posargs)
+    _install(session, "test-oldest" if session.python == OLDEST else "test-newest", ".[dask]")
+    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
 
 
 @nox.session
@@ -53,7 +53,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def bench(session: nox.Session) -> None:
     """Time scpdex and its peers side by side; ``-- --quick`` takes 3 minutes."""
-    _install(session, "bench")
+    _install(session, "bench", ".[dask]")
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 

@@ -303,9 +303,9 @@ def test_block_sizes(monkeypatch, storage, method, reference, genes, pairs, leas
     arguments = {"method": method, "reference": reference, "tie_correct": True, "pts": True}
     expected = by_scpdex(adata, "label", n_jobs=1, **arguments)
     monkeypatch.setattr("scpdex.plan.GENES_PER_BLOCK", genes)
-    monkeypatch.setattr("scpdex.plan.PAIRS_PER_TILE", pairs)
-    monkeypatch.setattr("scpdex.plan.LEAST_BYTES", least_bytes)
-    monkeypatch.setattr("scpdex.plan.LEAST_EFFORT_PER_THREAD", 1)
+    monkeypatch.setattr("scpdex.strategies.PAIRS_PER_TILE", pairs)
+    monkeypatch.setattr("scpdex.strategies.LEAST_BYTES", least_bytes)
+    monkeypatch.setattr("scpdex.strategies.LEAST_EFFORT_PER_THREAD", 1)
     for n_jobs in (1, 2, 3, 30):
         assert_same_bits(by_scpdex(adata, "label", n_jobs=n_jobs, **arguments), expected)
 

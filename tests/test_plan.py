@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scpdex import plan as p
+from scpdex import strategies as p
 from scpdex.budget import Costs
-from scpdex.facts import Limits, MatrixFacts, Needs
+from scpdex.facts import Limits, MatrixFacts, Needs, Workers
+from scpdex.plan import GENES_PER_BLOCK
 from scpdex.resources import Resources, available_memory
 
 PLENTY = 1 << 40
@@ -35,7 +36,7 @@ def test_every_gene_is_in_one_block(stored, n_threads, n_codes):
     assert 1 <= plan.n_threads <= n_threads
     most = max(p.LEAST_BYTES, p.SHARE_OF_MATRIX * 8 * sum(stored))
     for block in plan.blocks:
-        assert len(block) <= p.GENES_PER_BLOCK
+        assert len(block) <= GENES_PER_BLOCK
         n_bytes = 4 * sum(stored[block.start : block.stop]) + 4 * n_codes * len(block)
         assert len(block) == 1 or n_bytes <= most
         assert [gene for tile in plan.tiles(block) for gene in tile] == list(block)
@@ -62,8 +63,53 @@ def test_chunked_plans_keep_to_the_budget(stored, n_threads, n_codes, max_memory
     assert [gene for block in plan.blocks for gene in block] == list(range(len(stored)))
     if plan.strategy == "row buckets":
         kept = min(plan.kept, Costs(needs).entries(known, plan.piece))
-        again = plan.with_counts(known.stored, kept, spilled=plan.scratch > 0)
+        again = p.with_counts(plan, known.stored, kept, spilled=plan.scratch > 0)
         assert [gene for block in again.blocks for gene in block] == list(range(len(stored)))
+
+
+def in_chunks(stored: list[int], n_values: int, *, longest: int, workers: Workers | None = None) -> MatrixFacts:
+    known = on_disk(stored, place="in dask chunks", longest_chunk=longest, workers=workers)
+    return replace(known, n_values=n_values)
+
+
+@given(
+    st.lists(st.integers(0, 10**6), min_size=1, max_size=300),
+    st.integers(1, 100),
+    st.integers(1, 16),
+    st.integers(10**8, 10**10),
+    st.integers(1, 3000),
+    st.booleans(),
+)
+def test_workers_keep_to_their_memory(stored, n_workers, n_threads, memory, n_codes, moments):
+    """Parts and blocks fit a thread, but for a chunk or gene that cannot be cut."""
+    needs = replace(NEEDS, n_codes=n_codes, n_groups=n_codes, moments=moments)
+    workers = Workers(n_workers, n_workers * n_threads, memory)
+    known = in_chunks(stored, max(1, sum(stored)), longest=1000, workers=workers)
+    plan = p.make_plan(known, needs, Limits(2, PLENTY, None))
+    assert plan.strategy in {"combined sums", "gene shuffle"}
+    assert [gene for block in plan.blocks for gene in block] == list(range(len(stored)))
+    of_gene = 10 * np.array(stored) + 24 * n_codes
+    for block in plan.blocks:
+        assert len(block) == 1 or of_gene[block.start : block.stop].sum() <= memory
+    assert plan.piece * Costs(needs).of_part(known) <= memory
+    if plan.strategy == "combined sums":
+        assert 12 * 49 * n_codes * len(stored) <= memory
+
+
+def test_strategies_for_chunks():
+    """Sums that are combined where they are fewer than values; else genes that meet, here or on workers."""
+    workers = Workers(2, 2, 10**9)
+    moments = replace(NEEDS, moments=True)
+    much = Limits(2, 10**9, None)
+    for where, sorted_in in ((None, "row buckets"), (workers, "gene shuffle")):
+        known = in_chunks([100_000] * 300, 30_000_000, longest=100_000, workers=where)
+        assert p.make_plan(known, moments, much).strategy == "combined sums"
+        assert p.make_plan(known, NEEDS, much).strategy == sorted_in
+        assert p.make_plan(replace(known, are_counts=True), NEEDS, much).strategy == "combined sums"
+        assert p.make_plan(known, moments, replace(much, gene_chunk_size=7)).strategy == sorted_in
+        assert p.make_plan(known, replace(moments, n_codes=50_000), much).strategy == sorted_in
+        normalized = replace(NEEDS, normalized=True)
+        assert p.make_plan(replace(known, are_counts=True), normalized, much).strategy == sorted_in
 
 
 def test_strategies():

@@ -56,10 +56,10 @@ def test_row_strategies(monkeypatch, form, strategy, method, reference, options)
     without_slack(monkeypatch)
     monkeypatch.setattr("scpdex.budget._MOST_VALUES_OF_PIECE", 100)
     monkeypatch.setattr("scpdex.matrix._stored._chunk_shape", lambda _: (1, 10_000))
-    monkeypatch.setattr("scpdex.plan._MOST_READS", 0.5)
+    monkeypatch.setattr("scpdex.strategies._MOST_READS", 0.5)
     passes = strategy == "row passes"
     if not passes:
-        monkeypatch.setattr("scpdex.plan._can_pass", lambda *_: False)
+        monkeypatch.setattr("scpdex.strategies._can_pass", lambda *_: False)
     adata = labelled(FORMS[form](values_of("float32" if method == "t-test" else "int16")))
     arguments = {"method": method, "reference": reference, "pts": True, **options}
     budget = budget_for(adata, strategy, low_memory=True, **arguments)

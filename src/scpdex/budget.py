@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scpdex.facts import CODES_IN_16_BITS
@@ -27,6 +27,9 @@ _OF_STATISTICS = 20
 _OF_THREAD = 4 << 20
 # Pieces of rows that are being read, waiting, sorted into genes, or kept, beyond one for each thread.
 _PIECES_ON_THEIR_WAY = 3
+# Batches of dask chunks, one part for each thread, that are being computed, waiting, or sorted.
+_BATCHES_ON_THEIR_WAY = 3
+_CHUNKS_LOOKED_AT = 3
 _MOST_VALUES_OF_PIECE = 1 << 22
 _LEAST_VALUES_OF_PIECE = 1 << 14
 # Sums that are kept while rows pass, for moments or else ranks, and what they are made into at the end.
@@ -42,10 +45,13 @@ class Costs:
 
     def fixed(self, facts: MatrixFacts, n_threads: int) -> int:
         """Bytes for cells, genes, and scratch of the threads."""
-        entry = 0 if self.needs.moments else 3 * facts.key_dtype.itemsize + 8
         longest = int(facts.stored.max())
         per_cell = _OF_CELL * max(facts.n_cells, facts.n_rows) if facts.chunked else 0
-        return per_cell + _OF_GENE * facts.stored.size + n_threads * (_OF_THREAD + longest * entry)
+        return per_cell + _OF_GENE * facts.stored.size + n_threads * (_OF_THREAD + longest * self.of_longest(facts))
+
+    def of_longest(self, facts: MatrixFacts) -> int:
+        """Bytes of scratch for each value of the longest gene."""
+        return 0 if self.needs.moments else 3 * facts.key_dtype.itemsize + 8
 
     def least(self, facts: MatrixFacts, n_threads: int) -> int:
         """Bytes that a plan takes at the least."""
@@ -90,17 +96,32 @@ class Costs:
 
     def piece(self, facts: MatrixFacts, most_bytes: int, n_threads: int) -> int:
         """Values that are read together, so that those on their way take no more than so many bytes."""
-        of_value = self.on_its_way(facts, 1, n_threads)
+        of_value = self.on_its_way(replace(facts, longest_chunk=min(1, facts.longest_chunk)), 1, n_threads)
         least = max(_LEAST_VALUES_OF_PIECE, 2 * facts.stored.size)
-        return min(max(least, min(_MOST_VALUES_OF_PIECE, most_bytes // of_value)), max(1, facts.n_values))
+        piece = min(max(least, min(_MOST_VALUES_OF_PIECE, most_bytes // of_value)), max(1, facts.n_values))
+        # Chunks are computed whole, whatever is compared of them.
+        return max(piece, facts.longest_chunk)
 
     def on_its_way(self, facts: MatrixFacts, piece: int, n_threads: int) -> int:
         """Bytes of the rows that are being read and sorted."""
+        if facts.is_dask:
+            computed = _BATCHES_ON_THEIR_WAY * n_threads * facts.bytes_per_value
+            looked_at = _CHUNKS_LOOKED_AT * facts.longest_chunk * facts.bytes_per_value
+            of_value = computed + (n_threads + 1) * (self.of_part(facts) - facts.bytes_per_value)
+            # As much again may be kept of what several chunks need.
+            return piece * of_value + 2 * looked_at
         of_value = facts.bytes_per_value + self.bytes_per_entry(facts)
         # Dense rows become sparse ones by way of their places, and normalized values are made beside those read.
         of_value += 32 if facts.format == "dense" else 0
         of_value += facts.key_dtype.itemsize if self.needs.normalized else 0
         return (n_threads + _PIECES_ON_THEIR_WAY) * piece * of_value
+
+    def of_part(self, facts: MatrixFacts) -> int:
+        """Bytes of each value of a dask chunk while it is turned gene-major."""
+        of_value = facts.bytes_per_value + self.bytes_per_entry(facts)
+        # Dense rows become sparse ones, some at a time, and then one; sparse ones may be put together.
+        of_value += 2 * (facts.key_dtype.itemsize + 4)
+        return of_value + (facts.key_dtype.itemsize if self.needs.normalized else 0)
 
     def of_passes(self, facts: MatrixFacts) -> int:
         """Bytes of the sums that are kept for each gene and group while rows pass."""

@@ -14,6 +14,17 @@ CODES_IN_16_BITS = 1 << 16
 
 
 @dataclass(frozen=True)
+class Workers:
+    """The workers of a dask cluster."""
+
+    n_workers: int
+    n_threads: int
+    """Of all workers."""
+    memory: int
+    """Bytes for each thread of the worker that has least."""
+
+
+@dataclass(frozen=True)
 class MatrixFacts:
     """What the plan needs to know of a matrix."""
 
@@ -21,7 +32,7 @@ class MatrixFacts:
     """``"dense"``, ``"CSR"`` or ``"CSC"``."""
     dtype: str
     place: str
-    """``"in memory"``, ``"in an HDF5 file"`` or ``"in a zarr store"``."""
+    """``"in memory"``, ``"in an HDF5 file"``, ``"in a zarr store"`` or ``"in dask chunks"``."""
     n_bytes: int
     """Memory that the matrix takes, or would take."""
     n_cells: int
@@ -48,11 +59,20 @@ class MatrixFacts:
     """Chunked and dense: for each tested gene, the chunk of columns that it is in."""
     are_counts: bool = False
     """Chunked: whether values are whole numbers from 0 up, as far as was looked."""
+    longest_chunk: int = 0
+    """Dask: values that the longest chunks that are computed together are expected to hold; 0 for other matrices."""
+    workers: Workers | None = None
+    """Dask: the workers that compute the chunks, if it is not this machine."""
+
+    @property
+    def is_dask(self) -> bool:
+        """Whether chunks are computed by dask, each of them once."""
+        return self.longest_chunk > 0
 
     @property
     def can_load(self) -> bool:
         """Whether the matrix may be brought to memory if it fits: sparse rows of a file."""
-        return self.format == "CSR" and self.chunked and self.place != "in memory"
+        return self.format == "CSR" and self.chunked and self.place != "in memory" and not self.is_dask
 
     @property
     def as_rows(self) -> MatrixFacts:

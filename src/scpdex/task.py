@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from anndata import AnnData
@@ -11,20 +12,20 @@ from anndata import AnnData
 from scpdex.comparisons import Comparison, compare
 from scpdex.facts import Needs
 from scpdex.labels import REST
-from scpdex.matrix import Expression, open_source, select_expression
-from scpdex.plan import make_plan
+from scpdex.matrix import Expression, in_memory, open_source, select_expression
 from scpdex.resources import Resources
 from scpdex.statistics.options import TestOptions
 from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
+from scpdex.strategies import make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Generator, Hashable, Iterable
     from concurrent.futures import Executor
 
     import pandas as pd
     from numpy.typing import NDArray
 
-    from scpdex.matrix import ChunkedSource, GeneSource
+    from scpdex.matrix import ChunkedSource, DaskSource, GeneSource
     from scpdex.plan import Plan
     from scpdex.statistics.options import Correction, Method
 
@@ -94,7 +95,7 @@ class Task:
             low_memory=low_memory,
             show_progress=show_progress,
         )
-        comparison = compare(adata.obs, groupby, groups, reference)
+        comparison = compare(in_memory(adata.obs, groupby), groupby, groups, reference)
         expression = select_expression(
             adata,
             use_raw=use_raw,
@@ -118,10 +119,20 @@ class Task:
             normalized=self.expression.target_sum is not None,
         )
 
-    def open(self, pool: Executor) -> tuple[GeneSource | ChunkedSource, NDArray[np.int64] | None, Plan]:
+    @contextmanager
+    def open(
+        self, pool: Executor
+    ) -> Generator[tuple[GeneSource | ChunkedSource | DaskSource, NDArray[np.int64] | None, Plan], None, None]:
         """Look at the matrix and make a plan; the array is :func:`scpdex.matrix.open_source`'s."""
         source, position = open_source(self.expression, self.comparison, pool, self.resources.limits.n_threads)
-        return source, position, make_plan(source.facts, self.needs, self.resources.limits)
+        try:
+            plan = make_plan(source.facts, self.needs, self.resources.limits)
+            if source.facts.is_dask:
+                cast("DaskSource", source).chunks.keep_up_to(plan.most_shared)
+            yield source, position, plan
+        finally:
+            if source.facts.is_dask:
+                cast("DaskSource", source).chunks.release()
 
 
 def _refuse_target_sum(normalize: Any) -> None:

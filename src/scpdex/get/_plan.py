@@ -35,15 +35,18 @@ def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
     ``strategy``
         ``"shared buffers"`` for data in memory; ``"column blocks"``: blocks of columns are read one by one;
         ``"loaded rows"``: all rows fit the budget and are read into memory; ``"row buckets"``: rows are read once and
-        their values sorted into genes; ``"row passes"``: sums of each gene and group are kept while all rows pass.
+        their values sorted into genes; ``"row passes"``: sums of each gene and group are kept while all rows pass;
+        ``"combined sums"``: sums of dask chunks are combined; ``"gene shuffle"``: dask workers split chunks by gene.
     ``blocks``, ``n_threads``
-        Ranges of the tested genes that are worked on together (a guess for loaded rows and row buckets), and threads.
+        Ranges of the tested genes that are worked on together (a guess for loaded rows, row buckets and the gene
+        shuffle), and threads.
     ``passes``
         How often the matrix is read. t-tests by row passes take a third pass in the rare case that a mean was rounded
         by more than the spread of its group can hide, and a fourth at most.
     ``max_memory``, ``peak_memory``, ``scratch``
         Bytes: what may be held beyond the results, what is expected to be, and what is expected to be written to the
-        temporary folder, a little more than some cells here and there let expect.
+        temporary folder, a little more than some cells here and there let expect. Of a dask array, three chunks are
+        computed for that.
 
     Raises
     ------
@@ -65,5 +68,8 @@ def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
     if task.options.method == "logreg":
         msg = "method='logreg' is handed to scikit-learn whole: there is no plan for it."
         raise ValueError(msg)
-    with ThreadPoolExecutor(task.resources.limits.n_threads, thread_name_prefix="scpdex") as pool:
-        return task.open(pool)[-1]
+    with (
+        ThreadPoolExecutor(task.resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
+        task.open(pool) as opened,
+    ):
+        return opened[-1]

@@ -81,10 +81,6 @@ class PieceStream(Protocol):
         """Read all cells in turn, about so many values at a time, and turn them gene-major on the pool's threads."""
         ...
 
-    def refuse(self, reason: str) -> None:
-        """Raise a ValueError about what was read."""
-        ...
-
     def refuse_changed(self) -> None:
         """Raise an error if the matrix was changed since it was opened."""
         ...
@@ -96,9 +92,10 @@ def canonical_rows(found: sparse.csr_matrix[Any], target_sum: float | None) -> s
         # Of its own, since what lies in memory is the user's.
         found = found.copy()
         found.sum_duplicates()
-    if target_sum is not None:
-        found.data = normalized_values(found.data, found.indptr, target_sum)
-    return found
+    if target_sum is None:
+        return found
+    data = normalized_values(found.data, found.indptr, target_sum)
+    return type(found)((data, found.indices, found.indptr), shape=found.shape)
 
 
 def turn(found: Any, codes: NDArray[Any], columns: NDArray[np.int64], dtype: np.dtype[Any]) -> Piece:
@@ -106,6 +103,9 @@ def turn(found: Any, codes: NDArray[Any], columns: NDArray[np.int64], dtype: np.
     counts = np.zeros(found.shape[1], dtype=np.int64)
     count_rows(found.data, found.indices, found.indptr, np.arange(codes.size), counts)
     indptr = np.r_[0, np.cumsum(counts[columns])]
+    if indptr[-1] > np.iinfo(INDPTR_DTYPE).max:
+        msg = f"{indptr[-1]:,} non-zeros are more than can be turned gene-major at once: rechunk to fewer rows."
+        raise ValueError(msg)
     keys = np.empty(int(indptr[-1]), dtype=dtype)
     codes_of = np.empty(keys.size, dtype=codes.dtype)
     slots = slots_of(found.shape[1], columns)
@@ -132,9 +132,9 @@ def deal_out_pieces(
 
 def block_of(pieces: Sequence[Piece], n_codes: int) -> GeneBlock:
     """Bring all genes of some pieces together, by one thread."""
-    lengths = sum(np.diff(piece.indptr.astype(np.int64)) for piece in pieces)
-    starts = np.asarray(np.cumsum(lengths) - lengths)
-    keys = np.empty(int(np.sum(lengths)), dtype=pieces[0].keys.dtype)
+    ends_of_genes = np.asarray(np.sum([piece.indptr[1:] for piece in pieces], axis=0, dtype=np.int64))
+    starts = np.r_[0, ends_of_genes[:-1]]
+    keys = np.empty(int(ends_of_genes[-1]), dtype=pieces[0].keys.dtype)
     ends = np.empty((starts.size, n_codes), dtype=np.uint32)
     deal_out_pieces(pieces, 0, starts, ends, keys)
     return GeneBlock(range(starts.size), keys, starts, ends)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scpdex.matrix._dask import is_dask, refuse_unknown_chunks
 from scpdex.matrix._stored import is_on_disk
-from scpdex.matrix._values import fit_for_kernels
+from scpdex.matrix._values import fit_for_kernels, refuse_dtype
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,7 +23,7 @@ class Expression:
 
     matrix: Any
     """Two-dimensional array, or CSR or CSC matrix or array: the user's own, unless its numbers needed converting; or
-    an array or sparse dataset of an HDF5 file or zarr store."""
+    an array or sparse dataset of an HDF5 file or zarr store; or a dask array."""
     where: str
     """What the user calls it, for messages."""
     cells: NDArray[np.int64]
@@ -40,6 +41,11 @@ class Expression:
     def on_disk(self) -> bool:
         """Whether the matrix is in a file."""
         return is_on_disk(self.matrix)
+
+    @property
+    def is_dask(self) -> bool:
+        """Whether the matrix is a dask array."""
+        return is_dask(self.matrix)
 
     @property
     def names(self) -> NDArray[Any]:
@@ -112,13 +118,18 @@ def select_expression(
         raise KeyError(msg)
     matrix, where, cells, columns, var_names = _locate(adata, use_raw=use_raw, layer=layer)
     on_disk = is_on_disk(matrix)
-    if on_disk and low_memory is False:
+    lazy = is_dask(matrix)
+    if (on_disk or lazy) and low_memory is False:
+        place = "a dask array" if lazy else "on disk"
         msg = (
-            f"low_memory=False, but {where} is on disk: pass low_memory=None to read it in parts, or adata.to_memory() "
-            "if it fits."
+            f"low_memory=False, but {where} is {place}: pass low_memory=None to read it in parts, or "
+            "adata.to_memory() if it fits."
         )
         raise ValueError(msg)
-    if not on_disk:
+    if lazy:
+        refuse_dtype(matrix.dtype, where)
+        refuse_unknown_chunks(matrix, where)
+    elif not on_disk:
         matrix = fit_for_kernels(matrix, where)
     mask = _mask(adata, mask_var, var_names, use_raw=use_raw)
     genes = columns if mask is None else columns[mask]
@@ -126,7 +137,7 @@ def select_expression(
     if cells.size == 0 or genes.size == 0:
         msg = f"There is nothing to rank: {cells.size} cells x {genes.size} genes of {where} are selected."
         raise ValueError(msg)
-    chunked = on_disk or bool(low_memory) or normalize is not None
+    chunked = on_disk or lazy or bool(low_memory) or normalize is not None
     return Expression(matrix, where, cells, genes, var_names, chunked, normalize)
 
 
@@ -154,6 +165,15 @@ def _locate(
     return matrix, where, cells, columns, adata.var_names
 
 
+def in_memory(annotations: Any, column: str) -> pd.DataFrame:
+    """Give obs or var as a data frame; of a lazily opened one, no more than one column is read."""
+    if isinstance(annotations, pd.DataFrame):
+        return annotations
+    if column in annotations.columns:
+        return pd.DataFrame(annotations[[column]].to_memory())
+    return pd.DataFrame(columns=annotations.columns)
+
+
 def _positions(index: Any, n: int) -> NDArray[np.int64]:
     return np.arange(n)[index if isinstance(index, slice) else np.asarray(index)]
 
@@ -169,10 +189,10 @@ def _mask(
         return None
     if isinstance(mask_var, str):
         if mask_var not in adata.var.columns:
-            columns = ", ".join(map(repr, adata.var)) or "none exist"
+            columns = ", ".join(map(repr, adata.var.columns)) or "none exist"
             msg = f"mask_var={mask_var!r} is not a column of adata.var. Valid: {columns}."
             raise KeyError(msg)
-        mask_var = adata.var[mask_var]
+        mask_var = in_memory(adata.var, mask_var)[mask_var]
     mask = pd.Series(mask_var)
     if not pd.api.types.is_bool_dtype(mask.dtype) or mask.isna().any():
         msg = f"mask_var must be boolean without missing values, but has dtype {mask.dtype}."

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons import Comparison
     from scpdex.matrix._block import GeneSource
+    from scpdex.matrix._dask_source import DaskSource
     from scpdex.matrix._select import Expression
 
 
 def open_source(
     expression: Expression, comparison: Comparison, pool: Executor, n_threads: int
-) -> tuple[GeneSource | ChunkedSource, NDArray[np.int64] | None]:
+) -> tuple[GeneSource | ChunkedSource | DaskSource, NDArray[np.int64] | None]:
     """Open the matrix for the compared cells and the tested genes.
 
     Returns the source, which has its genes in column order and each once, and for each tested gene its position
@@ -32,6 +33,11 @@ def open_source(
     columns, position = np.unique(expression.genes, return_inverse=True)
     in_order = position.size == columns.size and bool((position == np.arange(columns.size)).all())
     position_or_none = None if in_order else position
+    if expression.is_dask:
+        # dask need not be there for matrices of other kinds.
+        from scpdex.matrix._dask_source import DaskSource  # noqa: PLC0415
+
+        return DaskSource.open(expression, comparison, columns), position_or_none
     if expression.chunked:
         return ChunkedSource.open(expression, comparison, columns), position_or_none
     cells = ComparedCells.of(comparison, expression.cells)

@@ -2,9 +2,9 @@
 
 from scpdex.run._logistic import refuse_for_logistic_regression, run_logistic_regression
 from scpdex.run._order import order_table
-from scpdex.run._passes import NotCountsError
 from scpdex.run._ranks import run_plan
 from scpdex.run._table import Table
+from scpdex.run._tallies import NotCountsError
 
 __all__ = [
     "NotCountsError",

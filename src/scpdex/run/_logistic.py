@@ -23,10 +23,10 @@ def refuse_for_logistic_regression(comparison: Comparison, expression: Expressio
     if len(comparison.selected) < 2:
         msg = f"Cannot perform logistic regression on a single cluster ({comparison.groups[0]!r}): select two or more."
         raise ValueError(msg)
-    if expression.on_disk:
+    if expression.on_disk or expression.is_dask:
         msg = (
-            f"method='logreg' fits all cells at once and needs them in memory, but {expression.where} is on disk: pass "
-            "adata.to_memory(), or another method."
+            f"method='logreg' fits all cells at once and needs them in memory, but {expression.where} is "
+            f"{'a dask array' if expression.is_dask else 'on disk'}: pass adata.to_memory(), or another method."
         )
         raise TypeError(msg)
     if expression.chunked:

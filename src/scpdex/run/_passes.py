@@ -13,7 +13,7 @@ from scpdex.kernels.accumulate import add_deviations, add_expm1, add_values
 from scpdex.kernels.moments import HIDDEN, MOST_PASSES
 from scpdex.plan import cut
 from scpdex.run._sums import Sums
-from scpdex.run._tallies import Tallies
+from scpdex.run._tallies import NotCountsError, Tallies
 from scpdex.threads import on_threads
 
 if TYPE_CHECKING:
@@ -23,20 +23,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison
-    from scpdex.matrix import Piece, PieceStream
+    from scpdex.matrix import Piece, RowStream
     from scpdex.plan import Plan
     from scpdex.statistics.options import TestOptions
-
-
-class NotCountsError(Exception):
-    """Values turned out not to be counts, or to be too high to be tallied within the budget."""
 
 
 @dataclass(frozen=True)
 class RowPasses:
     """Passes over the rows of a stream."""
 
-    stream: PieceStream
+    stream: RowStream
     comparison: Comparison
     options: TestOptions
     plan: Plan

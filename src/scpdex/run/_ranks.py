@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from contextlib import closing
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from scpdex.matrix import Buckets, ChunkedSource
+from scpdex.matrix import Buckets
 from scpdex.progress import progress_bar
+from scpdex.run._cluster import ClusterRun
+from scpdex.run._combined import combined_sums
 from scpdex.run._passes import RowPasses
 from scpdex.run._summary import Summary
 from scpdex.run._table import Table
 from scpdex.scratch import refuse_scratch_beyond_disk
+from scpdex.strategies import with_counts
 from scpdex.threads import on_threads
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from concurrent.futures import Executor
 
     from scpdex.comparisons import Comparison
-    from scpdex.matrix import GeneBlock, GeneSource
+    from scpdex.matrix import ChunkedSource, DaskSource, GeneBlock, GeneSource
     from scpdex.plan import Plan
     from scpdex.run._sums import Sums
     from scpdex.run._table import Statistics
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def run_plan(
-    source: GeneSource | ChunkedSource,
+    source: GeneSource | ChunkedSource | DaskSource,
     comparison: Comparison,
     options: TestOptions,
     plan: Plan,
@@ -42,28 +46,70 @@ def run_plan(
     ------
     OSError
         The disk has no room for the scratch that the plan may need, or a file cannot be read.
+    RuntimeError
+        A chunk of a dask array could not be computed.
     """
     refuse_scratch_beyond_disk(plan.scratch)
     n_genes = plan.facts.stored.size
     table = Table.empty(comparison, options, n_genes, scratch if plan.spill_table else None)
-    blocks: GeneSource = source
-    if isinstance(source, ChunkedSource) and plan.strategy != "column blocks":
-        rows = source.rows
-        n_cells = plan.passes * rows.n_steps
-        with progress_bar(n_cells, unit="cell", show=show) as bar:
-            if plan.strategy == "row passes":
-                sums = RowPasses(rows, comparison, options, plan, pool, bar).sums()
-                _conclude(sums, comparison, options, plan, table, pool)
+    blocks = cast("GeneSource", source)
+    if plan.facts.chunked and plan.strategy != "column blocks":
+        chunked = cast("ChunkedSource | DaskSource", source)
+        with progress_bar(plan.passes * chunked.rows.n_steps, unit="cell", show=show) as bar:
+            if plan.strategy in {"row passes", "combined sums"}:
+                with closing(_sums(chunked, comparison, options, plan, pool, bar)) as all_sums:
+                    for sums in all_sums:
+                        _conclude(sums, comparison, options, plan, table, pool)
+                return table
+            if plan.strategy == "gene shuffle":
+                _shuffle(cast("DaskSource", source), comparison, options, plan, table, bar, show=show)
                 return table
             if plan.strategy == "loaded rows":
-                blocks, held, spilled = source.load(plan, pool, bar), plan.kept, False
+                blocks, held, spilled = cast("ChunkedSource", source).load(plan, pool, bar), plan.kept, False
             else:
-                blocks = buckets = Buckets.collect(rows, plan, comparison.sizes.size, scratch, pool, bar)
+                blocks = buckets = Buckets.collect(chunked.rows, plan, comparison.sizes.size, scratch, pool, bar)
                 held, spilled = buckets.kept, buckets.spilled
-        plan = plan.with_counts(blocks.facts.stored, held, spilled=spilled)
+        plan = with_counts(plan, blocks.facts.stored, held, spilled=spilled)
     with progress_bar(n_genes, unit="gene", show=show) as bar:
         _rank_blocks(blocks, comparison, options, plan, table, pool, bar)
     return table
+
+
+def _sums(
+    source: ChunkedSource | DaskSource,
+    comparison: Comparison,
+    options: TestOptions,
+    plan: Plan,
+    pool: Executor,
+    bar: Any,
+) -> Generator[Sums, None, None]:
+    """Add up what the test needs of all cells; give the sums of some neighbouring genes after the other."""
+    if plan.strategy == "row passes":
+        yield RowPasses(cast("ChunkedSource", source).rows, comparison, options, plan, pool, bar).sums()
+    elif plan.facts.workers is not None:
+        yield from ClusterRun(cast("DaskSource", source), comparison, options, plan, bar).sums()
+    else:
+        yield from combined_sums(cast("DaskSource", source), comparison, options, plan, pool, bar)
+
+
+def _shuffle(
+    source: DaskSource,
+    comparison: Comparison,
+    options: TestOptions,
+    plan: Plan,
+    table: Table,
+    bar: Any,
+    *,
+    show: bool | None,
+) -> None:
+    """Have the blocks ranked by the workers of a cluster."""
+    with (
+        progress_bar(plan.facts.stored.size, unit="gene", show=show) as of_genes,
+        closing(ClusterRun(source, comparison, options, plan, bar).shuffle()) as blocks,
+    ):
+        for genes, part in blocks:
+            table.place(genes, part)
+            of_genes.update(len(genes))
 
 
 def _rank_blocks(
@@ -100,8 +146,11 @@ def _rank_blocks(
 def _conclude(
     sums: Sums, comparison: Comparison, options: TestOptions, plan: Plan, table: Table, pool: Executor
 ) -> None:
-    """Test what was added up of all genes."""
-    for genes in plan.blocks:
+    """Test what was added up."""
+    for block in plan.blocks:
+        genes = range(max(block.start, sums.genes.start), min(block.stop, sums.genes.stop))
+        if not genes:
+            continue
         part = table.room_for(genes)
 
         def work(tile: range, part: Statistics = part) -> None:

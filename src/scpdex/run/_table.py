@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,9 +84,22 @@ class Table:
         else:
             self.parts.append(_Spilled(part.genes, {name: self.scratch.write(getattr(part, name)) for name in _DTYPES}))
 
+    def place(self, genes: range, other: Table) -> None:
+        """Take over some genes, which are all that another table has."""
+        some = slice(genes.start, genes.stop)
+        for name in ("not_finite", "are_counts", "undefined"):
+            getattr(self, name)[some] = getattr(other, name)
+        for ours, theirs in ((self.fractions, other.fractions), (self.rest_fractions, other.rest_fractions)):
+            if ours is not None and theirs is not None:
+                ours[:, some] = theirs
+        for part in other.parts:
+            assert isinstance(part, Statistics), "other tables are in memory"  # noqa: S101
+            self.keep(replace(part, genes=genes))
+
     def of_groups(self, some: slice) -> dict[str, NDArray[Any]]:
         """Give the statistics of some neighbouring groups, groups x genes."""
-        parts = [self._part(part, some) for part in self.parts]
+        # They may come in another order from elsewhere.
+        parts = [self._part(part, some) for part in sorted(self.parts, key=lambda part: part.genes.start)]
         if len(parts) == 1:
             return parts[0]
         return {name: np.concatenate([part[name] for part in parts], axis=1) for name in _DTYPES}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,20 +10,26 @@ import numpy as np
 from scpdex.kernels.accumulate import add_worths, tally_values
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison
-    from scpdex.matrix import Piece, PieceStream
+    from scpdex.matrix import Piece, RowStream
 
 _LEAST_WIDTH = 4
+
+
+class NotCountsError(Exception):
+    """Values turned out not to be counts, or to be too high to be tallied within the budget."""
 
 
 @dataclass
 class Tallies:
     """Counts of values, gene by gene, place by place, value by value.
 
-    Against the rest all cells share one place. Against a reference its cells have the last one, and each group one of
-    its own where ties are corrected for.
+    Where rows pass twice, all cells share one place against the rest; against a reference its cells have the last one,
+    and each group one of its own where ties are corrected for. Where they pass once, every group has a place.
     """
 
     places: NDArray[np.int64]
@@ -36,10 +42,12 @@ class Tallies:
     tallies: NDArray[np.uint32]
 
     @classmethod
-    def of(cls, n_genes: int, comparison: Comparison, *, tie_correct: bool) -> Tallies:
-        """Begin without any value."""
+    def of(cls, n_genes: int, comparison: Comparison, *, tie_correct: bool, of_each: bool = False) -> Tallies:
+        """Begin without any value; ``of_each`` gives each group a place of its own."""
         n_codes = comparison.sizes.size
-        if comparison.against_rest:
+        if of_each:
+            places = np.arange(n_codes)
+        elif comparison.against_rest:
             places = np.zeros(n_codes, dtype=np.int64)
         elif tie_correct:
             places = np.arange(n_codes)
@@ -54,11 +62,13 @@ class Tallies:
         if (highest < self.widths).all():
             return True
         exponents = np.ceil(np.log2(np.maximum(highest + 1, _LEAST_WIDTH)))
-        widths = np.maximum(self.widths, np.where(highest < self.widths, 0, 2**exponents).astype(np.int64))
+        needed = np.maximum(self.widths, np.where(highest < self.widths, 0, 2**exponents))
         # The old ones and the new ones are held together for a moment; what each value is worth comes later.
         of_value = 2 * self.n_places * self.tallies.itemsize + np.dtype(np.int64).itemsize
-        if int(widths.sum()) * of_value > most_bytes:
+        # In floats still, which neither wrap nor have an end.
+        if not needed.sum() * of_value <= most_bytes:
             return False
+        widths = needed.astype(np.int64)
         starts = np.r_[0, np.cumsum(widths * self.n_places)]
         tallies = np.zeros(int(starts[-1]), dtype=np.uint32)
         for g in np.flatnonzero(self.widths).tolist():
@@ -86,9 +96,41 @@ class Tallies:
         starts = np.r_[0, np.cumsum(self.widths)]
         worths = np.empty(int(starts[-1]), dtype=np.int64)
         for g in range(self.widths.size):
-            counting = self.of_gene(g)[-1].astype(np.int64)
+            counting = self._counting(g)
             worths[starts[g] : starts[g + 1]] = 2 * (n_zeros[g] + np.cumsum(counting)) - counting
         return starts, worths, n_zeros
+
+    def _counting(self, g: int) -> NDArray[np.int64]:
+        """How often each value of a gene occurs in the cells that groups are compared with."""
+        of_places = self.of_gene(g)
+        return np.asarray(
+            of_places.sum(axis=0, dtype=np.int64) if self.against_rest else of_places[-1].astype(np.int64)
+        )
+
+    @classmethod
+    def sum_of(cls, parts: Sequence[Tallies], most_bytes: int) -> Tallies | None:
+        """Add up those of cells that were tallied apart; None if that does not fit so many bytes."""
+        first = parts[0]
+        total = replace(first, widths=np.zeros_like(first.widths), starts=np.zeros_like(first.starts))
+        highest = np.max([part.widths for part in parts], axis=0).astype(np.float64) - 1
+        if not total.make_room(highest, most_bytes):
+            return None
+        for part in parts:
+            for g in range(part.widths.size):
+                total.of_gene(g)[:, : part.widths[g]] += part.of_gene(g)
+        return total
+
+    def sums(self) -> NDArray[np.float64]:
+        """Add up the values of each group, where each has a place: whole numbers, which float64 holds exactly."""
+        return np.stack(
+            [self.of_gene(g) @ np.arange(self.widths[g], dtype=np.float64) for g in range(self.widths.size)]
+        )
+
+    def twice_u(self, zeros: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Add up what the values of each group are worth, zeros included, where each group has a place."""
+        starts, worths, of_zeros = self.worths(zeros)
+        worth = [self.of_gene(g).astype(np.int64) @ worths[starts[g] : starts[g + 1]] for g in range(self.widths.size)]
+        return np.asarray(np.stack(worth) + zeros * of_zeros[:, None])
 
     def add_worths(
         self,
@@ -96,7 +138,7 @@ class Tallies:
         starts: NDArray[np.int64],
         worths: NDArray[np.int64],
         twice_u: NDArray[np.int64],
-        stream: PieceStream,
+        stream: RowStream,
         some: slice,
     ) -> None:
         """Add what the values of some genes of a piece are worth."""
@@ -109,7 +151,7 @@ class Tallies:
         n_genes = self.widths.size
         if self.against_rest:
             all_zeros = zeros.sum(axis=1)
-            ties = [_cubed_minus(self.of_gene(g)[0].astype(np.int64)).sum() for g in range(n_genes)]
+            ties = [_cubed_minus(self._counting(g)).sum() for g in range(n_genes)]
             return np.asarray(_cubed_minus(all_zeros) + ties)[:, None]
         if self.n_places == 1:
             return np.empty((n_genes, 0), dtype=np.int64)

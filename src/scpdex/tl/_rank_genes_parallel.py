@@ -16,7 +16,6 @@ import numpy as np
 from scanpy import logging as logg
 
 from scpdex.labels import REST, listed
-from scpdex.plan import make_plan
 from scpdex.results import fractions_table, refuse_unless_storable, store, unwritable_columns
 from scpdex.run import (
     NotCountsError,
@@ -27,6 +26,7 @@ from scpdex.run import (
 )
 from scpdex.scratch import Scratch
 from scpdex.statistics.logistic_regression import make_classifier
+from scpdex.strategies import make_plan
 from scpdex.task import Task
 
 if TYPE_CHECKING:
@@ -77,8 +77,9 @@ def rank_genes_parallel(
     The same call gives scanpy's numbers in scanpy's place, so that :func:`scanpy.get.rank_genes_groups_df`,
     :func:`scanpy.tl.filter_rank_genes_groups` and every ``scanpy.pl.rank_genes_groups*`` work on the result.
     Expects log1p-transformed data, or raw counts with ``normalize=``, in memory or on disk: a backed AnnData, or X or a
-    layer that is a dataset of an h5ad file or zarr store, is read in parts, within ``max_memory``. scanpy's presets and
-    ``scanpy.settings.n_jobs`` are not consulted.
+    layer that is a dataset of an h5ad file or zarr store, is read in parts, within ``max_memory``. dask arrays are
+    computed chunk by chunk, by the workers of a cluster where a ``dask.distributed.Client`` is active. scanpy's presets
+    and ``scanpy.settings.n_jobs`` are not consulted.
 
     Parameters
     ----------
@@ -137,17 +138,20 @@ def rank_genes_parallel(
         :func:`scanpy.pp.normalize_total` with this ``target_sum`` and :func:`scanpy.pp.log1p` would have produced, bit
         for bit and on the fly. None takes the matrix as it is.
     low_memory
-        True reads data in memory in parts as well, False refuses data on disk, None reads in parts what is on disk.
+        True reads data in memory in parts as well, False refuses data on disk and dask arrays, None reads in parts what
+        is on disk.
     gene_chunk_size
         Genes that are ranked together. The default is as many as fit ``max_memory``. The result does not depend on it.
     max_memory
         What the call may hold beyond its results, and beyond a matrix in memory: bytes, or a size such as ``"2GB"`` or
         ``"500MiB"``. The default is half of what is available to this process; control groups (containers, batch
-        jobs) count. What exceeds it goes to one file in the temporary folder (``TMPDIR``).
+        jobs) count. What exceeds it goes to one file in the temporary folder (``TMPDIR``). On a dask cluster it bounds
+        the client, and each worker has its own limit.
         :func:`scpdex.get.plan` says how much that will be.
     n_jobs
         Threads. None and -1 are all cores that this process may use (affinity and cgroup limits count). The result
-        does not depend on it. Small matrices take fewer, and ``"logreg"`` leaves threads to scikit-learn.
+        does not depend on it. Small matrices take fewer, and ``"logreg"`` leaves threads to scikit-learn. Workers of a
+        dask cluster take as many as they were given, and so does dask's scheduler on this machine.
     show_progress
         True and False force a progress bar or none; None shows one when the work is long, in a terminal or notebook. It
         counts cells while rows are read in parts, and genes while they are ranked.
@@ -181,12 +185,14 @@ def rank_genes_parallel(
     KeyError
         ``groupby``, ``layer`` or the column ``mask_var`` does not exist.
     TypeError
-        The matrix cannot be ranked (dask, complex numbers, on disk with ``method="logreg"``, ...), or an argument is
-        unknown.
+        The matrix cannot be ranked (complex numbers, not in memory with ``method="logreg"``, chunks that are no numpy
+        arrays or scipy CSR or CSC matrices, ...), or an argument is unknown.
     ValueError
         An argument has a value that is not valid, ``max_memory`` one that is too small included; a group has a single
         cell; the compared cells and tested genes hold NaN or infinite values; ``adata`` is a view of data on disk and
         ``copy`` is False; or a file was changed while it was read.
+    RuntimeError
+        A chunk of a dask array cannot be computed, or workers died over it more often than dask allows.
     OSError
         A file cannot be read, or the temporary folder cannot hold what exceeds ``max_memory``.
 
@@ -194,7 +200,8 @@ def rank_genes_parallel(
     -----
     Each gene is ranked once for all groups together, so that thousands of groups cost about as much against one
     reference as against the rest. Rank sums are whole numbers, and results are the same to the last bit for every
-    storage, number of threads, ``max_memory`` and ``gene_chunk_size`` (``"logreg"`` apart, which is scikit-learn's).
+    storage, number of threads, ``max_memory`` and ``gene_chunk_size`` (``"logreg"`` apart, which is scikit-learn's, and
+    t-tests on dask arrays, whose means and variances agree to 1e-12).
     Among equal scores scanpy's order is arbitrary.
 
     Examples
@@ -277,8 +284,11 @@ def rank_genes_parallel(
 def _rank(task: Task) -> tuple[RankedGenes, dict[str, pd.DataFrame]]:
     """Rank by a test of the kernels; give the ordered genes, and the tables of fractions where asked for."""
     comparison, expression, options, resources = task.comparison, task.expression, task.options, task.resources
-    with Scratch() as scratch, ThreadPoolExecutor(resources.limits.n_threads, thread_name_prefix="scpdex") as pool:
-        source, position, plan = task.open(pool)
+    with (
+        Scratch() as scratch,
+        ThreadPoolExecutor(resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
+        task.open(pool) as (source, position, plan),
+    ):
         logg.info(f"    {plan}{f' in {gettempdir()}' if plan.scratch else ''}")
         if expression.target_sum is not None and not source.facts.are_counts:
             logg.warning(
@@ -290,9 +300,9 @@ def _rank(task: Task) -> tuple[RankedGenes, dict[str, pd.DataFrame]]:
         with suppress(NotCountsError):
             table = run(plan)
         if table is None:
-            plan = make_plan(replace(source.facts, are_counts=False), task.needs, resources.limits)
-            logg.info(f"    values cannot be tallied; {plan}")
-            table = run(plan)
+            other_plan = make_plan(replace(source.facts, are_counts=False), task.needs, resources.limits)
+            logg.info(f"    values cannot be tallied; {other_plan}")
+            table = run(other_plan)
         expression.refuse_not_finite(table.not_finite if position is None else table.not_finite[position])
         ranked = order_table(table, comparison.groups, position, options, pool)
     _tell(table, comparison, options, expression.where)

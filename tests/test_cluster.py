@@ -1,0 +1,350 @@
+"""dask arrays on a cluster of two worker processes: the numbers of one machine, and no chunk at the client."""
+
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pytest
+import scanpy as sc
+from anndata.experimental import read_lazy
+from distributed import Client, LocalCluster
+from oracles import by_scpdex
+from scipy import sparse
+from stored import FORMS, RAGGED, TESTS, assert_same_tests, in_chunks, labelled, values_of
+
+import scpdex
+
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.usefixtures("client")]
+# Each strategy once.
+WAYS = [("t-test", None), ("wilcoxon", 7)]
+EVERYTHING = {"tie_correct": True, "pts": True}
+
+
+@pytest.fixture(scope="module")
+def _cluster() -> Iterator[LocalCluster]:
+    options = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "1GB", "dashboard_address": None}
+    with LocalCluster(processes=True, **options) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(_cluster) -> Iterator[Client]:
+    """Client in charge; whatever a call leaves on the scheduler is an error."""
+    with Client(_cluster) as client:
+        client.wait_for_workers(2)
+        yield client
+        left = client.run_on_scheduler(_wait_for_tasks_to_go)
+        assert not left
+
+
+async def _wait_for_tasks_to_go(dask_scheduler) -> list[str]:
+    import asyncio
+
+    for _ in range(200):
+        if not dask_scheduler.tasks:
+            break
+        await asyncio.sleep(0.05)
+    return list(map(str, dask_scheduler.tasks))
+
+
+@pytest.fixture
+def _small_parts(monkeypatch) -> None:
+    """Small data make several parts and blocks too."""
+    monkeypatch.setattr("scpdex.workers.LEAST_VALUES_OF_PART", 100)
+    monkeypatch.setattr("scpdex.workers.LEAST_BYTES_OF_BLOCK", 1000)
+
+
+in_small_parts = pytest.mark.usefixtures("_small_parts")
+
+
+def strategy_of(adata: ad.AnnData, **arguments: object) -> str:
+    return scpdex.get.plan(adata, "group", **arguments).strategy
+
+
+@in_small_parts
+@pytest.mark.parametrize("reference", ["rest", "b"])
+@pytest.mark.parametrize("method", TESTS)
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+@pytest.mark.parametrize(
+    ("form", "chunks"),
+    [*((form, (RAGGED, -1)) for form in FORMS), ("dense", (RAGGED, (7, 1, 22)))],
+    ids=[*FORMS, "dense, columns too"],
+)
+def test_same_tests(monkeypatch, form, chunks, dtype, method, reference):
+    """By sums that are combined and by genes that meet."""
+    memory = labelled(FORMS[form](values_of(dtype)))
+    lazy = in_chunks(memory, *chunks)
+    arguments = {"method": method, "reference": reference, **EVERYTHING}
+    combined = strategy_of(lazy, **arguments)
+    assert combined == ("combined sums" if dtype == "int32" or method == "t-test" else "gene shuffle")
+    assert_same_tests(monkeypatch, lazy, memory, **arguments)
+    assert strategy_of(lazy, gene_chunk_size=7, **arguments) == "gene shuffle"
+    assert_same_tests(monkeypatch, lazy, memory, gene_chunk_size=7, **arguments)
+
+
+@in_small_parts
+@pytest.mark.parametrize("store", ["h5ad", "zarr"])
+@pytest.mark.parametrize("method", TESTS)
+def test_lazily_opened(tmp_path, monkeypatch, store, method):
+    memory = labelled(sparse.csr_matrix(values_of("float32", 2500)))
+    getattr(memory, f"write_{store}")(tmp_path / f"x.{store}")
+    lazy = read_lazy(tmp_path / f"x.{store}")
+    for cells in (slice(None), slice(3, None, 2)):
+        ours, some = lazy[cells].copy(), memory[cells].copy()
+        assert_same_tests(monkeypatch, ours, some, method=method, **EVERYTHING)
+    scpdex.tl.rank_genes_parallel(lazy, "group", method=method)
+    assert sc.get.rank_genes_groups_df(lazy, "a").shape == (memory.n_vars, 5)
+
+
+@in_small_parts
+@pytest.mark.parametrize("method", TESTS)
+def test_lazy_preprocessing(monkeypatch, method):
+    """As part of the graph, computed by the workers; and normalize, which is ours."""
+    counts = labelled(sparse.csr_matrix(values_of("int16").astype(np.float32)))
+    memory, lazy = counts.copy(), in_chunks(counts, 20, -1)
+    assert_same_tests(monkeypatch, lazy, memory, method=method, normalize=1e4)
+    for adata in (lazy, memory):
+        sc.pp.normalize_total(adata, target_sum=1e4)
+        sc.pp.log1p(adata)
+    assert_same_tests(monkeypatch, lazy, memory, method=method)
+
+
+@in_small_parts
+def test_each_chunk_is_computed_once(tmp_path):
+    for method, gene_chunk_size in WAYS:
+        folder = tmp_path / method
+        folder.mkdir()
+
+        def note(place: np.ndarray, folder: Path = folder) -> None:
+            (folder / f"{place[0]}-{os.urandom(4).hex()}").touch()
+
+        lazy = in_chunks(labelled(values_of("float32")), 20, -1, seen=note)
+        scpdex.tl.rank_genes_parallel(lazy, "group", method=method, gene_chunk_size=gene_chunk_size)
+        assert sorted(int(path.name.split("-")[0]) for path in folder.iterdir()) == list(range(15))
+
+
+def test_no_counts_after_all(monkeypatch):
+    """A fraction, and a value too high to be tallied, far from where it was looked."""
+    for odd in (0.5, 1e9, 1e20):
+        values = values_of("int16").astype(np.float64)
+        values[77] = odd
+        memory = labelled(values)
+        lazy = in_chunks(memory, 10, -1)
+        assert strategy_of(lazy, method="wilcoxon") == "combined sums"
+        assert_same_tests(monkeypatch, lazy, memory, method="wilcoxon", **EVERYTHING)
+
+
+@in_small_parts
+def test_local_scheduler_beside_a_client(monkeypatch):
+    """dask's configuration has the last word, as everywhere in dask."""
+    import dask
+
+    memory = labelled(values_of("float32"))
+    with dask.config.set(scheduler="threads"):
+        assert strategy_of(in_chunks(memory, 20, -1), method="wilcoxon") == "row buckets"
+        assert_same_tests(monkeypatch, in_chunks(memory, 20, -1), memory, method="wilcoxon")
+
+
+@in_small_parts
+@pytest.mark.parametrize(("method", "gene_chunk_size"), WAYS)
+def test_worker_that_dies_while_chunks_are_computed(tmp_path, monkeypatch, method, gene_chunk_size):
+    died = tmp_path / "died"
+
+    def die_once(place: np.ndarray) -> None:
+        if place[0] == 5 and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    memory = labelled(values_of("float32"))
+    lazy = in_chunks(memory, 20, -1, seen=die_once)
+    died.unlink(missing_ok=True)
+    assert_same_tests(monkeypatch, lazy, memory, method=method, gene_chunk_size=gene_chunk_size)
+    assert died.exists()
+
+
+@in_small_parts
+def test_worker_that_dies_while_genes_are_ranked(client, monkeypatch):
+    """With all pieces that it held, which are made again from their chunks."""
+    from scpdex.run._table import Table
+
+    memory = labelled(values_of("float32"))
+    place, killed = Table.place, []
+
+    def kill_a_worker(self: Table, genes: range, other: Table) -> None:
+        if not killed:
+            address, process = next(iter(client.run(os.getpid).items()))
+            killed.append(address)
+            os.kill(process, signal.SIGKILL)
+        place(self, genes, other)
+
+    monkeypatch.setattr(Table, "place", kill_a_worker)
+    assert_same_tests(
+        monkeypatch, in_chunks(memory, RAGGED, -1), memory, method="wilcoxon", gene_chunk_size=1, **EVERYTHING
+    )
+    assert killed
+
+
+def assert_fails(adata: ad.AnnData, message: str, **arguments: object) -> None:
+    adata.uns = {"rank_genes_groups": "as before"}
+    with pytest.raises(RuntimeError, match=message):
+        scpdex.tl.rank_genes_parallel(adata, "group", **arguments)
+    assert adata.uns == {"rank_genes_groups": "as before"}
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("scpdex")]
+
+
+@in_small_parts
+@pytest.mark.parametrize(("method", "gene_chunk_size"), WAYS)
+def test_chunk_that_raises(method, gene_chunk_size):
+    def fail(place: np.ndarray) -> None:
+        if place[0] == 5:
+            msg = "the disk is gone"
+            raise OSError(msg)
+
+    lazy = in_chunks(labelled(values_of("float32")), 20, -1, seen=fail)
+    message = r"^adata.X is a dask array that could not be computed: OSError: the disk is gone"
+    assert_fails(lazy, message, method=method, gene_chunk_size=gene_chunk_size)
+
+
+@in_small_parts
+@pytest.mark.parametrize(("odd", "error"), [(np.nan, "NaN or infinite"), (np.inf, "NaN or infinite")])
+@pytest.mark.parametrize(("method", "gene_chunk_size"), [*WAYS, ("wilcoxon", None)])
+def test_not_finite(odd, error, method, gene_chunk_size):
+    values = values_of("int16").astype(np.float32)
+    values[77, 3] = odd
+    lazy = in_chunks(labelled(values), 10, -1)
+    with pytest.raises(ValueError, match=rf"1 {error} values .* in gene 'gene3'"):
+        scpdex.tl.rank_genes_parallel(lazy, "group", method=method, gene_chunk_size=gene_chunk_size)
+
+
+def test_chunks_that_cannot_be_ranked():
+    """The same errors as on one machine, and nothing stays with the workers while they are kept."""
+    values = values_of("float32")
+    lazy = in_chunks(labelled(values), 100, -1)
+    lazy.X = lazy.X.map_blocks(lambda x: x[:-1], meta=values[:0])
+    with pytest.raises(TypeError, match="has a chunk of 99 x 30"):
+        scpdex.tl.rank_genes_parallel(lazy, "group")
+    large = labelled(values.astype(np.int64))
+    large.X[77, 3] = 2**60
+    with pytest.raises(ValueError, match=r"holds integers beyond 2\*\*53"):
+        scpdex.tl.rank_genes_parallel(in_chunks(large, 20, -1), "group")
+    with pytest.raises(ValueError, match="is too little"):
+        scpdex.tl.rank_genes_parallel(in_chunks(labelled(values), 20, -1), "group", max_memory=1000)
+
+
+@in_small_parts
+def test_workers_that_keep_dying(client):
+    """As often as dask's policy allows, then one error."""
+
+    def die(place: np.ndarray) -> None:
+        if place[0] == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def allow(dask_scheduler, failures: int) -> int:
+        before, dask_scheduler.allowed_failures = dask_scheduler.allowed_failures, failures
+        return before
+
+    before = client.run_on_scheduler(allow, failures=1)
+    try:
+        lazy = in_chunks(labelled(values_of("float32")), 20, -1, seen=die)
+        assert_fails(lazy, r"could not be computed: KilledWorker", method="wilcoxon")
+    finally:
+        client.run_on_scheduler(allow, failures=before)
+    client.wait_for_workers(2)
+
+
+def test_chunks_beyond_a_worker():
+    large = labelled(values_of("float32"))
+    lazy = in_chunks(large, -1, -1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scpdex.matrix._dask_cluster.ClusterChunks.workers", property(lambda _: _few_bytes()))
+        with pytest.raises(ValueError, match=r"a chunk of about 9,000 values takes .*: rechunk to fewer rows"):
+            scpdex.tl.rank_genes_parallel(lazy, "group")
+
+
+def _few_bytes() -> object:
+    from scpdex.facts import Workers
+
+    return Workers(2, 2, 1000)
+
+
+def test_plan():
+    plan = scpdex.get.plan(in_chunks(labelled(values_of("float32")), 20, -1), "group", method="wilcoxon")
+    assert repr(plan).endswith("on 2 threads of 2 dask workers")
+    assert plan.facts.workers.memory == 10**9
+
+
+@in_small_parts
+@pytest.mark.parametrize(("method", "gene_chunk_size"), [("t-test", None), ("wilcoxon", None)])
+def test_no_task_returns_a_chunk(monkeypatch, method, gene_chunk_size):
+    """All that comes from the workers is together far smaller than the matrix."""
+    from scpdex.matrix._dask_cluster import ClusterChunks
+
+    memory = labelled(sparse.random(30_000, 400, 0.3, "csr", dtype=np.float32, random_state=0))
+    memory.obs["group"] = np.resize(["x", "y"], memory.n_obs)
+    received, as_completed = [], ClusterChunks._as_completed
+
+    def weigh(self: ClusterChunks, *arguments: object) -> Iterator[tuple[object, object]]:
+        for key, value in as_completed(self, *arguments):
+            received.append(len(pickle.dumps(value)))
+            yield key, value
+
+    lazy = in_chunks(memory, 1000, -1)
+    monkeypatch.setattr(ClusterChunks, "_as_completed", weigh)
+    by_scpdex(lazy, "group", method=method, gene_chunk_size=gene_chunk_size)
+    assert len(received) >= 10
+    assert sum(received) < memory.X.data.nbytes / 50
+
+
+_CALL = """
+import re, sys
+from pathlib import Path
+import anndata as ad, dask.array as da, numpy as np, pandas as pd
+from distributed import Client, LocalCluster
+from scipy import sparse
+import scpdex
+
+
+def chunk(block_info):
+    rows = block_info[None]["chunk-shape"][0]
+    return sparse.random(rows, 1000, 0.2, "csr", dtype=np.float32, random_state=block_info[None]["chunk-location"][0])
+
+
+def main():
+    peak = lambda: int(re.search(r"VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+    empty = sparse.csr_matrix((0, 1000), dtype=np.float32)
+    grown = []
+    with LocalCluster(n_workers=2, threads_per_worker=1, memory_limit="2GB", dashboard_address=None) as cluster:
+        with Client(cluster):
+            for n_cells in (5_000, 150_000):
+                x = da.map_blocks(chunk, chunks=((5_000,) * (n_cells // 5_000), (1000,)), dtype=np.float32, meta=empty)
+                adata = ad.AnnData(x, obs=pd.DataFrame({"group": np.resize(["a", "b"], n_cells)}, dtype="category"))
+                for method in ("t-test", "wilcoxon"):
+                    before = peak()
+                    scpdex.tl.rank_genes_parallel(adata, "group", method=method)
+                    grown.append(peak() - before)
+    print(*grown)
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the peak that Linux notes")
+def test_peak_memory_of_the_client(tmp_path):
+    """240 MB of CSR, made and ranked by the workers: the client's process, scheduler included, grows by a tenth."""
+    script = tmp_path / "call.py"
+    script.write_text(_CALL)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script)], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    _, _, *grown = map(int, re.findall(r"[0-9]+", done.stdout.splitlines()[-1]))
+    assert max(grown) < 24e6
