@@ -26,6 +26,8 @@ class Case:
     on_disk: bool = False
     """Whether the matrix is left in a file; peers are then run on all genes."""
     compression: str | None = None
+    through_dask: bool = False
+    """Whether the file is opened lazily too, beside the same file backed."""
 
 
 CASES = [
@@ -50,6 +52,14 @@ DISK_CASES = [
     Case("t-test vs rest, CSR, gzip", SCREEN, method="t-test", peers={}, on_disk=True, compression="gzip"),
     Case("vs rest, CSC", SCREEN, "csc", on_disk=True),
     Case("vs rest, CSC, gzip", SCREEN, "csc", on_disk=True, compression="gzip"),
+]
+LAZY_CASES = [
+    Case("vs rest, CSR", SCREEN, through_dask=True),
+    Case("vs reference, CSR", SCREEN, reference=CONTROL, through_dask=True),
+    Case("vs rest, CSR, gzip", SCREEN, compression="gzip", through_dask=True),
+    Case("t-test vs rest, CSR", SCREEN, method="t-test", through_dask=True),
+    Case("20 clusters vs rest, CSR", CLUSTERS, through_dask=True),
+    Case("20 clusters, t-test vs rest, CSR", CLUSTERS, method="t-test", through_dask=True),
 ]
 
 

@@ -20,9 +20,10 @@ import joblib
 import numpy as np
 import pandas as pd
 import psutil
-from cases import CASES, DISK_CASES, Case, quick
+from cases import CASES, DISK_CASES, LAZY_CASES, Case, quick
 from data import generate, pbmc3k, stored_as
 from disk import run_disk_case
+from lazy import run_lazy_case
 from tools import TOOLS
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def versions() -> dict[str, str]:
     memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
     found = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": processor(), "memory": memory}
     found |= {"system": platform.platform(), "python": platform.python_version()}
-    for name in ("scpdex", "illico", "scanpy", "pdex", "anndata", "numba", "numpy"):
+    for name in ("scpdex", "illico", "scanpy", "pdex", "anndata", "dask", "numba", "numpy"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -180,15 +181,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small matrices, one repetition: about 3 minutes")
     parser.add_argument("--only", default="", help="run the cases whose name holds this")
+    parser.add_argument("--dask", action="store_true", help="run the cases through dask only")
     parser.add_argument("--disk", action="store_true", help="run the cases on disk only")
     parser.add_argument("--threads", type=int, default=joblib.cpu_count())
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
-    cases = DISK_CASES if options.disk else CASES + DISK_CASES
+    cases = DISK_CASES if options.disk else LAZY_CASES if options.dask else CASES + DISK_CASES + LAZY_CASES
     chosen = [quick(case) if options.quick else case for case in cases if options.only in case.name]
     read_speed = bandwidth(options.threads)
     rows: list[dict[str, Any]] = []
-    disk_rows = []
+    disk_rows, lazy_rows = [], []
     with tempfile.TemporaryDirectory() as folder:
         for recipe in dict.fromkeys(case.recipe for case in chosen):
             rows_of = generate(recipe) if recipe is not None else pbmc3k()
@@ -199,6 +201,10 @@ def main() -> None:
                     disk_rows.append(run_disk_case(case, adata, options.threads, repeats, Path(folder)))
                     print(json.dumps(disk_rows[-1]), flush=True)
                     continue
+                if case.through_dask:
+                    lazy_rows.append(run_lazy_case(case, adata, options.threads, repeats, Path(folder)))
+                    print(json.dumps(lazy_rows[-1]), flush=True)
+                    continue
                 with_memory = not (options.quick and rows)
                 rows.append(
                     run_case(case, adata, options.threads, repeats, read_speed, Path(folder), with_memory=with_memory)
@@ -206,12 +212,13 @@ def main() -> None:
                 print(json.dumps(rows[-1]), flush=True)
         fresh = (
             []
-            if options.only or options.disk
+            if options.only or options.disk or options.dask
             else run_fresh(pbmc3k(), options.threads, 1 if options.quick else 2, Path(folder))
         )
     table = pd.DataFrame(rows)
     print(table.round(2).to_string(index=False))
-    print(pd.DataFrame(disk_rows).round(2).to_string(index=False))
+    for more in (disk_rows, lazy_rows):
+        print(pd.DataFrame(more).round(2).to_string(index=False))
     print(pd.DataFrame(fresh).round(2).to_string(index=False))
     options.out.mkdir(parents=True, exist_ok=True)
     report = {
@@ -220,6 +227,7 @@ def main() -> None:
         "read GB/s": read_speed / 1e9,
         "cases": rows,
         "on disk": disk_rows,
+        "through dask": lazy_rows,
     }
     report["fresh processes"] = fresh
     (options.out / "bench.json").write_text(json.dumps(report, indent=1))
