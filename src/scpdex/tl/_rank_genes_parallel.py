@@ -138,8 +138,7 @@ def rank_genes_parallel(
         :func:`scanpy.pp.normalize_total` with this ``target_sum`` and :func:`scanpy.pp.log1p` would have produced, bit
         for bit and on the fly. None takes the matrix as it is.
     low_memory
-        True reads data in memory in parts as well, False refuses data on disk and dask arrays, None reads in parts what
-        is on disk.
+        True reads data in memory in parts as well, False refuses all that is not in memory.
     gene_chunk_size
         Genes that are ranked together. The default is as many as fit ``max_memory``. The result does not depend on it.
     max_memory
@@ -150,8 +149,8 @@ def rank_genes_parallel(
         :func:`scpdex.get.plan` says how much that will be.
     n_jobs
         Threads. None and -1 are all cores that this process may use (affinity and cgroup limits count). The result
-        does not depend on it. Small matrices take fewer, and ``"logreg"`` leaves threads to scikit-learn. Workers of a
-        dask cluster take as many as they were given, and so does dask's scheduler on this machine.
+        does not depend on it. Small matrices take fewer, and ``"logreg"`` leaves threads to scikit-learn. dask's
+        schedulers and workers have their own number.
     show_progress
         True and False force a progress bar or none; None shows one when the work is long, in a terminal or notebook. It
         counts cells while rows are read in parts, and genes while they are ranked.
