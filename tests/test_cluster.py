@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anndata as ad
+import dask
 import numpy as np
 import pytest
 import scanpy as sc
@@ -83,11 +84,13 @@ def test_same_tests(monkeypatch, form, chunks, dtype, method, reference):
     memory = labelled(FORMS[form](values_of(dtype)))
     lazy = in_chunks(memory, *chunks)
     arguments = {"method": method, "reference": reference, **EVERYTHING}
-    combined = strategy_of(lazy, **arguments)
-    assert combined == ("combined sums" if dtype == "int32" or method == "t-test" else "gene shuffle")
-    assert_same_tests(monkeypatch, lazy, memory, **arguments)
-    assert strategy_of(lazy, gene_chunk_size=7, **arguments) == "gene shuffle"
-    assert_same_tests(monkeypatch, lazy, memory, gene_chunk_size=7, **arguments)
+    # Chunks of columns are worked on apart.
+    with dask.config.set({"array.chunk-size": "1 kiB"}):
+        combined = strategy_of(lazy, **arguments)
+        assert combined == ("combined sums" if dtype == "int32" or method == "t-test" else "gene shuffle")
+        assert_same_tests(monkeypatch, lazy, memory, **arguments)
+        assert strategy_of(lazy, gene_chunk_size=5, **arguments) == "gene shuffle"
+        assert_same_tests(monkeypatch, lazy, memory, gene_chunk_size=5, **arguments)
 
 
 @in_small_parts
@@ -145,8 +148,6 @@ def test_no_counts_after_all(monkeypatch):
 @in_small_parts
 def test_local_scheduler_beside_a_client(monkeypatch):
     """dask's configuration has the last word, as everywhere in dask."""
-    import dask
-
     memory = labelled(values_of("float32"))
     with dask.config.set(scheduler="threads"):
         assert strategy_of(in_chunks(memory, 20, -1), method="wilcoxon") == "row buckets"
