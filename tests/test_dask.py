@@ -274,6 +274,13 @@ def test_lazily_opened(tmp_path, monkeypatch, form, store, method):
         assert (ours["pvals"] == by_scpdex(memory, groupby, method="wilcoxon", use_raw=False)["pvals"]).all()
     scpdex.tl.rank_genes_parallel(lazy, "group", method=method)
     assert sc.get.rank_genes_groups_df(lazy, "a").shape == (memory.n_vars, 5)
+    # As docs/scaling.md has it.
+    result = lazy.uns["rank_genes_groups"]
+    genes = sorted({name for group in result["names"].dtype.names for name in result["names"][group][:3]})
+    small = lazy[:, genes].to_memory()
+    small.uns["rank_genes_groups"] = result
+    sc.pl.rank_genes_groups_dotplot(small, n_genes=3, dendrogram=False, show=False)
+    small.write_h5ad(tmp_path / "markers.h5ad")
     with pytest.raises(KeyError, match=r"'grup' names no column.*Did you mean 'group'"):
         scpdex.tl.rank_genes_parallel(lazy, "grup")
     with pytest.raises(KeyError, match=r"'musk' is not a column of adata.var. Valid: 'mask'"):

@@ -66,7 +66,7 @@ def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_th
     fixed = costs.fixed(facts, n_threads)
     # An eighth for what several chunks need, as far as it is there.
     spare = limits.max_memory - costs.least(facts, n_threads)
-    shared = min(limits.max_memory // 8, spare) if facts.is_dask else 0
+    shared = min(limits.max_memory // 8, spare, 2 * facts.n_bytes) if facts.is_dask else 0
     fixed += shared
     room = limits.max_memory - fixed
     table = costs.table(facts)
