@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from scpdex.facts import CODES_IN_16_BITS
+from scpdex.facts import code_dtype
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,8 @@ _OF_THREAD = 4 << 20
 _PIECES_ON_THEIR_WAY = 3
 # Batches of dask chunks, one part for each thread, that are being computed, waiting, or sorted.
 _BATCHES_ON_THEIR_WAY = 3
-_CHUNKS_LOOKED_AT = 3
+# Chunks of rows of a dask array that are looked at before the work, and kept.
+CHUNKS_LOOKED_AT = 3
 _MOST_VALUES_OF_PIECE = 1 << 22
 _LEAST_VALUES_OF_PIECE = 1 << 14
 # Sums that are kept while rows pass, for moments or else ranks, and what they are made into at the end.
@@ -82,7 +83,7 @@ class Costs:
 
     def bytes_per_entry(self, facts: MatrixFacts) -> int:
         """Bytes of a value that is sorted into its gene: its key and the code of its group."""
-        return facts.key_dtype.itemsize + (2 if self.needs.n_codes <= CODES_IN_16_BITS else 4)
+        return facts.key_dtype.itemsize + code_dtype(self.needs.n_codes).itemsize
 
     def entries(self, facts: MatrixFacts, piece: int) -> int:
         """Bytes of all values, sorted into genes, and of where these start in each piece."""
@@ -106,7 +107,7 @@ class Costs:
         """Bytes of the rows that are being read and sorted."""
         if facts.is_dask:
             computed = _BATCHES_ON_THEIR_WAY * n_threads * facts.bytes_per_value
-            looked_at = _CHUNKS_LOOKED_AT * facts.longest_chunk * facts.bytes_per_value
+            looked_at = CHUNKS_LOOKED_AT * facts.longest_chunk * facts.bytes_per_value
             of_value = computed + (n_threads + 1) * (self.of_part(facts) - facts.bytes_per_value)
             # As much again may be kept of what several chunks need.
             return piece * of_value + 2 * looked_at

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-# Up to so many groups, their codes are held in 16 bits.
-CODES_IN_16_BITS = 1 << 16
+_CODES_IN_16_BITS = 1 << 16
+
+
+def code_dtype(n_codes: int) -> np.dtype[Any]:
+    """Dtype in which the codes of so many groups are held beside values."""
+    return np.dtype(np.uint16 if n_codes <= _CODES_IN_16_BITS else np.uint32)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ class LocalChunks:
     takes more than it may, the largest is let go and computed again.
     """
 
+    workers = None
+    """It is this machine that does the work."""
+
     def __init__(self, graph: Mapping[Any, Any], grid: Grid, schedule: Callable[..., Sequence[Any]]) -> None:
         """Find out which step needs what; ``schedule`` computes keys of a graph, as dask's local schedulers do."""
         self._grid = grid

@@ -15,9 +15,11 @@ from dask.blockwise import optimize_blockwise
 from dask.core import flatten
 from dask.highlevelgraph import HighLevelGraph
 
-from scpdex.facts import CODES_IN_16_BITS, MatrixFacts
+from scpdex.budget import CHUNKS_LOOKED_AT
+from scpdex.facts import MatrixFacts, code_dtype
 from scpdex.matrix._dask import ChunkReader, Grid
 from scpdex.matrix._dask_local import LocalChunks
+from scpdex.matrix._rows import MARGIN
 from scpdex.threads import in_turn, read_ahead
 
 if TYPE_CHECKING:
@@ -35,9 +37,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Chunks of rows that are looked at before the work, and what is added to what was found there.
-_PROBES = 3
-_MARGIN = 1.1
 _LEAST_DENSITY = 0.01
 
 
@@ -67,20 +66,17 @@ class DaskSource:
         compared = comparison.codes >= 0
         rows = expression.cells[compared]
         order = np.argsort(rows, kind="stable")
-        dtype = np.uint16 if comparison.sizes.size <= CODES_IN_16_BITS else np.uint32
-        codes = comparison.codes[compared][order].astype(dtype)
+        codes = comparison.codes[compared][order].astype(code_dtype(comparison.sizes.size))
         # Rows are normalized whole.
         most = dask.utils.parse_bytes(dask.config.get("array.chunk-size")) if target_sum is None else array.nbytes
         grid = Grid.of(array, rows[order], columns, most)
         chunks = _chunks_of(array, grid, expression.where)
-        places = np.unique(np.linspace(0, grid.occupied.size - 1, _PROBES).round().astype(int))
+        places = np.unique(np.linspace(0, grid.occupied.size - 1, CHUNKS_LOOKED_AT).round().astype(int))
         reader = ChunkReader(expression.where, columns, target_sum)
         looks = chunks.look(reader, grid.occupied[places].tolist())
         reader = replace(reader, dtype=looks[0].dtype)
         facts = _facts(array, grid, looks, reader, codes.size)
-        if not isinstance(chunks, LocalChunks):
-            return cls(chunks, grid, reader, codes, replace(facts, workers=chunks.workers))
-        return cls(chunks, grid, reader, codes, facts)
+        return cls(chunks, grid, reader, codes, replace(facts, workers=chunks.workers))
 
     @property
     def rows(self) -> DaskSource:
@@ -97,11 +93,6 @@ class DaskSource:
     def columns(self) -> NDArray[np.int64]:
         """Column of each tested gene."""
         return self.grid.columns
-
-    @property
-    def key_dtype(self) -> np.dtype[Any]:
-        """Dtype of the keys of its values."""
-        return self.reader.key_dtype
 
     @property
     def n_steps(self) -> int:
@@ -164,7 +155,7 @@ def _facts(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_c
     per_column = max(_LEAST_DENSITY, sum(look.n_values for look in looks) / n_looked / found.size)
     # Columns that were not looked at are taken to be as the others are on average.
     found = np.r_[found, np.full(n_columns - found.size, found.mean())][grid.columns]
-    expected = np.minimum(np.ceil(_MARGIN * n_cells / n_looked * found), n_cells)
+    expected = np.minimum(np.ceil(MARGIN * n_cells / n_looked * found), n_cells)
     widest = max(grid.width(stripe) for stripe in grid.stripes)
     return MatrixFacts(
         looks[0].format,

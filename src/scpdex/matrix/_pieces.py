@@ -68,11 +68,6 @@ class PieceStream(Protocol):
         ...
 
     @property
-    def key_dtype(self) -> np.dtype[Any]:
-        """Dtype of the keys of its values."""
-        ...
-
-    @property
     def n_steps(self) -> int:
         """Cells that come in one pass; those of which genes come apart as often as they do."""
         ...

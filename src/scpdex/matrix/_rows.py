@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from scipy import sparse
 
-from scpdex.facts import CODES_IN_16_BITS
+from scpdex.facts import code_dtype
 from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._normalize import normalized_dense, normalized_dtype
 from scpdex.matrix._pieces import canonical_rows, turn
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _GAP = 1 << 14
 # Places where values are looked at before the work, and what is added to what was found there.
 _PROBES = 8
-_MARGIN = 1.1
+MARGIN = 1.1
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class RowStream:
     ) -> RowStream:
         """Take the compared ones of ``cells``, the rows of all cells."""
         compared = comparison.codes >= 0
-        dtype = np.uint16 if comparison.sizes.size <= CODES_IN_16_BITS else np.uint32
+        dtype = code_dtype(comparison.sizes.size)
         return cls(matrix, cells[compared], comparison.codes[compared].astype(dtype), columns, target_sum)
 
     @property
@@ -158,7 +158,7 @@ class RowStream:
             are_counts &= looks_like_counts(part.data)
             found += np.bincount(part.indices[part.data != 0], minlength=found.size)
         share = self.rows.size / n_cells
-        expected = np.minimum(np.ceil(_MARGIN * share * found[self.columns]), self.rows.size)
+        expected = np.minimum(np.ceil(MARGIN * share * found[self.columns]), self.rows.size)
         return expected.astype(np.int64), are_counts
 
     def _spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
