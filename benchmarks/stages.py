@@ -27,8 +27,16 @@ STAGES = {
         "scpdex.matrix._sparse.ColumnGatherer.gather",
         "scpdex.matrix._dense.gather_block",
     ],
-    "rank or moments": ["scpdex.run._summary.rank_sums", "scpdex.run._summary.group_moments"],
-    "p-values": ["scpdex.run._sums.rank_sum_test", "scpdex.run._sums.welch_test"],
+    "rank or moments": [
+        "scpdex.run._summary.rank_sums",
+        "scpdex.run._summary.group_moments",
+        "scpdex.run._summary.anderson_darling",
+    ],
+    "p-values": [
+        "scpdex.run._tests.rank_sum_test",
+        "scpdex.run._tests.welch_test",
+        "scpdex.run._tests.anderson_darling_test",
+    ],
     "fold changes": ["scpdex.run._sums.log2_fold_change"],
     "order and adjust": ["scpdex.tl._rank_genes_parallel.order_table"],
     "record arrays": ["scpdex.results.RankedGenes.records"],

@@ -73,6 +73,22 @@ def assert_same_bits(a: dict[str, Any], b: dict[str, Any]) -> None:
                 np.testing.assert_array_equal(a[name][group], b[name][group], err_msg=f"{name} {group}", strict=True)
 
 
+def plain_anderson(group: np.ndarray, other: np.ndarray) -> float:
+    """A squared of one gene, by equation 7 of Scholz and Stephens (1987), value by value."""
+    both = np.concatenate([group, other])
+    n = len(both)
+    total = 0.0
+    for sample in (group, other):
+        for value in np.unique(both):
+            tied = (both == value).sum()
+            below = (both < value).sum() + tied / 2
+            of_sample = (sample < value).sum() + (sample == value).sum() / 2
+            distance = (n * of_sample - below * len(sample)) ** 2
+            if tied < n:
+                total += tied / n * distance / (below * (n - below) - n * tied / 4) / len(sample)
+    return total * (n - 1) / n
+
+
 def plain_rank_sum(
     group: np.ndarray, other: np.ndarray, *, tie_correct: bool, use_continuity: bool
 ) -> tuple[float, float]:

@@ -136,7 +136,7 @@ def test_at_each_stage(tmp_path, monkeypatch, scratch, stage, error):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-@pytest.mark.parametrize("stage", ["run._passes.add_values", "run._passes.add_deviations", "run._sums.welch_test"])
+@pytest.mark.parametrize("stage", ["run._passes.add_values", "run._passes.add_deviations", "run._tests.welch_test"])
 def test_at_each_stage_of_passes(tmp_path, monkeypatch, scratch, stage, error):
     from pkgutil import resolve_name
 

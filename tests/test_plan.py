@@ -14,7 +14,17 @@ from scpdex.plan import GENES_PER_BLOCK
 from scpdex.resources import Resources, available_memory
 
 PLENTY = 1 << 40
-NEEDS = Needs("genes ranked", 3, 3, moments=False, with_expm1=False, few_cells=True, normalized=False)
+NEEDS = Needs(
+    "genes ranked",
+    3,
+    3,
+    moments=False,
+    with_expm1=False,
+    few_cells=True,
+    in_order=False,
+    of_statistics=20,
+    normalized=False,
+)
 
 
 def facts(stored: list[int]) -> MatrixFacts:

@@ -35,12 +35,16 @@ def objects(draw: st.DrawFn) -> ad.AnnData:
 REFERENCES = st.sampled_from(["rest", "a", "b"])
 
 
-def _pairs(adata: ad.AnnData, reference: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def pairs(
+    adata: ad.AnnData, reference: str, labels: np.ndarray | None = None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Values of each group and of what it is compared with."""
+    names = adata.obs["label"].cat.categories if labels is None else labels
     labels = adata.obs["label"].to_numpy()
     values = adata.X.astype(np.float64)
     return {
         group: (values[labels == group], values[labels != group if reference == "rest" else labels == reference])
-        for group in adata.obs["label"].cat.categories
+        for group in names
         if group != reference
     }
 
@@ -50,7 +54,7 @@ def _pairs(adata: ad.AnnData, reference: str) -> dict[str, tuple[np.ndarray, np.
 def test_wilcoxon(adata, reference, tie_correct, use_continuity):
     options = {"tie_correct": tie_correct, "use_continuity": use_continuity}
     result = by_scpdex(adata, "label", method="wilcoxon", reference=reference, pts=True, **options)
-    for group, (x, y) in _pairs(adata, reference).items():
+    for group, (x, y) in pairs(adata, reference).items():
         ours = by_gene(result, group)
         for j, gene in enumerate(adata.var_names):
             z, p = plain_rank_sum(x[:, j], y[:, j], **options)
@@ -66,7 +70,7 @@ def test_wilcoxon(adata, reference, tie_correct, use_continuity):
 @given(objects(), REFERENCES)
 def test_t_test(adata, reference):
     result = by_scpdex(adata, "label", method="t-test", reference=reference)
-    for group, (x, y) in _pairs(adata, reference).items():
+    for group, (x, y) in pairs(adata, reference).items():
         ours = by_gene(result, group)
         for j, gene in enumerate(adata.var_names):
             a, b = x[:, j], y[:, j]

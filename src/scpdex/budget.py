@@ -21,8 +21,8 @@ _OF_GENE = 48
 _OF_END = 4
 # Where each gene starts is noted for each piece of rows.
 _OF_START = 4
-# Statistics of a group and gene until genes are ordered: score, p-value, log fold change.
-_OF_STATISTICS = 20
+# What is noted of a value of the longest gene where values are put in order.
+_OF_VALUE_IN_ORDER = 64
 # Scratch of a thread: tables of digits, and the arrays of a tile.
 _OF_THREAD = 4 << 20
 # Pieces of rows that are being read, waiting, sorted into genes, or kept, beyond one for each thread.
@@ -52,7 +52,8 @@ class Costs:
 
     def of_longest(self, facts: MatrixFacts) -> int:
         """Bytes of scratch for each value of the longest gene."""
-        return 0 if self.needs.moments else 3 * facts.key_dtype.itemsize + 8
+        of_order = _OF_VALUE_IN_ORDER if self.needs.in_order else 0
+        return 0 if self.needs.moments else 3 * facts.key_dtype.itemsize + 8 + of_order
 
     def least(self, facts: MatrixFacts, n_threads: int) -> int:
         """Bytes that a plan takes at the least."""
@@ -64,13 +65,13 @@ class Costs:
 
     def table(self, facts: MatrixFacts) -> int:
         """Bytes of the statistics of all groups and genes."""
-        return _OF_STATISTICS * self.needs.n_groups * facts.stored.size
+        return self.needs.of_statistics * self.needs.n_groups * facts.stored.size
 
     def of_block(self, facts: MatrixFacts, *, spilled: bool, spill_table: bool) -> NDArray[np.int64]:
         """Bytes that each gene takes in a block; ``spilled`` says that it is read from scratch."""
         n_bytes = facts.stored * facts.key_dtype.itemsize + _OF_END * self.needs.n_codes
         if spill_table:
-            n_bytes += _OF_STATISTICS * self.needs.n_groups
+            n_bytes += self.needs.of_statistics * self.needs.n_groups
         if spilled:
             # The next block is read while this one is ranked.
             n_bytes += 2 * facts.stored * self.bytes_per_entry(facts)

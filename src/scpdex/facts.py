@@ -101,6 +101,10 @@ class Needs:
     """Whether sums of expm1 are kept too."""
     few_cells: bool
     """Whether sums over ties are whole numbers, which may be added up in any order."""
+    in_order: bool
+    """Whether the values of a gene are put in order, one by one."""
+    of_statistics: int
+    """Bytes of what is reported of a group and gene."""
     normalized: bool
     """Whether values are divided by library sizes on their way."""
 

@@ -116,6 +116,8 @@ class Task:
             moments=self.options.is_t_test,
             with_expm1=not self.options.mean_in_log_space,
             few_cells=bool(self.comparison.sizes.sum() < EXACT_TIE_SUMS_BELOW),
+            in_order=self.options.needs_order,
+            of_statistics=sum(np.dtype(dtype).itemsize for dtype in self.options.columns.values()),
             normalized=self.expression.target_sum is not None,
         )
 

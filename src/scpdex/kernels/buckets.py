@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import inner_kernel
+from scpdex.kernels.digits import clear, counts_to_positions
 from scpdex.kernels.keys import is_negative
-from scpdex.kernels.sort import clear, counts_to_positions
 from scpdex.kernels.ties import cubed_minus
 
 # Few enough buckets to write to all of them at once; few enough high digits for their tables to stay in the cache.

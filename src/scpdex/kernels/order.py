@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import inner_kernel, kernel
+from scpdex.kernels.digits import clear, counts_to_positions
 from scpdex.kernels.keys import to_key
-from scpdex.kernels.sort import clear, counts_to_positions
 
 _DIGIT_BITS = 11
 _FEW_DIGITS = 3

@@ -11,17 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import kernel
+from scpdex.kernels._jit import inner_kernel, kernel
 from scpdex.kernels.buckets import HIGH_BITS, LOW_BITS, fit_buckets, rank_by_buckets
+from scpdex.kernels.digits import RADIX_BITS, most_bits_of_digit, significant_bits, span, sum_and_count
 from scpdex.kernels.entries import new_entries
 from scpdex.kernels.moments import group_sums
-from scpdex.kernels.sort import RADIX_BITS, most_bits_of_digit, significant_bits, sort_entries, sort_few, span
-from scpdex.kernels.tables import rank_by_table, sum_and_count
+from scpdex.kernels.sort import FEW, sort_gene
+from scpdex.kernels.tables import rank_by_table
 from scpdex.kernels.ties import conclude
 from scpdex.kernels.walk import walk
-
-# Inserting so few values one by one is faster than counting their digits.
-_FEW = 48
 
 
 def new_scratch(longest: int, *, wide: bool) -> tuple[Any, Any, Any, Any, Any]:
@@ -36,6 +34,27 @@ def new_scratch(longest: int, *, wide: bool) -> tuple[Any, Any, Any, Any, Any]:
         np.zeros((4, 1 << HIGH_BITS), dtype=np.uint32),
         np.empty(1 << RADIX_BITS, dtype=np.int64),
     )
+
+
+@inner_kernel
+def count_zeros(zeros: NDArray[Any], reference: int, twice_u: NDArray[Any]) -> Any:
+    """Count the zeros of a gene among the cells that count, and begin with no rank sums."""
+    n_zeros = np.int64(0)
+    for code in range(zeros.size):
+        twice_u[code] = 0
+        if reference < 0 or code == reference:
+            n_zeros += zeros[code]
+    return n_zeros
+
+
+@inner_kernel
+def complete_rank_sums(
+    sizes: NDArray[Any], zeros: NDArray[Any], reference: int, worth_of_zeros: int, twice_u: NDArray[Any]
+) -> None:
+    """Add what the zeros of each group are worth, and take away what its own cells are worth where they count."""
+    for code in range(sizes.size):
+        of_itself = sizes[code] * sizes[code] if reference < 0 else 0
+        twice_u[code] += zeros[code] * worth_of_zeros - of_itself
 
 
 @kernel
@@ -82,17 +101,13 @@ def rank_sums(
     """
     for g in range(starts.size):
         gene = keys[starts[g] : starts[g] + np.int64(ends[g, -1])]
-        n_zeros = np.int64(0)
-        for code in range(sizes.size):
-            twice_u[g, code] = 0
-            if reference < 0 or code == reference:
-                n_zeros += zeros[g, code]
+        n_zeros = count_zeros(zeros[g], reference, twice_u[g])
         for code in range(tie_sums.shape[1]):
             tie_sums[g, code] = 0
         lowest, highest, varying = span(gene)
         shared, bits = significant_bits(lowest, highest, varying)
         most = most_bits_of_digit(gene.size)
-        few = gene.size < _FEW
+        few = gene.size < FEW
         if not few and bits <= most:
             if reference < 0:
                 sum_and_count(gene, ends[g], lowest, shared, bits, np.int64(0), sums[g], histograms)
@@ -108,17 +123,7 @@ def rank_sums(
                 gene, ends[g], lowest, shared, bits, n_zeros, reference, histograms, packed, twice_u[g], tie_sums[g]
             )
         else:
-            entries = first
-            if few:
-                group_sums(gene, ends[g], sums[g])
-                sort_few(gene, ends[g], first)
-            else:
-                n_digits = -(-bits // most)
-                width = -(-bits // n_digits)
-                sum_and_count(gene, ends[g], lowest, shared, width, width, sums[g], histograms)
-                entries = sort_entries(gene, ends[g], lowest, shared, width, n_digits, histograms, first, second)
+            entries = sort_gene(gene, ends[g], lowest, shared, bits, sums[g], histograms, first, second)
             worth_of_zeros, ties = walk(entries, gene.size, n_zeros, reference, twice_u[g], tie_sums[g])
-        for code in range(sizes.size):
-            of_itself = sizes[code] * sizes[code] if reference < 0 else 0
-            twice_u[g, code] += zeros[g, code] * worth_of_zeros - of_itself
+        complete_rank_sums(sizes, zeros[g], reference, worth_of_zeros, twice_u[g])
         conclude(zeros[g], reference, ties, tie_sums[g])

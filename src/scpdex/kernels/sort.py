@@ -6,71 +6,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import inner_kernel
+from scpdex.kernels.digits import clear, counts_to_positions, most_bits_of_digit, sum_and_count
 from scpdex.kernels.entries import code_at, key_at, put
+from scpdex.kernels.moments import group_sums
 
-# Digits of at most this many bits: their histogram stays in the cache.
-RADIX_BITS = 13
-
-
-@inner_kernel
-def span(keys: NDArray[Any]) -> Any:
-    """Give the lowest and the highest key and the bits in which any two differ, as uint64."""
-    if keys.size == 0:
-        return np.uint64(0), np.uint64(0), np.uint64(0)
-    first = keys[0]
-    lowest = first
-    highest = first
-    varying = first ^ first
-    for i in range(np.uint64(keys.size)):
-        key = keys[i]
-        lowest = min(lowest, key)
-        highest = max(highest, key)
-        varying |= key ^ first
-    return np.uint64(lowest), np.uint64(highest), np.uint64(varying)
+# Inserting so few values one by one is faster than counting their digits.
+FEW = 48
 
 
 @inner_kernel
-def _bit_length(x: Any) -> int:
-    bits = 0
-    while x > 0:
-        x >>= np.uint64(1)
-        bits += 1
-    return bits
+def sort_gene(
+    keys: NDArray[Any],
+    ends: NDArray[Any],
+    lowest: Any,
+    shared: Any,
+    bits: int,
+    sums: NDArray[Any],
+    histograms: NDArray[Any],
+    first: Any,
+    second: Any,
+) -> Any:
+    """Sort the values of one gene, many or few, and write the sum of values of each group.
 
-
-@inner_kernel
-def significant_bits(lowest: Any, highest: Any, varying: Any) -> tuple[Any, int]:
-    """Give how many low bits all keys share, and how many are left above these in keys less the lowest.
-
-    Narrow ranges and whole numbers have few.
+    The keys less the lowest are of so many bits, not counting the ``shared`` low ones. ``first`` and ``second`` are
+    room for the entries; one of them is returned.
     """
-    shared = np.uint64(0)
-    if varying > 0:
-        shared = np.uint64(_bit_length(varying & (~varying + np.uint64(1))) - 1)
-    return shared, max(1, _bit_length(np.uint64(highest - lowest) >> shared))
-
-
-@inner_kernel
-def most_bits_of_digit(n: int) -> int:
-    """Bits of the longest digit that pays for ``n`` keys: a histogram much longer would cost more than a pass."""
-    return min(RADIX_BITS, max(8, _bit_length(np.uint64(n))))
-
-
-@inner_kernel
-def clear(counts: NDArray[Any], n: Any) -> None:
-    """Set the first ``n`` counts to 0; the assignment to a slice takes Numba longer to compile."""
-    for i in range(np.uint64(n)):
-        counts[i] = 0
-
-
-@inner_kernel
-def counts_to_positions(histogram: NDArray[Any], n: Any) -> None:
-    """Turn how often each value of a digit occurs into the position of the first."""
-    position = np.uint32(0)
-    for digit in range(np.uint64(n)):
-        count = histogram[digit]
-        histogram[digit] = position
-        position += count
+    entries = first
+    if keys.size < FEW:
+        group_sums(keys, ends, sums)
+        sort_few(keys, ends, first)
+    else:
+        n_digits = -(-bits // most_bits_of_digit(keys.size))
+        width = -(-bits // n_digits)
+        sum_and_count(keys, ends, lowest, shared, width, width, sums, histograms)
+        entries = sort_entries(keys, ends, lowest, shared, width, n_digits, histograms, first, second)
+    return entries
 
 
 @inner_kernel
@@ -85,7 +55,7 @@ def sort_entries(
     first: Any,
     second: Any,
 ) -> Any:
-    """Sort the values of one gene, of two digits or more; stable, so that tied cells are in order of their groups.
+    """Sort the values of one gene, digit by digit; stable, so that tied cells are in order of their groups.
 
     Parameters
     ----------

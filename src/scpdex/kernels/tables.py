@@ -6,42 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._jit import inner_kernel
-from scpdex.kernels.keys import is_negative, to_real
-from scpdex.kernels.sort import clear
+from scpdex.kernels.digits import clear
+from scpdex.kernels.keys import is_negative
 from scpdex.kernels.ties import cubed_minus
-
-
-@inner_kernel
-def sum_and_count(
-    keys: NDArray[Any],
-    ends: NDArray[Any],
-    lowest: Any,
-    shared: Any,
-    width: int,
-    next_width: int,
-    sums: NDArray[Any],
-    histograms: NDArray[Any],
-) -> None:
-    """Write the sum of values of each group, and how often each value of the keys' first two digits occurs.
-
-    ``width`` and ``next_width`` are the bits of these digits; the second may have none.
-    """
-    mask, next_mask = np.uint64((1 << width) - 1), np.uint64((1 << next_width) - 1)
-    ones, others = histograms[0], histograms[1]
-    clear(ones, mask + np.uint64(1))
-    clear(others, next_mask + np.uint64(1))
-    i = np.uint64(0)
-    for code in range(np.uint64(ends.size)):
-        end = np.uint64(ends[code])
-        total = 0.0
-        while i < end:
-            digits = np.uint64(keys[i] - lowest) >> shared
-            ones[digits & mask] += np.uint32(1)
-            if next_width > 0:
-                others[(digits >> np.uint64(width)) & next_mask] += np.uint32(1)
-            total += to_real(keys[i])
-            i += np.uint64(1)
-        sums[code] = total
 
 
 @inner_kernel

@@ -19,7 +19,7 @@ def walk(entries: Any, n: int, n_zeros: int, reference: int, twice_u: NDArray[An
     ``twice_u`` and, against a reference, by how much these raise the reference's tie sum to ``tie_sums``. Returns what
     a zero is worth, and the tie sum of the cells that count.
     """
-    n_negative = _count_negative(entries, n)
+    n_negative = count_negative(entries, n)
     ties = cubed_minus(tie_sums.dtype.type(n_zeros))
     below, ties = _walk_part(entries, np.int64(0), n_negative, reference, np.int64(0), ties, twice_u, tie_sums)
     _, ties = _walk_part(entries, n_negative, n, reference, below + n_zeros, ties, twice_u, tie_sums)
@@ -27,7 +27,8 @@ def walk(entries: Any, n: int, n_zeros: int, reference: int, twice_u: NDArray[An
 
 
 @inner_kernel
-def _count_negative(entries: Any, n: int) -> int:
+def count_negative(entries: Any, n: int) -> int:
+    """Count the sorted entries below zero."""
     low, high = 0, n
     while low < high:
         middle = (low + high) // 2

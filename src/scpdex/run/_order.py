@@ -43,7 +43,7 @@ def order_table(
         if position is not None:
             part = {name: values[:, position] for name, values in part.items()}
         order = order_genes(part["scores"], rankby_abs=options.rankby_abs)
-        by_score = None if options.is_t_test or options.rankby_abs else order
+        by_score = order if options.p_follows_score and not options.rankby_abs else None
         part["pvals_adj"] = adjust_pvals(part["pvals"], options.corr_method, by_score)
         order = order[:, : shape[0]]
         ranked.order[some] = order

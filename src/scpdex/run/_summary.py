@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpdex.kernels.anderson_darling import anderson_darling, new_anderson_scratch
 from scpdex.kernels.moments import are_counts, count_not_finite, group_expm1_sums, group_moments
 from scpdex.kernels.rank_sums import new_scratch, rank_sums
 from scpdex.run._sums import Sums, tie_sums_dtype
@@ -23,7 +24,12 @@ class Summary:
         self.comparison = comparison
         self.options = options
         wide = key_dtype.itemsize > np.dtype(np.uint32).itemsize
-        self.scratch: Any = () if options.is_t_test else new_scratch(longest, wide=wide)
+        self.scratch: Any = ()
+        if not options.is_t_test:
+            self.scratch = new_scratch(longest, wide=wide)
+        if options.needs_order:
+            first, second, _, histograms, _ = self.scratch
+            self.scratch = (first, second, histograms, *new_anderson_scratch(longest, comparison.sizes.size))
         self.may_be_counts = True
 
     def sums(self, block: GeneBlock) -> Sums:
@@ -36,6 +42,20 @@ class Summary:
         if options.is_t_test:
             sums.squares = np.empty_like(sums.means)
             group_moments(*keys, comparison.sizes, sums.means, sums.squares)
+        elif options.needs_order:
+            sums.twice_u = np.empty_like(nonzero)
+            sums.anderson = np.empty((nonzero.shape[0], comparison.n_groups))
+            anderson_darling(
+                *keys,
+                comparison.sizes,
+                comparison.sizes - nonzero,
+                comparison.reference_code,
+                sums.means,
+                sums.twice_u,
+                sums.anderson,
+                *self.scratch,
+            )
+            sums.means /= np.maximum(comparison.sizes, 1)
         else:
             n_tie_sums = 1 if comparison.against_rest else comparison.sizes.size if options.tie_correct else 0
             sums.tie_sums = np.empty((nonzero.shape[0], n_tie_sums), dtype=tie_sums_dtype(comparison))

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.kernels.moments import moments_of_rest
+from scpdex.run._tests import test_sums
 from scpdex.statistics.fold_change import log2_fold_change
-from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW, rank_sum_test
-from scpdex.statistics.welch import welch_test
+from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +32,8 @@ class Sums:
     twice_u: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
     tie_sums: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0)))
     """Against the rest genes x 1; against a reference genes x 0 where ties are not corrected for."""
+    anderson: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    """A squared of the Anderson-Darling test, genes x tested groups."""
     expm1: NDArray[np.float64] | None = None
     """Sums of expm1 of the values, unless means are taken in log space."""
     not_finite: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
@@ -48,17 +49,27 @@ class Sums:
 
     def conclude(self, comparison: Comparison, options: TestOptions, table: Table, part: Statistics) -> None:
         """Test, and write what came out to ``table`` and to the block's ``part`` of it."""
-        scores, pvals = self._t_test(comparison, options) if options.is_t_test else self._rank_test(comparison, options)
+        tested = test_sums(self, comparison, options)
         sizes = np.maximum(comparison.sizes, 1)
-        means, log_scale = self.means, options.log_scale if self.expm1 is None else None
-        if self.expm1 is not None:
-            means = self.expm1 / sizes
-        change = log2_fold_change(means[:, : comparison.n_groups], _others(means, comparison), log_scale)
+        means = self.means if self.expm1 is None else self.expm1 / sizes
+        columns: dict[str, NDArray[Any]] = {
+            "scores": tested.scores,
+            "statistics": tested.statistics,
+            "pvals": tested.pvals,
+            "means": means,
+        }
+        if not options.as_measured:
+            log_scale = options.log_scale if self.expm1 is None else None
+            change = log2_fold_change(means[:, : comparison.n_groups], _others(means, comparison), log_scale)
+            columns["logfoldchanges"] = change
 
         genes = slice(self.genes.start, self.genes.stop)
         table.not_finite[genes] = self.not_finite
         table.are_counts[genes] = self.are_counts
-        table.undefined[genes] = np.isnan(change).sum(axis=1)
+        if not options.as_measured:
+            table.undefined[genes] = np.isnan(change).sum(axis=1)
+        if table.reference_means is not None:
+            table.reference_means[genes] = means[:, comparison.reference_code]
         if table.fractions is not None:
             table.fractions[:, genes] = (self.nonzero / sizes).T
         if table.rest_fractions is not None:
@@ -66,40 +77,8 @@ class Sums:
             table.rest_fractions[:, genes] = _divide(rest, comparison.other_sizes).T
 
         genes = slice(self.genes.start - part.genes.start, self.genes.stop - part.genes.start)
-        part.scores[:, genes] = scores.T
-        part.pvals[:, genes] = pvals.T
-        part.logfoldchanges[:, genes] = change.T
-
-    def _rank_test(
-        self, comparison: Comparison, options: TestOptions
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return rank_sum_test(
-            self.twice_u[:, : comparison.n_groups],
-            self.tie_sums[:, : comparison.n_groups] if options.tie_correct else None,
-            comparison.group_sizes,
-            comparison.other_sizes,
-            use_continuity=options.use_continuity,
-        )
-
-    def _t_test(self, comparison: Comparison, options: TestOptions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        n_groups = comparison.n_groups
-        if comparison.against_rest:
-            other_means, other_squares = np.empty_like(self.means), np.empty_like(self.squares)
-            scratch = np.empty((comparison.sizes.size, 3))
-            moments_of_rest(comparison.sizes, self.means, self.squares, scratch, other_means, other_squares)
-            others = slice(n_groups)
-        else:
-            other_means, other_squares = self.means, self.squares
-            others = slice(n_groups, None)
-        return welch_test(
-            self.means[:, :n_groups],
-            self.squares[:, :n_groups],
-            comparison.group_sizes,
-            other_means[:, others],
-            other_squares[:, others],
-            comparison.other_sizes,
-            overestimate_variance=options.method == "t-test_overestim_var",
-        )
+        for name, written in part.columns.items():
+            written[:, genes] = columns[name][:, : comparison.n_groups].T
 
 
 def tie_sums_dtype(comparison: Comparison) -> type[np.int64 | np.float64]:

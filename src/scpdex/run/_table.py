@@ -14,23 +14,13 @@ if TYPE_CHECKING:
     from scpdex.scratch import Scratch
     from scpdex.statistics.options import TestOptions
 
-_DTYPES = {"scores": np.float64, "pvals": np.float64, "logfoldchanges": np.float32}
-
 
 @dataclass(frozen=True)
 class Statistics:
     """Statistics of each tested group and some genes, groups x genes."""
 
     genes: range
-    scores: NDArray[np.float64]
-    pvals: NDArray[np.float64]
-    logfoldchanges: NDArray[np.float32]
-
-    @classmethod
-    def empty(cls, n_groups: int, genes: range) -> Statistics:
-        """Make room."""
-        shape = (n_groups, len(genes))
-        return cls(genes, **{name: np.empty(shape, dtype=dtype) for name, dtype in _DTYPES.items()})
+    columns: dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +36,8 @@ class Table:
     """Statistics of each tested group and gene, block by block, genes in the source's order."""
 
     n_groups: int
+    dtypes: dict[str, type[np.floating[Any]]]
+    """Of what is reported of each group and gene, by name."""
     fractions: NDArray[np.float64] | None
     """Fraction of non-zero cells of each code; None unless asked for."""
     rest_fractions: NDArray[np.float64] | None
@@ -53,6 +45,8 @@ class Table:
     """NaN and infinite values of each gene among the compared cells."""
     are_counts: NDArray[np.bool_]
     """For each gene, whether its values are whole and none is negative; not looked at once one gene was otherwise."""
+    reference_means: NDArray[np.float64] | None
+    """Mean of each gene in the reference, where statistics are reported as they are measured."""
     undefined: NDArray[np.int64]
     """Log fold changes of each gene that are NaN."""
     scratch: Scratch | None
@@ -65,24 +59,28 @@ class Table:
         with_rest = options.pts and comparison.against_rest
         return cls(
             comparison.n_groups,
+            options.columns,
             np.empty((comparison.sizes.size, n_genes)) if options.pts else None,
             np.empty((comparison.n_groups, n_genes)) if with_rest else None,
             np.zeros(n_genes, dtype=np.int64),
             np.zeros(n_genes, dtype=bool),
+            np.empty(n_genes) if options.as_measured else None,
             np.zeros(n_genes, dtype=np.int64),
             scratch,
         )
 
     def room_for(self, genes: range) -> Statistics:
         """Make room for the statistics of the next block."""
-        return Statistics.empty(self.n_groups, genes)
+        shape = (self.n_groups, len(genes))
+        return Statistics(genes, {name: np.empty(shape, dtype=dtype) for name, dtype in self.dtypes.items()})
 
     def keep(self, part: Statistics) -> None:
         """Keep the statistics of a block."""
         if self.scratch is None:
             self.parts.append(part)
         else:
-            self.parts.append(_Spilled(part.genes, {name: self.scratch.write(getattr(part, name)) for name in _DTYPES}))
+            places = {name: self.scratch.write(values) for name, values in part.columns.items()}
+            self.parts.append(_Spilled(part.genes, places))
 
     def place(self, genes: range, other: Table) -> None:
         """Take over some genes, which are all that another table has."""
@@ -92,6 +90,8 @@ class Table:
         for ours, theirs in ((self.fractions, other.fractions), (self.rest_fractions, other.rest_fractions)):
             if ours is not None and theirs is not None:
                 ours[:, some] = theirs
+        if self.reference_means is not None:
+            self.reference_means[some] = other.reference_means
         for part in other.parts:
             assert isinstance(part, Statistics), "other tables are in memory"  # noqa: S101
             self.keep(replace(part, genes=genes))
@@ -102,14 +102,14 @@ class Table:
         parts = [self._part(part, some) for part in sorted(self.parts, key=lambda part: part.genes.start)]
         if len(parts) == 1:
             return parts[0]
-        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in _DTYPES}
+        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in self.dtypes}
 
     def _part(self, part: Statistics | _Spilled, some: slice) -> dict[str, NDArray[Any]]:
         if isinstance(part, Statistics):
-            return {name: getattr(part, name)[some] for name in _DTYPES}
+            return {name: values[some] for name, values in part.columns.items()}
         assert self.scratch is not None, "parts are spilled to scratch only"  # noqa: S101
         found = {}
-        for name, dtype in _DTYPES.items():
+        for name, dtype in self.dtypes.items():
             found[name] = np.empty((len(range(*some.indices(self.n_groups))), len(part.genes)), dtype=dtype)
             before = some.start * len(part.genes) * found[name].itemsize
             self.scratch.read(part.places[name] + before, found[name])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "logreg"]
+Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "anderson", "logreg"]
 Correction = Literal["benjamini-hochberg", "bonferroni"]
+Alternative = Literal["two-sided", "less", "greater"]
 
 METHODS: tuple[str, ...] = get_args(Method)
 CORRECTIONS: tuple[str, ...] = get_args(Correction)
+ALTERNATIVES: tuple[str, ...] = get_args(Alternative)
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,14 @@ class TestOptions:
     pts: bool = False
     n_genes: int | None = None
     rankby_abs: bool = False
+    alternative: Alternative = "two-sided"
+    """Rank-sum and t-tests: what p is the probability of; ``"greater"`` is that the group's values are."""
+    exact: bool = False
+    """Take p of the rank-sum test from the exact distribution of U where scipy does by default."""
+    equal_variances: bool = False
+    """Pool the variances of a t-test, as Student's does, rather than Welch's."""
+    as_measured: bool = False
+    """Report statistics as scipy gives them and means of groups, rather than scores and fold changes."""
 
     def __post_init__(self) -> None:
         """Refuse unknown methods and impossible numbers of genes."""
@@ -49,6 +59,23 @@ class TestOptions:
     def is_t_test(self) -> bool:
         """Whether squared deviations are needed rather than ranks."""
         return self.method in {"t-test", "t-test_overestim_var"}
+
+    @property
+    def needs_order(self) -> bool:
+        """Whether it takes the values of a gene in order, of which their tallies tell too little."""
+        return self.method == "anderson"
+
+    @property
+    def p_follows_score(self) -> bool:
+        """Whether p is a function of the score's distance from 0."""
+        return self.method == "wilcoxon"
+
+    @property
+    def columns(self) -> dict[str, type[np.floating[Any]]]:
+        """What is reported of each group and gene, with its dtype."""
+        if self.as_measured:
+            return {"means": np.float64, "statistics": np.float64, "pvals": np.float64}
+        return {"scores": np.float64, "pvals": np.float64, "logfoldchanges": np.float32}
 
     @property
     def work(self) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
 
+from scpdex.statistics.tails import normal_tail
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from scpdex.statistics.options import Alternative
+
 # Tie sums are kept in int64 while t**3 fits there, which is below this many cells.
 EXACT_TIE_SUMS_BELOW = 1 << 21
+# scipy's limit for the exact distribution.
+_FEW_CELLS = 8
 
 
 def rank_sum_test(
@@ -21,13 +28,15 @@ def rank_sum_test(
     n_other: NDArray[np.int64],
     *,
     use_continuity: bool,
+    alternative: Alternative = "two-sided",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores and two-sided p-values, genes x groups.
+    """Scores z and p-values, genes x groups.
 
     The score is ``z = (U - mu) / sigma`` with ``mu = n1 n2 / 2`` and, with N = n1 + n2,
     ``sigma**2 = n1 n2 (N + 1) / 12``, which is multiplied by ``1 - sum(t**3 - t) / (N**3 - N)`` when tie sums are
     given (Lehmann 1975, "Nonparametrics"; ``scipy.stats.mannwhitneyu(method="asymptotic")``). With continuity
-    ``|U - mu|`` is lowered by 1/2, not below 0. Where sigma is 0 (all values tied, or nothing to compare with) the
+    ``|U - mu|`` is lowered by 1/2, not below 0 (``U - mu`` is moved by 1/2 towards the other side for one-sided
+    alternatives). Where sigma is 0 (all values tied, or nothing to compare with) the
     score is 0 and p is 1.
 
     Parameters
@@ -46,7 +55,9 @@ def rank_sum_test(
     variance = n1 * n2 * (n + 1) / 12
     # Twice U and n1 n2 are whole numbers: the difference is exact.
     difference = (twice_u - n_group * n_other).astype(np.float64) / 2
-    if use_continuity:
+    if use_continuity and alternative != "two-sided":
+        difference += 0.5 if alternative == "less" else -0.5
+    elif use_continuity:
         difference = np.sign(difference) * np.maximum(np.abs(difference) - 0.5, 0)
     if tie_sums is not None:
         n_cells = (n_group + n_other).astype(tie_sums.dtype)
@@ -55,4 +66,51 @@ def rank_sum_test(
         variance = variance * (np.maximum(untied - tie_sums, 0) / np.maximum(untied, 1))
     sigma = np.broadcast_to(np.sqrt(variance), difference.shape)
     scores = np.divide(difference, sigma, out=np.zeros_like(difference), where=sigma > 0)
-    return scores, 2 * special.ndtr(-np.abs(scores))
+    pvals = normal_tail(scores, alternative)
+    pvals[np.broadcast_to(sigma == 0, pvals.shape)] = 1
+    return scores, pvals
+
+
+def exact_pvals(
+    twice_u: NDArray[np.int64],
+    tie_sums: NDArray[Any],
+    n_group: NDArray[np.int64],
+    n_other: NDArray[np.int64],
+    pvals: NDArray[np.float64],
+    alternative: Alternative,
+) -> None:
+    """Write p from the exact distribution of U where ``scipy.stats.mannwhitneyu`` takes it by default.
+
+    That is where one side has at most 8 cells and no two of the compared cells have the same value. ``pvals``, genes x
+    groups, is written there and left elsewhere; the other parameters are those of :func:`rank_sum_test`.
+    """
+    n_other = np.broadcast_to(n_other, n_group.shape)
+    for group in np.flatnonzero(np.minimum(n_group, n_other) <= _FEW_CELLS).tolist():
+        untied = np.flatnonzero(tie_sums[:, min(group, tie_sums.shape[1] - 1)] == 0)
+        if untied.size == 0:
+            continue
+        n1, n2 = int(n_group[group]), int(n_other[group])
+        u = twice_u[untied, group] // 2
+        upper = {"greater": u, "less": n1 * n2 - u, "two-sided": np.maximum(u, n1 * n2 - u)}[alternative]
+        # P(U >= u) is P(U <= n1 n2 - u), and the lower half of the distribution is all there is.
+        lower = n1 * n2 - upper
+        cumulative = _cumulative_u(min(n1, n2), max(n1, n2))
+        at_most = np.minimum(np.minimum(lower, upper - 1), cumulative.size - 1)
+        tail = np.where(lower < upper, cumulative[at_most], 1 - np.where(upper > 0, cumulative[at_most], 0))
+        pvals[untied, group] = np.minimum(tail * (2 if alternative == "two-sided" else 1), 1)
+
+
+@lru_cache(maxsize=16)
+def _cumulative_u(few: int, many: int) -> NDArray[np.float64]:
+    """P(U <= u) without ties, for u up to half of ``few * many``.
+
+    The number of orders of the cells with a given U is a coefficient of the Gaussian binomial (Mann and Whitney 1947),
+    the product of ``(1 - q**(many + i)) / (1 - q**i)`` for i from 1 to ``few``.
+    """
+    ways = np.zeros(few * many // 2 + 1)
+    ways[0] = 1
+    for i in range(1, few + 1):
+        ways[many + i :] -= ways[: max(0, ways.size - many - i)].copy()
+        for first in range(i):
+            np.cumsum(ways[first::i], out=ways[first::i])
+    return np.asarray(np.cumsum(ways) / special.binom(few + many, few))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
+
+from scpdex.statistics.tails import t_tail
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from scpdex.statistics.options import Alternative
 
 
 def welch_test(
@@ -20,12 +23,13 @@ def welch_test(
     n_other: NDArray[np.int64],
     *,
     overestimate_variance: bool,
+    alternative: Alternative = "two-sided",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores t and two-sided p-values, genes x groups.
+    """Statistics t and p-values, genes x groups.
 
     Welch (1947) with the degrees of freedom of Satterthwaite, as ``scipy.stats.ttest_ind_from_stats`` with
     ``equal_var=False``. Variances have ``n - 1`` in the denominator. An undefined t (equal means without any spread,
-    or one other cell) is 0 and its p is 1, as in scanpy; different means without any spread give an infinite t.
+    or one cell on a side) is NaN and its p is 1; different means without any spread give an infinite t.
 
     Parameters
     ----------
@@ -45,12 +49,10 @@ def welch_test(
         error_group = squares_group / (n_group - 1) / n_group
         error_other = np.where(n_other > 1, squares_other / (n_other - 1) / counted_as, np.nan)
         error = error_group + error_other
-        scores = (mean_group - mean_other) / np.sqrt(error)
+        t = (mean_group - mean_other) / np.sqrt(error)
         freedom = error**2 / (error_group**2 / (n_group - 1) + error_other**2 / (counted_as - 1))
         # Without spread any number of degrees of freedom gives the same p.
         freedom[np.isnan(freedom)] = 1
-        pvals = 2 * special.stdtr(freedom, -np.abs(scores))
-    undefined = np.isnan(scores)
-    scores[undefined] = 0
-    pvals[undefined] = 1
-    return scores, pvals
+        pvals = t_tail(t, freedom, alternative)
+    pvals[np.isnan(t)] = 1
+    return t, pvals

@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import replace
 from difflib import get_close_matches
-from functools import partial
 from importlib.metadata import version
 from inspect import signature
-from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from scanpy import logging as logg
 
-from scpdex.labels import REST, listed
-from scpdex.results import fractions_table, refuse_unless_storable, store, unwritable_columns
-from scpdex.run import (
-    NotCountsError,
-    order_table,
-    refuse_for_logistic_regression,
-    run_logistic_regression,
-    run_plan,
-)
-from scpdex.scratch import Scratch
+from scpdex.execute import execute
+from scpdex.labels import REST
+from scpdex.results import fractions_table, refuse_unless_storable, store
+from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.statistics.logistic_regression import make_classifier
-from scpdex.strategies import make_plan
 from scpdex.task import Task
+from scpdex.tl._tell import tell
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
+    import numpy as np
     import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison
-    from scpdex.results import RankedGenes
-    from scpdex.run import Table
-    from scpdex.statistics.options import Correction, Method, TestOptions
-
-# scanpy's limit for trusting the normal approximation.
-_FEW_CELLS = 25
+    from scpdex.execute import Executed
+    from scpdex.statistics.options import Correction, Method
 
 
 def rank_genes_parallel(
@@ -117,7 +102,9 @@ def rank_genes_parallel(
     method
         ``"t-test"`` (the default, Welch's), ``"t-test_overestim_var"`` (the same with the variance of the other cells
         taken as if there were only as many as the group has), ``"wilcoxon"`` (rank sum, normal approximation, see
-        :func:`scipy.stats.mannwhitneyu`) or ``"logreg"``
+        :func:`scipy.stats.mannwhitneyu`), ``"anderson"`` (two-sample Anderson-Darling in its form for tied values,
+        which sees differences of spread and shape too, see :func:`scipy.stats.anderson_ksamp`; p lies between 0.001 and
+        0.25, the ends of the published table) or ``"logreg"``
         (:class:`sklearn.linear_model.LogisticRegression` on the selected groups; no p-values or fold changes, and one
         row for two groups, as in scanpy).
     corr_method
@@ -165,7 +152,8 @@ def rank_genes_parallel(
         Record array (object, plain strings) with one field per group and one row per rank, from the highest score
         down; genes of equal score are in var order.
     ``"scores"``
-        Record array (float32) in the same order: z of the rank-sum test, t, or the coefficient.
+        Record array (float32) in the same order: z of the rank-sum test, t, A squared of the Anderson-Darling test
+        (not normalised, never negative) times the sign of the rank-sum test's z, or the coefficient.
     ``"logfoldchanges"``
         Record array (float32): ``log2((expm1(m1) + 1e-9) / (expm1(m2) + 1e-9))`` of the means of log values m1 and m2
         (in ``adata.uns["log1p"]["base"]``, else natural log); with ``mean_in_log_space=False``, of the means of
@@ -271,7 +259,10 @@ def rank_genes_parallel(
         ranked = run_logistic_regression(classifier, expression, comparison, options)
         result = {"params": params} | ranked.records(expression.names)
     else:
-        ranked, fractions = _rank(task)
+        with execute(task) as executed:
+            ranked = order_table(executed.table, comparison.groups, executed.position, options, executed.pool)
+        tell(executed.table, comparison, options, expression.where)
+        fractions = _fractions(executed, comparison, expression.var_names)
         result = {"params": params} | fractions | ranked.records(expression.names)
     stored = store(adata, key, result, copy=copy, light=light)
     if light:
@@ -280,70 +271,13 @@ def rank_genes_parallel(
     return stored
 
 
-def _rank(task: Task) -> tuple[RankedGenes, dict[str, pd.DataFrame]]:
-    """Rank by a test of the kernels; give the ordered genes, and the tables of fractions where asked for."""
-    comparison, expression, options, resources = task.comparison, task.expression, task.options, task.resources
-    with (
-        Scratch() as scratch,
-        ThreadPoolExecutor(resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
-        task.open(pool) as (source, position, plan),
-    ):
-        logg.info(f"    {plan}{f' in {gettempdir()}' if plan.scratch else ''}")
-        if expression.target_sum is not None and not source.facts.are_counts:
-            logg.warning(
-                f"normalize={expression.target_sum} expects raw counts, and {expression.where} has values that are no "
-                "whole numbers: leave normalize out if they are log-transformed already."
-            )
-        run = partial(run_plan, source, comparison, options, scratch=scratch, pool=pool, show=resources.show_progress)
-        table = None
-        with suppress(NotCountsError):
-            table = run(plan)
-        if table is None:
-            other_plan = make_plan(replace(source.facts, are_counts=False), task.needs, resources.limits)
-            logg.info(f"    values cannot be tallied; {other_plan}")
-            table = run(other_plan)
-        expression.refuse_not_finite(table.not_finite if position is None else table.not_finite[position])
-        ranked = order_table(table, comparison.groups, position, options, pool)
-    _tell(table, comparison, options, expression.where)
-    return ranked, _fractions(table, position, comparison, expression.var_names)
-
-
-def _fractions(
-    table: Table, position: NDArray[np.int64] | None, comparison: Comparison, var_names: pd.Index[Any]
-) -> dict[str, pd.DataFrame]:
+def _fractions(executed: Executed, comparison: Comparison, var_names: pd.Index[Any]) -> dict[str, pd.DataFrame]:
     tables = {}
-    genes = slice(None) if position is None else position
+    table = executed.table
+    genes = slice(None) if executed.position is None else executed.position
     if table.fractions is not None:
         selected = [comparison.name_of(code) for code in comparison.selected]
         tables["pts"] = fractions_table(table.fractions[list(comparison.selected)][:, genes].T, var_names, selected)
     if table.rest_fractions is not None:
         tables["pts_rest"] = fractions_table(table.rest_fractions[:, genes].T, var_names, comparison.groups)
     return tables
-
-
-def _tell(table: Table, comparison: Comparison, options: TestOptions, where: str) -> None:
-    """Say, once each, what the user should know of the data and the result."""
-    alone = [group for group, n in zip(comparison.groups, comparison.other_sizes, strict=True) if n == 0]
-    n_undefined = int(table.undefined.sum())
-    if table.are_counts.all():
-        logg.warning(
-            f"{where} looks like raw counts: log fold changes expect log1p-transformed data. "
-            "Run scanpy.pp.normalize_total and scanpy.pp.log1p first, or pass normalize=1e4."
-        )
-    if alone:
-        logg.warning(f"group {alone[0]!r} holds every cell: there is no rest, all scores are 0, fold changes NaN.")
-    elif n_undefined:
-        logg.warning(
-            f"{n_undefined:,} of {table.n_groups * table.undefined.size:,} log fold changes are undefined (NaN), as "
-            "they are for negative means, such as those of scaled data: rank log1p-transformed data to have them."
-        )
-    if comparison.against_rest and REST in comparison.groups:
-        logg.warning("one group is itself named 'rest': reference='rest' compares with all other cells, not with it.")
-    if options.pts and (names := unwritable_columns(comparison.groups)):
-        logg.warning(
-            f"groups {listed(names)} name columns of `pts` that h5ad and zarr files cannot hold: rename these "
-            "categories, or use pts=False, before writing the object to a file."
-        )
-    few = int((np.minimum(comparison.group_sizes, comparison.other_sizes) <= _FEW_CELLS).sum())
-    if few and options.method == "wilcoxon" and not comparison.against_rest:
-        logg.hint(f"few cells on one side (at most {_FEW_CELLS}) in {few:,} of the comparisons: z is approximate.")

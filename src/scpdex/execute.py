@@ -1,0 +1,74 @@
+"""Execute: a task carried out, from the matrix that is opened to the table of statistics of every group and gene."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from tempfile import gettempdir
+from typing import TYPE_CHECKING
+
+from scanpy import logging as logg
+
+from scpdex.run import NotCountsError, run_plan
+from scpdex.scratch import Scratch
+from scpdex.strategies import make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import Executor
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from scpdex.run import Table
+    from scpdex.task import Task
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What a task has led to."""
+
+    table: Table
+    position: NDArray[np.int64] | None
+    """For each tested gene its place in the table; None where that is the same."""
+    pool: Executor
+    """Threads for what is left to do."""
+
+
+@contextmanager
+def execute(task: Task) -> Generator[Executed, None, None]:
+    """Compute the statistics; they may lie in scratch, which is gone with the context.
+
+    Raises
+    ------
+    OSError
+        A file cannot be read, or the temporary folder cannot hold what exceeds the budget.
+    RuntimeError
+        A chunk of a dask array cannot be computed.
+    ValueError
+        There are NaN or infinite values, or a file was changed while it was read.
+    """
+    comparison, expression, options, resources = task.comparison, task.expression, task.options, task.resources
+    with (
+        Scratch() as scratch,
+        ThreadPoolExecutor(resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
+        task.open(pool) as (source, position, plan),
+    ):
+        logg.info(f"    {plan}{f' in {gettempdir()}' if plan.scratch else ''}")
+        if expression.target_sum is not None and not source.facts.are_counts:
+            logg.warning(
+                f"normalize={expression.target_sum} expects raw counts, and {expression.where} has values that are no "
+                "whole numbers: leave normalize out if they are log-transformed already."
+            )
+        run = partial(run_plan, source, comparison, options, scratch=scratch, pool=pool, show=resources.show_progress)
+        table = None
+        with suppress(NotCountsError):
+            table = run(plan)
+        if table is None:
+            other_plan = make_plan(replace(source.facts, are_counts=False), task.needs, resources.limits)
+            logg.info(f"    values cannot be tallied; {other_plan}")
+            table = run(other_plan)
+        expression.refuse_not_finite(table.not_finite if position is None else table.not_finite[position])
+        yield Executed(table, position, pool)

@@ -1,0 +1,106 @@
+"""Digits: in how many bits the keys of a gene differ, how these are cut into digits, and how often each occurs."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scpdex.kernels._jit import inner_kernel
+from scpdex.kernels.keys import to_real
+
+# Digits of at most this many bits: their histogram stays in the cache.
+RADIX_BITS = 13
+
+
+@inner_kernel
+def span(keys: NDArray[Any]) -> Any:
+    """Give the lowest and the highest key and the bits in which any two differ, as uint64."""
+    if keys.size == 0:
+        return np.uint64(0), np.uint64(0), np.uint64(0)
+    first = keys[0]
+    lowest = first
+    highest = first
+    varying = first ^ first
+    for i in range(np.uint64(keys.size)):
+        key = keys[i]
+        lowest = min(lowest, key)
+        highest = max(highest, key)
+        varying |= key ^ first
+    return np.uint64(lowest), np.uint64(highest), np.uint64(varying)
+
+
+@inner_kernel
+def _bit_length(x: Any) -> int:
+    bits = 0
+    while x > 0:
+        x >>= np.uint64(1)
+        bits += 1
+    return bits
+
+
+@inner_kernel
+def significant_bits(lowest: Any, highest: Any, varying: Any) -> tuple[Any, int]:
+    """Give how many low bits all keys share, and how many are left above these in keys less the lowest.
+
+    Narrow ranges and whole numbers have few.
+    """
+    shared = np.uint64(0)
+    if varying > 0:
+        shared = np.uint64(_bit_length(varying & (~varying + np.uint64(1))) - 1)
+    return shared, max(1, _bit_length(np.uint64(highest - lowest) >> shared))
+
+
+@inner_kernel
+def most_bits_of_digit(n: int) -> int:
+    """Bits of the longest digit that pays for ``n`` keys: a histogram much longer would cost more than a pass."""
+    return min(RADIX_BITS, max(8, _bit_length(np.uint64(n))))
+
+
+@inner_kernel
+def clear(counts: NDArray[Any], n: Any) -> None:
+    """Set the first ``n`` counts to 0; the assignment to a slice takes Numba longer to compile."""
+    for i in range(np.uint64(n)):
+        counts[i] = 0
+
+
+@inner_kernel
+def counts_to_positions(histogram: NDArray[Any], n: Any) -> None:
+    """Turn how often each value of a digit occurs into the position of the first."""
+    position = np.uint32(0)
+    for digit in range(np.uint64(n)):
+        count = histogram[digit]
+        histogram[digit] = position
+        position += count
+
+
+@inner_kernel
+def sum_and_count(
+    keys: NDArray[Any],
+    ends: NDArray[Any],
+    lowest: Any,
+    shared: Any,
+    width: int,
+    next_width: int,
+    sums: NDArray[Any],
+    histograms: NDArray[Any],
+) -> None:
+    """Write the sum of values of each group, and how often each value of the keys' first two digits occurs.
+
+    ``width`` and ``next_width`` are the bits of these digits; the second may have none.
+    """
+    mask, next_mask = np.uint64((1 << width) - 1), np.uint64((1 << next_width) - 1)
+    ones, others = histograms[0], histograms[1]
+    clear(ones, mask + np.uint64(1))
+    clear(others, next_mask + np.uint64(1))
+    i = np.uint64(0)
+    for code in range(np.uint64(ends.size)):
+        end = np.uint64(ends[code])
+        total = 0.0
+        while i < end:
+            digits = np.uint64(keys[i] - lowest) >> shared
+            ones[digits & mask] += np.uint32(1)
+            if next_width > 0:
+                others[(digits >> np.uint64(width)) & next_mask] += np.uint32(1)
+            total += to_real(keys[i])
+            i += np.uint64(1)
+        sums[code] = total
