@@ -22,8 +22,15 @@ def _install(session: nox.Session, group: str, package: str = ".") -> None:
 @nox.session(python=[OLDEST, NEWEST] if THIS in {OLDEST, NEWEST} else [OLDEST, NEWEST, THIS])
 def tests(session: nox.Session) -> None:
     """Run the tests: on Python 3.11 with the oldest supported versions of all it needs, else with the newest."""
-    _install(session, "test-oldest" if session.python == OLDEST else "test-newest", ".[dask]")
+    _install(session, "test-oldest" if session.python == OLDEST else "test-newest", ".[dask,polars]")
     session.run("pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def compat(session: nox.Session) -> None:
+    """Hold the drop-in against pdex 0.1.28 itself."""
+    _install(session, "compat", ".[polars]")
+    session.run("pytest", "tests/compat", *session.posargs)
 
 
 @nox.session

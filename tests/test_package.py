@@ -13,7 +13,7 @@ MODULES = sorted((ROOT / "src" / "scpdex").rglob("*.py"))
 
 
 def test_public_names():
-    assert scpdex.__all__ == ["__version__", "get", "tl"]
+    assert scpdex.__all__ == ["__version__", "get", "parallel_differential_expression", "tl"]
     assert scpdex.tl.__all__ == ["rank_genes_parallel"]
     assert scpdex.get.__all__ == ["plan"]
 

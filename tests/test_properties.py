@@ -18,9 +18,9 @@ VALUES = st.one_of(
 
 
 @st.composite
-def objects(draw: st.DrawFn) -> ad.AnnData:
-    """2 to 4 groups of at least 2 cells, some cells without a label, 1 to 5 genes, float32 or float64."""
-    sizes = draw(st.lists(st.integers(2, 9), min_size=2, max_size=4))
+def objects(draw: st.DrawFn, least: int = 2) -> ad.AnnData:
+    """2 to 4 groups of at least 2 cells or so many, some cells without a label, 1 to 5 genes, float32 or float64."""
+    sizes = draw(st.lists(st.integers(least, 9), min_size=2, max_size=4))
     n_unlabelled = draw(st.integers(0, 3))
     n_genes = draw(st.integers(1, 5))
     dtype = draw(st.sampled_from([np.float32, np.float64]))

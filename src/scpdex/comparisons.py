@@ -29,6 +29,8 @@ class Comparison:
     """Names of the tested groups, in the order of the results."""
     reference: str
     """``"rest"`` or the name of the reference group."""
+    against_rest: bool
+    """Whether each group is compared with all other cells."""
     selected: tuple[int, ...]
     """Codes in scanpy's order of the selected groups, in which the reference has its own place."""
     codes: NDArray[np.int32]
@@ -42,11 +44,6 @@ class Comparison:
     def n_groups(self) -> int:
         """Number of tested groups."""
         return len(self.groups)
-
-    @property
-    def against_rest(self) -> bool:
-        """Whether each group is compared with all other cells."""
-        return self.reference == REST
 
     @property
     def reference_code(self) -> int:
@@ -87,7 +84,7 @@ def compare(
     selected = list(tested)
     against: list[int] = []
     if not (isinstance(reference, str) and reference == REST):
-        against = [labels.position(reference, "reference")]
+        against = [labels.position(reference, "reference", also=(REST,))]
         selected += [i for i in against if i not in selected]
         tested = [i for i in tested if i not in against]
     _refuse_single_cells(labels, selected)
@@ -103,6 +100,7 @@ def compare(
         groupby=groupby,
         groups=tuple(labels.names[i] for i in tested),
         reference=labels.names[against[0]] if against else REST,
+        against_rest=not against,
         selected=tuple(recode[selected].tolist()),
         codes=codes,
         sizes=np.bincount(codes[codes >= 0], minlength=len(tested)).astype(np.int64),

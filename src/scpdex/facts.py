@@ -118,3 +118,5 @@ class Limits:
     """Bytes that the call may hold beyond its results."""
     gene_chunk_size: int | None
     """Genes in a block; None: as the plan sees fit."""
+    most_genes: int | None = None
+    """Genes in a block at most, where the plan cuts them."""

@@ -51,8 +51,8 @@ class Labels:
         return {label: i for i, label in enumerate(self.labels) if _is_number(label)}
 
     @classmethod
-    def read(cls, obs: pd.DataFrame, groupby: str) -> Labels:
-        """Read a column of ``obs``, of any dtype.
+    def read(cls, obs: pd.DataFrame, groupby: str, argument: str = "groupby") -> Labels:
+        """Read a column of ``obs``, of any dtype; messages name the argument that named it.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Labels:
         n_columns = list(obs.columns).count(groupby)
         if n_columns != 1:
             found = f"{n_columns} columns" if n_columns else "no column"
-            msg = f"groupby={groupby!r} names {found} of adata.obs.{suggest(groupby, [str(c) for c in obs.columns])}"
+            msg = f"{argument}={groupby!r} names {found} of adata.obs.{suggest(groupby, [str(c) for c in obs.columns])}"
             raise KeyError(msg)
         column = obs[groupby]
         if isinstance(column.dtype, pd.CategoricalDtype):
@@ -77,27 +77,30 @@ class Labels:
             used = np.argsort([place[label] for label in labels]) if labels else np.arange(0)
             labels = [labels[i] for i in used]
         if not labels:
-            msg = f"groupby={groupby!r} labels no cell: every value of adata.obs[{groupby!r}] is missing."
+            msg = f"{argument}={groupby!r} labels no cell: every value of adata.obs[{groupby!r}] is missing."
             raise ValueError(msg)
         _refuse_shared_spellings(labels, groupby)
         rank = np.full(max(codes.max(), used.max()) + 2, -1, dtype=np.intp)
         rank[used] = np.arange(used.size)
         return cls(groupby, tuple(labels), rank[codes])
 
-    def position(self, label: Hashable, argument: str) -> int:
-        """Position of a label, which may be given as itself or by its spelling.
+    def find(self, label: Hashable) -> int | None:
+        """Position of a label, which may be given as itself or by its spelling; None if there is none."""
+        found = self._positions.get(str(label))
+        return self._positions_of_numbers.get(label) if found is None and _is_number(label) else found
+
+    def position(self, label: Hashable, argument: str, also: tuple[str, ...] = ()) -> int:
+        """Position of a label, or an error; ``also`` names what else would be valid.
 
         Raises
         ------
         ValueError
             There is none; the message suggests the nearest and lists what there is.
         """
-        found = self._positions.get(str(label))
-        if found is None and _is_number(label):
-            found = self._positions_of_numbers.get(label)
+        found = self.find(label)
         if found is None:
-            valid = [*self.names, REST] if argument == "reference" else self.names
-            msg = f"{argument}: {label!r} is not a group of adata.obs[{self.groupby!r}].{suggest(str(label), valid)}"
+            hint = suggest(str(label), [*self.names, *also])
+            msg = f"{argument}: {label!r} is not a group of adata.obs[{self.groupby!r}].{hint}"
             raise ValueError(msg)
         return found
 

@@ -67,6 +67,8 @@ class Plan:
     """Whether statistics go to scratch until genes are ordered."""
     costs: Costs
     gene_chunk_size: int | None = None
+    most_genes: int | None = None
+    """Of a block that is cut by the plan, where ``GENES_PER_BLOCK`` would be more."""
     most_shared: int = 0
     """Dask on this machine: bytes that may be kept of what several chunks need."""
 
@@ -111,9 +113,13 @@ def cut(run: range, most: int) -> Iterator[range]:
 
 
 def blocks_of(
-    n_bytes: NDArray[np.int64], most_bytes: int, chunk_size: int | None, chunks: NDArray[np.int64] | None
+    n_bytes: NDArray[np.int64],
+    most_bytes: int,
+    chunk_size: int | None,
+    chunks: NDArray[np.int64] | None,
+    most_genes: int | None = None,
 ) -> Iterator[range]:
-    """Cut neighbouring genes into blocks of at most ``GENES_PER_BLOCK`` genes and, beyond one, ``most_bytes``.
+    """Cut neighbouring genes into blocks of at most so many genes and, beyond one, ``most_bytes``.
 
     Blocks are about equal, so that as many as are needed take no more memory than they must; or of ``chunk_size``. They
     end where a chunk of the file does, if one ends within them.
@@ -121,11 +127,12 @@ def blocks_of(
     if chunk_size is not None:
         yield from cut(range(n_bytes.size), chunk_size)
         return
-    n_blocks = max(-(-int(n_bytes.sum()) // most_bytes), -(-n_bytes.size // GENES_PER_BLOCK))
+    most_genes = min(GENES_PER_BLOCK, most_genes or GENES_PER_BLOCK)
+    n_blocks = max(-(-int(n_bytes.sum()) // most_bytes), -(-n_bytes.size // most_genes))
     about = min(most_bytes, int(n_bytes.sum()) // n_blocks + int(n_bytes.max()))
     start = 0
     while start < n_bytes.size:
-        ahead = np.cumsum(n_bytes[start : start + GENES_PER_BLOCK])
+        ahead = np.cumsum(n_bytes[start : start + most_genes])
         stop = start + max(1, int(np.searchsorted(ahead, about, side="right")))
         if chunks is not None and stop < n_bytes.size:
             ends = 1 + np.flatnonzero(np.diff(chunks[start : stop + 1]))

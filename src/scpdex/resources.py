@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import joblib
@@ -49,12 +49,22 @@ class Resources:
         elif not _is_number(n_jobs):
             msg = f"n_jobs={n_jobs!r} is not valid: pass a number of threads from 1 up, or None or -1 for all cores."
             raise ValueError(msg)
-        if gene_chunk_size is not None and not _is_number(gene_chunk_size):
-            msg = f"gene_chunk_size={gene_chunk_size!r} is not valid: pass a number of genes from 1 up, or None."
-            raise ValueError(msg)
+        if gene_chunk_size is not None:
+            _refuse_genes(gene_chunk_size)
         n_bytes = available_memory() // 2 if max_memory is None else _bytes(max_memory)
         limits = Limits(int(n_jobs), n_bytes, None if gene_chunk_size is None else int(gene_chunk_size))
         return cls(limits, low_memory, show_progress)
+
+    def with_most_genes(self, gene_chunk_size: int) -> Resources:
+        """Let no block have more genes than so many; the plan may choose fewer."""
+        _refuse_genes(gene_chunk_size)
+        return replace(self, limits=replace(self.limits, most_genes=int(gene_chunk_size)))
+
+
+def _refuse_genes(gene_chunk_size: object) -> None:
+    if not _is_number(gene_chunk_size):
+        msg = f"gene_chunk_size={gene_chunk_size!r} is not valid: pass a number of genes from 1 up, or None."
+        raise ValueError(msg)
 
 
 def available_memory() -> int:

@@ -83,11 +83,12 @@ def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_th
         "spill_table": spill_table,
         "costs": costs,
         "gene_chunk_size": chunk_size,
+        "most_genes": limits.most_genes,
         "most_shared": shared,
     }
 
     def columns(strategy: Strategy, most: int) -> Plan:
-        blocks = tuple(blocks_of(per_gene, most, chunk_size, facts.chunk_starts))
+        blocks = tuple(blocks_of(per_gene, most, chunk_size, facts.chunk_starts, limits.most_genes))
         widest = max(int(per_gene[block.start : block.stop].sum()) for block in blocks)
         return Plan(
             **common,  # type: ignore[arg-type]
@@ -147,7 +148,7 @@ def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_th
         )
     per_gene = costs.of_block(facts, spilled=spilled > 0, spill_table=spill_table)
     most_of_block = room - in_memory - min(entries, most_kept)
-    blocks = tuple(blocks_of(per_gene, max(1, most_of_block), chunk_size, None))
+    blocks = tuple(blocks_of(per_gene, max(1, most_of_block), chunk_size, None, limits.most_genes))
     widest = max(int(per_gene[block.start : block.stop].sum()) for block in blocks)
     return Plan(
         **common,  # type: ignore[arg-type]
@@ -185,5 +186,5 @@ def with_counts(plan: Plan, stored: NDArray[np.int64], kept: int, *, spilled: bo
         room -= plan.costs.table(facts)
     if plan.strategy == "loaded rows":
         room = min(room, _enough_for_blocks(facts))
-    blocks = blocks_of(n_bytes, max(room, 1), plan.gene_chunk_size, None)
+    blocks = blocks_of(n_bytes, max(room, 1), plan.gene_chunk_size, None, plan.most_genes)
     return replace(plan, facts=facts, blocks=tuple(blocks))

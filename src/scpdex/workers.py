@@ -69,9 +69,8 @@ def share_among_workers(facts: MatrixFacts, costs: Costs, limits: Limits) -> Pla
     per_gene = costs.of_block(facts, spilled=False, spill_table=True) + facts.stored * costs.bytes_per_entry(facts)
     n_blocks = min(_PER_THREAD * workers.n_threads, max(1, _MOST_CUTS * piece // facts.n_values))
     fair = max(LEAST_BYTES_OF_BLOCK, int(per_gene.sum()) // n_blocks)
-    blocks = tuple(
-        blocks_of(per_gene, max(1, min(workers.memory // _SHARE_OF_BLOCK, fair)), limits.gene_chunk_size, None)
-    )
+    most = max(1, min(workers.memory // _SHARE_OF_BLOCK, fair))
+    blocks = tuple(blocks_of(per_gene, most, limits.gene_chunk_size, None, limits.most_genes))
     longest = int(facts.stored.max()) * costs.of_longest(facts)
     heaviest = longest + max(int(per_gene[block.start : block.stop].sum()) for block in blocks)
     if heaviest > workers.memory and not adds_up:

@@ -8,6 +8,7 @@ from scpdex.matrix._chunked import ChunkedSource
 from scpdex.matrix._dask import ChunkReader, Part
 from scpdex.matrix._pieces import Piece, PieceStream, block_of
 from scpdex.matrix._rows import RowStream
+from scpdex.matrix._sample import sample_values
 from scpdex.matrix._select import Expression, in_memory, select_expression
 from scpdex.matrix._source import open_source
 
@@ -29,5 +30,6 @@ __all__ = [
     "block_of",
     "in_memory",
     "open_source",
+    "sample_values",
     "select_expression",
 ]

@@ -1,4 +1,4 @@
-"""Results: from genes x groups arrays to scanpy's layout in uns."""
+"""Records: from genes x groups arrays to scanpy's layout in uns."""
 
 from __future__ import annotations
 

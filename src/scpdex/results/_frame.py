@@ -1,0 +1,76 @@
+"""Frame: columns, those of few distinct values as codes, as a data frame of pandas or polars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+Backend = Literal["pandas", "polars"]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A column of few distinct values, as the position of each row's value among these."""
+
+    values: Sequence[Hashable] | pd.Series[Any]
+    codes: NDArray[np.integer[Any]]
+    """-1 where there is none."""
+    categorical: bool = False
+
+    def to_pandas(self) -> Any:
+        """Give the column as pandas would have it."""
+        if self.categorical:
+            # The names of categories are distinct.
+            return pd.Categorical.from_codes(self.codes, categories=pd.Index(list(self.values)))
+        return pd.Series(self.values).array.take(self.codes, allow_fill=bool((self.codes < 0).any()))
+
+    def to_polars(self) -> pl.Series:
+        """Give the column as polars would have it."""
+        import polars as pl  # noqa: PLC0415
+
+        values = pl.Series(list(self.values))
+        codes = pl.Series(np.where(self.codes < 0, 0, self.codes))
+        column = values.gather(codes)
+        if (self.codes < 0).any():
+            column = pl.select(pl.when(pl.Series(self.codes >= 0)).then(column)).to_series()
+        return column.cast(pl.Enum(values)) if self.categorical else column
+
+
+def refuse_backend(backend: str, argument: str) -> None:
+    """Raise an error for a backend that is unknown or not installed.
+
+    Raises
+    ------
+    ImportError
+        polars is not installed.
+    ValueError
+        It is neither pandas nor polars.
+    """
+    if backend not in get_args(Backend):
+        msg = f"{argument} is not valid: pass 'pandas' or 'polars'."
+        raise ValueError(msg)
+    if backend == "polars" and find_spec("polars") is None:
+        msg = f"{argument} needs polars, which is not installed: python -m pip install 'scpdex[polars]'."
+        raise ImportError(msg)
+
+
+def make_frame(columns: Mapping[str, NDArray[Any] | Repeated], backend: Backend) -> pd.DataFrame | pl.DataFrame:
+    """Make a data frame, without a copy of arrays; with polars, NaN becomes null, as pandas' NaN does."""
+    if backend == "pandas":
+        found = {name: c.to_pandas() if isinstance(c, Repeated) else c for name, c in columns.items()}
+        return pd.DataFrame(found, copy=False)
+    import polars as pl  # noqa: PLC0415
+
+    return pl.DataFrame(
+        {name: c.to_polars() if isinstance(c, Repeated) else c for name, c in columns.items()}, nan_to_null=True
+    )
