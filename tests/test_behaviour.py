@@ -12,6 +12,7 @@ from oracles import SCANPY_TESTS, assert_same_bits, assert_same_numbers, by_gene
 from scipy import sparse
 
 import scpdex
+from scpdex.results._store import as_records
 
 TESTS = ["wilcoxon", "t-test", "t-test_overestim_var"]
 
@@ -368,7 +369,11 @@ def test_views(monkeypatch, storage, view, method):
     part = adata[view]
     expected = {layer: by_scpdex(part.copy(), "label", method=method, layer=layer) for layer in (None, "other")}
     stored: dict[str, Any] = {}
-    monkeypatch.setattr("scpdex.tl._rank_genes_parallel.store", lambda _adata, _key, result, **_: stored.update(result))
+
+    def keep(_adata: Any, _key: str, result: Any, *_: Any, var_names: Any, **__: Any) -> None:
+        stored.update(as_records(result, var_names))
+
+    monkeypatch.setattr("scpdex.tl._rank_genes_parallel.store", keep)
     monkeypatch.setattr(ad.AnnData, "copy", _refuse_to_copy)
     monkeypatch.setattr("anndata._core.anndata._subset", _refuse_to_copy)
     for layer, of_copy in expected.items():

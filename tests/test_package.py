@@ -14,8 +14,8 @@ MODULES = sorted((ROOT / "src" / "scpdex").rglob("*.py"))
 
 def test_public_names():
     assert scpdex.__all__ == ["__version__", "get", "parallel_differential_expression", "tl"]
-    assert scpdex.tl.__all__ == ["rank_genes_parallel"]
-    assert scpdex.get.__all__ == ["plan"]
+    assert scpdex.tl.__all__ == ["rank_genes_parallel", "rank_genes_to_uns", "rank_genes_to_varm"]
+    assert scpdex.get.__all__ == ["plan", "rank_genes_df"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -40,7 +40,7 @@ def of_scipy(metric: str, x: np.ndarray, y: np.ndarray, *, tie_correct: bool, al
                 return np.nan, 1.0
             found = stats.anderson_ksamp([x, y])
         elif metric == "t-test":
-            if np.ptp(x) == np.ptp(y) == 0:
+            if np.ptp(x) == np.ptp(y) == 0 and x.size + y.size > 2:
                 difference = x[0] - y[0]
                 return (np.sign(difference) * np.inf, _tail(difference, alternative)) if difference else (np.nan, 1.0)
             found = stats.ttest_ind(x, y, alternative=alternative)

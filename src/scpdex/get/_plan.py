@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 # What becomes of the result has no part in the plan.
-_OF_RESULTS = {"key_added", "copy"}
+_OF_RESULTS = {"key_added", "copy", "storage"}
 
 
 def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:

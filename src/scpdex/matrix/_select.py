@@ -30,6 +30,8 @@ class Expression:
     """Row of each cell of the AnnData."""
     genes: NDArray[np.int64]
     """Column of each tested gene, in the order of the results."""
+    var_positions: NDArray[np.int64]
+    """Position of each tested gene in var, or in raw.var."""
     var_names: pd.Index[Any]
     """Name of each tested gene."""
     chunked: bool
@@ -132,13 +134,13 @@ def select_expression(
     elif not on_disk:
         matrix = fit_for_kernels(matrix, where)
     mask = _mask(adata, mask_var, var_names, use_raw=use_raw)
-    genes = columns if mask is None else columns[mask]
-    var_names = var_names if mask is None else var_names[mask]
+    tested = np.arange(columns.size) if mask is None else np.flatnonzero(mask)
+    genes, var_names = columns[tested], var_names if mask is None else var_names[mask]
     if cells.size == 0 or genes.size == 0:
         msg = f"There is nothing to rank: {cells.size} cells x {genes.size} genes of {where} are selected."
         raise ValueError(msg)
     chunked = on_disk or lazy or bool(low_memory) or normalize is not None
-    return Expression(matrix, where, cells, genes, var_names, chunked, normalize)
+    return Expression(matrix, where, cells, genes, tested, var_names, chunked, normalize)
 
 
 def _locate(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
     from numpy.typing import NDArray
@@ -22,23 +22,23 @@ Backend = Literal["pandas", "polars"]
 class Repeated:
     """A column of few distinct values, as the position of each row's value among these."""
 
-    values: Sequence[Hashable] | pd.Series[Any]
+    values: Sequence[Any] | NDArray[Any] | pd.Series[Any]
     codes: NDArray[np.integer[Any]]
     """-1 where there is none."""
     categorical: bool = False
 
     def to_pandas(self) -> Any:
         """Give the column as pandas would have it."""
+        values = self.values if isinstance(self.values, pd.Series) else pd.Series(list(self.values))
         if self.categorical:
-            # The names of categories are distinct.
-            return pd.Categorical.from_codes(self.codes, categories=pd.Index(list(self.values)))
-        return pd.Series(self.values).array.take(self.codes, allow_fill=bool((self.codes < 0).any()))
+            return pd.Categorical.from_codes(self.codes, categories=pd.Index(values))
+        return values.array.take(self.codes, allow_fill=bool((self.codes < 0).any()))
 
     def to_polars(self) -> pl.Series:
         """Give the column as polars would have it."""
         import polars as pl  # noqa: PLC0415
 
-        values = pl.Series(list(self.values))
+        values = pl.Series([None if pd.isna(value) else value for value in self.values])
         codes = pl.Series(np.where(self.codes < 0, 0, self.codes))
         column = values.gather(codes)
         if (self.codes < 0).any():

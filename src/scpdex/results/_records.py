@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+_MOST_OF_MESSAGE = (1 << 16) - 1
 FIELDS = {"scores": np.float32, "logfoldchanges": np.float32, "pvals": np.float64, "pvals_adj": np.float64}
 
 
@@ -26,7 +25,7 @@ class RankedGenes:
     order: NDArray[np.intp]
     """Position of each gene among the tested genes: groups x ranks."""
     statistics: dict[str, NDArray[Any]]
-    """By scanpy's field names, ``scores`` and, where the test has them, the others: ranks x groups, C-contiguous."""
+    """By scanpy's field names, ``scores`` and, where the test has them, the others: ranks x groups."""
 
     def records(self, gene_names: NDArray[Any]) -> dict[str, Any]:
         """Give scanpy's record arrays, one field per group."""
@@ -35,9 +34,9 @@ class RankedGenes:
 
 
 def _as_records(values: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
-    """View a C-contiguous matrix of one dtype as records, without a copy."""
+    """View a matrix of one dtype as records, without a copy if it is C-contiguous."""
     dtype = np.dtype({"names": list(groups), "formats": [values.dtype] * len(groups)})
-    return values.view(dtype)[:, 0].view(np.recarray)
+    return np.ascontiguousarray(values).view(dtype)[:, 0].view(np.recarray)
 
 
 def _names(gene_names: NDArray[Any], order: NDArray[np.intp], groups: Sequence[str]) -> NDArray[Any]:
@@ -60,30 +59,11 @@ def unwritable_columns(groups: Sequence[str]) -> list[str]:
     return [group for group in groups if "/" in group or group in {"", "_index"}]
 
 
-def refuse_unless_storable(adata: AnnData, *, on_disk: bool, copy: bool) -> bool:
-    """Tell whether a copy is one without X, as it is for data on disk.
+def exceed_hdf5(groups: Sequence[str]) -> bool:
+    """Tell whether an h5ad file cannot hold records of these fields.
 
-    Raises
-    ------
-    ValueError
-        ``adata`` is a view of data on disk, which cannot hold a result.
+    HDF5 keeps the description of a dataset in messages of less than 64 KiB. That of records takes 10 bytes and, for
+    each field, 52 and its name with a closing zero in units of 8 (the HDF5 file format's datatype message, version 1).
     """
-    if not on_disk:
-        return False
-    if adata.is_view and not copy:
-        msg = (
-            "adata is a view of data on disk, and storing a result would read all of it into memory. Pass copy=True "
-            "for an AnnData with obs, var, uns and the result, without X."
-        )
-        raise ValueError(msg)
-    return copy
-
-
-def store(adata: AnnData, key: str, result: dict[str, Any], *, copy: bool, light: bool) -> AnnData | None:
-    """Put a whole result into ``uns``: of a copy that is returned, a light one without X, or of the object itself."""
-    if light:
-        adata = AnnData(obs=adata.obs.copy(), var=adata.var.copy(), uns=deepcopy(dict(adata.uns)))
-    elif copy:
-        adata = adata.copy()
-    adata.uns[key] = result
-    return adata if copy else None
+    n_bytes = 10 + sum(52 + 8 * -(-(len(group.encode()) + 1) // 8) for group in groups)
+    return n_bytes > _MOST_OF_MESSAGE

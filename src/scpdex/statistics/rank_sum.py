@@ -85,10 +85,10 @@ def exact_pvals(
     groups, is written there and left elsewhere; the other parameters are those of :func:`rank_sum_test`.
     """
     n_other = np.broadcast_to(n_other, n_group.shape)
-    for group in np.flatnonzero(np.minimum(n_group, n_other) <= _FEW_CELLS).tolist():
-        untied = np.flatnonzero(tie_sums[:, min(group, tie_sums.shape[1] - 1)] == 0)
-        if untied.size == 0:
-            continue
+    few = np.minimum(n_group, n_other) <= _FEW_CELLS
+    is_untied = (tie_sums == 0) & few
+    for group in np.flatnonzero(is_untied.any(axis=0)).tolist():
+        untied = np.flatnonzero(is_untied[:, group])
         n1, n2 = int(n_group[group]), int(n_other[group])
         u = twice_u[untied, group] // 2
         upper = {"greater": u, "less": n1 * n2 - u, "two-sided": np.maximum(u, n1 * n2 - u)}[alternative]

@@ -11,7 +11,7 @@ from scanpy import logging as logg
 
 from scpdex.execute import execute
 from scpdex.labels import REST
-from scpdex.results import fractions_table, refuse_unless_storable, store
+from scpdex.results import StoredResult, refuse_storage, refuse_unless_storable, store
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.statistics.logistic_regression import make_classifier
 from scpdex.task import Task
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons import Comparison
     from scpdex.execute import Executed
+    from scpdex.results import Storage
     from scpdex.statistics.options import Correction, Method
 
 
@@ -55,6 +56,7 @@ def rank_genes_parallel(
     max_memory: str | float | None = None,
     n_jobs: int | None = None,
     show_progress: bool | None = None,
+    storage: Storage = "uns",
     **kwds: Any,
 ) -> AnnData | None:
     """Rank genes for characterizing groups, as :func:`scanpy.tl.rank_genes_groups` does, on all cores.
@@ -141,6 +143,10 @@ def rank_genes_parallel(
     show_progress
         True and False force a progress bar or none; None shows one when the work is long, in a terminal or notebook. It
         counts cells while rows are read in parts, and genes while they are ranked.
+    storage
+        ``"uns"`` is scanpy's layout. ``"varm"`` stores genes x groups matrices instead, which files hold for any number
+        of groups and any names; :func:`scpdex.tl.rank_genes_to_uns` makes scanpy's layout of it, and
+        :func:`scpdex.get.rank_genes_df` reads both. Raw data with other genes than ``adata.var`` do not fit there.
     **kwds
         Arguments of :class:`sklearn.linear_model.LogisticRegression`, for ``method="logreg"`` only.
 
@@ -165,7 +171,13 @@ def rank_genes_parallel(
         group, and (against the rest) in all other cells.
     ``"params"``
         Dict of the arguments, scanpy's keys and ``tie_correct``, ``use_continuity``, ``mean_in_log_space``,
-        ``version`` and, where given, ``normalize``.
+        ``version`` and, where given, ``normalize`` and ``n_genes``.
+
+    With ``storage="varm"`` these fields are matrices in ``adata.varm``, named by the key and the field
+    (``"rank_genes_groups_scores"``): a row for each gene of ``adata.var``, NaN where it was not tested or is not among
+    the ``n_genes``, and a column for each group. ``"..._ranks"`` (int32) has each gene's place from the highest score
+    down, 0 for the first and -1 for none. ``adata.uns[key_added]`` holds ``"params"``, ``"groups"``, which are the
+    names of the columns, and ``"fields"``.
 
     Raises
     ------
@@ -176,8 +188,8 @@ def rank_genes_parallel(
         arrays or scipy CSR or CSC matrices, ...), or an argument is unknown.
     ValueError
         An argument has a value that is not valid, ``max_memory`` one that is too small included; a group has a single
-        cell; the compared cells and tested genes hold NaN or infinite values; ``adata`` is a view of data on disk and
-        ``copy`` is False; or a file was changed while it was read.
+        cell; the compared cells and tested genes hold NaN or infinite values; ``storage="varm"`` does not fit raw;
+        ``adata`` is a view of data on disk and ``copy`` is False; or a file was changed while it was read.
     RuntimeError
         A chunk of a dask array cannot be computed, or workers died over it more often than dask allows.
     OSError
@@ -236,13 +248,15 @@ def rank_genes_parallel(
     comparison, expression, options = task.comparison, task.expression, task.options
     if classifier is not None:
         refuse_for_logistic_regression(comparison, expression)
+    ranks_raw = adata.raw is not None if use_raw is None else use_raw
+    refuse_storage(adata, storage, use_raw=ranks_raw)
     light = refuse_unless_storable(adata, on_disk=expression.on_disk or adata.isbacked, copy=copy)
     key = "rank_genes_groups" if key_added is None else key_added
     params = {
         "groupby": groupby,
         "reference": comparison.reference,
         "method": options.method,
-        "use_raw": adata.raw is not None if use_raw is None else use_raw,
+        "use_raw": ranks_raw,
         "layer": layer,
         "corr_method": corr_method,
         "tie_correct": tie_correct,
@@ -250,34 +264,36 @@ def rank_genes_parallel(
         "mean_in_log_space": mean_in_log_space,
         "version": version("scpdex"),
     }
-    if normalize is not None:
-        params["normalize"] = float(normalize)
+    params |= {} if normalize is None else {"normalize": float(normalize)}
+    params |= {} if n_genes is None else {"n_genes": int(n_genes)}
     against = "the rest" if comparison.against_rest else repr(comparison.reference)
     of = f"of {comparison.n_groups:,} groups" if comparison.n_groups > 1 else f"of group {comparison.groups[0]!r}"
     start = logg.info(f"ranking genes {of} of {groupby!r} against {against} by {options.method}")
+    fractions = {}
     if classifier is not None:
         ranked = run_logistic_regression(classifier, expression, comparison, options)
-        result = {"params": params} | ranked.records(expression.names)
     else:
         with execute(task) as executed:
             ranked = order_table(executed.table, comparison.groups, executed.position, options, executed.pool)
-        tell(executed.table, comparison, options, expression.where)
-        fractions = _fractions(executed, comparison, expression.var_names)
-        result = {"params": params} | fractions | ranked.records(expression.names)
-    stored = store(adata, key, result, copy=copy, light=light)
+        tell(executed.table, comparison, options, expression.where, storage)
+        fractions = _fractions(executed, comparison)
+    result = StoredResult(params, ranked, expression.names, expression.var_positions, fractions)
+    stored = store(adata, key, result, storage, var_names=expression.var_names, copy=copy, light=light)
     if light:
         logg.info("    the copy has obs, var, uns and the result, and no X: the matrix stays on disk")
-    logg.info("    finished", time=start, deep=f"added to `.uns[{key!r}]`: {', '.join(map(repr, result))}")
+    fields = ", ".join(map(repr, ["names", *ranked.statistics, *fractions]))
+    logg.info("    finished", time=start, deep=f"added to `.{storage}`, under {key!r}: {fields}")
     return stored
 
 
-def _fractions(executed: Executed, comparison: Comparison, var_names: pd.Index[Any]) -> dict[str, pd.DataFrame]:
-    tables = {}
+def _fractions(executed: Executed, comparison: Comparison) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
+    """Columns, and genes x columns, of scanpy's tables."""
+    found = {}
     table = executed.table
     genes = slice(None) if executed.position is None else executed.position
     if table.fractions is not None:
-        selected = [comparison.name_of(code) for code in comparison.selected]
-        tables["pts"] = fractions_table(table.fractions[list(comparison.selected)][:, genes].T, var_names, selected)
+        selected = tuple(comparison.name_of(code) for code in comparison.selected)
+        found["pts"] = (selected, table.fractions[list(comparison.selected)][:, genes].T)
     if table.rest_fractions is not None:
-        tables["pts_rest"] = fractions_table(table.rest_fractions[:, genes].T, var_names, comparison.groups)
-    return tables
+        found["pts_rest"] = (comparison.groups, table.rest_fractions[:, genes].T)
+    return found

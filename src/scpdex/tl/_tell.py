@@ -8,10 +8,11 @@ import numpy as np
 from scanpy import logging as logg
 
 from scpdex.labels import REST, listed
-from scpdex.results import unwritable_columns
+from scpdex.results import exceed_hdf5, unwritable_columns
 
 if TYPE_CHECKING:
     from scpdex.comparisons import Comparison
+    from scpdex.results import Storage
     from scpdex.run import Table
     from scpdex.statistics.options import TestOptions
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _FEW_CELLS = 25
 
 
-def tell(table: Table, comparison: Comparison, options: TestOptions, where: str) -> None:
+def tell(table: Table, comparison: Comparison, options: TestOptions, where: str, storage: Storage) -> None:
     """Say, once each, what the user should know of the data and the result."""
     alone = [group for group, n in zip(comparison.groups, comparison.other_sizes, strict=True) if n == 0]
     n_undefined = int(table.undefined.sum())
@@ -37,10 +38,15 @@ def tell(table: Table, comparison: Comparison, options: TestOptions, where: str)
         )
     if comparison.against_rest and REST in comparison.groups:
         logg.warning("one group is itself named 'rest': reference='rest' compares with all other cells, not with it.")
-    if options.pts and (names := unwritable_columns(comparison.groups)):
+    if storage == "uns" and exceed_hdf5(comparison.groups):
         logg.warning(
-            f"groups {listed(names)} name columns of `pts` that h5ad and zarr files cannot hold: rename these "
-            "categories, or use pts=False, before writing the object to a file."
+            f"an h5ad file cannot hold the records of {comparison.n_groups:,} groups: pass storage='varm', or call "
+            "scpdex.tl.rank_genes_to_varm(adata) before writing the object to a file."
+        )
+    if storage == "uns" and options.pts and (names := unwritable_columns(comparison.groups)):
+        logg.warning(
+            f"groups {listed(names)} name columns of `pts` that h5ad and zarr files cannot hold: pass "
+            "storage='varm', rename these categories, or use pts=False, before writing the object to a file."
         )
     few = int((np.minimum(comparison.group_sizes, comparison.other_sizes) <= _FEW_CELLS).sum())
     if few and options.method == "wilcoxon" and not comparison.against_rest:

@@ -1,0 +1,90 @@
+"""On target: of each group the one gene that it is aimed at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scpdex.labels import Labels, listed, suggest
+from scpdex.matrix import in_memory
+from scpdex.statistics.ordering import adjust_pvals
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from scpdex.results import StoredResult
+
+
+def on_target_rows(
+    adata: AnnData, result: StoredResult, looked_up: NDArray[Any], on_target: str
+) -> tuple[NDArray[np.intp], dict[str, NDArray[Any]], list[str | None]]:
+    """Find each group's target: its gene, groups x 1, or -1; its statistics, groups x 1; and its name.
+
+    ``looked_up`` are the names that targets are found by, those of the result's genes or others.
+
+    Raises
+    ------
+    KeyError
+        ``on_target``, or the column that groups were taken from, is not in ``obs``.
+    ValueError
+        A group has several targets, or none of its cells is there any more; a target is the name of several genes; or
+        the result is limited to the first genes of each group.
+    """
+    ranked = result.ranked
+    kept = np.unique(ranked.order)
+    n_genes = ranked.order.shape[1]
+    if "n_genes" in result.params or (ranked.order < 0).any() or kept.size > n_genes:
+        msg = (
+            f"on_target needs all genes of each group, and the result has {n_genes:,} of them: rank with n_genes=None."
+        )
+        raise ValueError(msg)
+    targets = _targets(adata, str(result.params["groupby"]), ranked.groups, on_target)
+    genes = np.full((len(targets), 1), -1, dtype=np.intp)
+    ranks = np.zeros_like(genes)
+    place = pd.Series(np.arange(looked_up.size), index=looked_up)
+    place = place[place.isin(kept)]
+    for g, target in enumerate(targets):
+        if target is None or target not in place.index:
+            continue
+        gene = place.loc[[target]]
+        if gene.size > 1:
+            msg = f"target {target!r} of group {ranked.groups[g]!r} is the name of {gene.size} genes."
+            raise ValueError(msg)
+        genes[g], ranks[g] = gene.iloc[0], np.flatnonzero(ranked.order[g] == gene.iloc[0])[0]
+    measured = genes >= 0
+    statistics = {}
+    for name, values in ranked.statistics.items():
+        statistics[name] = np.where(measured, np.take_along_axis(values.T, ranks, 1), values.dtype.type(np.nan))
+    if "pvals" in statistics and measured.any():
+        corr_method = result.params.get("corr_method", "benjamini-hochberg")
+        of_targets = statistics["pvals"][measured]
+        statistics["pvals_adj"][measured] = adjust_pvals(of_targets[None], corr_method, None)[0]
+    return genes, statistics, targets
+
+
+def _targets(adata: AnnData, groupby: str, groups: tuple[str, ...], on_target: str) -> list[str | None]:
+    """Name the target of each group; None where it has none."""
+    labels = Labels.read(in_memory(adata.obs, groupby), groupby)
+    column = in_memory(adata.obs, on_target)
+    if on_target not in column.columns:
+        msg = (
+            f"on_target={on_target!r} is not a column of adata.obs.{suggest(on_target, list(map(str, column.columns)))}"
+        )
+        raise KeyError(msg)
+    named = pd.DataFrame({"code": labels.codes, "target": column[on_target].astype(object).to_numpy()})
+    named = named[named["code"] >= 0].dropna().drop_duplicates()
+    several = named.loc[named["code"].duplicated(), "code"].unique()
+    found = dict(zip(named["code"], named["target"].map(str), strict=True))
+    positions = [labels.find(group) for group in groups]
+    gone = [group for group, position in zip(groups, positions, strict=True) if position is None]
+    if gone:
+        msg = f"groups {listed(gone)} of the result are not in adata.obs[{groupby!r}] any more."
+        raise ValueError(msg)
+    ambiguous = [labels.names[code] for code in several.tolist() if code in positions]
+    if ambiguous:
+        msg = f"groups {listed(ambiguous)} have several targets in adata.obs[{on_target!r}]: give each group one."
+        raise ValueError(msg)
+    return [found.get(position) for position in positions]

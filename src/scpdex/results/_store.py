@@ -1,0 +1,90 @@
+"""Store: a whole result, as records or as matrices, goes into an object last, or into its copy."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from anndata import AnnData
+
+from scpdex.results._records import fractions_table
+from scpdex.results._varm import remove_matrices, to_varm
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scpdex.results._stored import StoredResult
+
+Storage = Literal["uns", "varm"]
+
+
+def refuse_unless_storable(adata: AnnData, *, on_disk: bool, copy: bool) -> bool:
+    """Tell whether a copy is one without X, as it is for data on disk.
+
+    Raises
+    ------
+    ValueError
+        ``adata`` is a view of data on disk, which cannot hold a result.
+    """
+    if not on_disk:
+        return False
+    if adata.is_view and not copy:
+        msg = (
+            "adata is a view of data on disk, and storing a result would read all of it into memory. Pass copy=True "
+            "for an AnnData with obs, var, uns and the result, without X."
+        )
+        raise ValueError(msg)
+    return copy
+
+
+def refuse_storage(adata: AnnData, storage: str, *, use_raw: bool) -> None:
+    """Raise a ValueError where a result cannot be stored so."""
+    if storage not in {"uns", "varm"}:
+        msg = f"storage={storage!r} is not valid: pass 'uns' or 'varm'."
+        raise ValueError(msg)
+    if storage == "varm" and use_raw and not adata.raw.var_names.equals(adata.var_names):
+        msg = (
+            "storage='varm' has a row for each of adata.var, and adata.raw has other genes: pass use_raw=False to rank "
+            "X, or storage='uns'."
+        )
+        raise ValueError(msg)
+
+
+def as_records(result: StoredResult, var_names: pd.Index[Any]) -> dict[str, Any]:
+    """Give scanpy's layout: records of each field, and tables of fractions."""
+    tables = {}
+    for name, (columns, fractions) in result.fractions.items():
+        # Fractions of groups are known of all tested genes, those of a rest without cells of none.
+        tested = ~np.isnan(result.fractions["pts"][1][:, 0])
+        tables[name] = fractions_table(fractions[tested], var_names[tested], columns)
+    return {"params": result.params} | tables | result.ranked.records(result.names)
+
+
+def store(
+    adata: AnnData,
+    key: str,
+    result: StoredResult,
+    storage: Storage,
+    *,
+    var_names: pd.Index[Any],
+    copy: bool = False,
+    light: bool = False,
+) -> AnnData | None:
+    """Put a whole result into an object or its copy, ``uns`` last; matrices of one that it replaces are removed.
+
+    ``var_names`` are those of the genes; ``light`` makes the copy one without X.
+    """
+    if storage == "varm":
+        entry, matrices = to_varm(result, key, adata.n_vars)
+    else:
+        entry, matrices = as_records(result, var_names), {}
+    if light:
+        adata = AnnData(obs=adata.obs.copy(), var=adata.var.copy(), uns=deepcopy(dict(adata.uns)))
+    elif copy:
+        adata = adata.copy()
+    remove_matrices(adata, key)
+    for name, matrix in matrices.items():
+        adata.varm[name] = matrix
+    adata.uns[key] = entry
+    return adata if copy else None

@@ -1,0 +1,109 @@
+"""Varm: a result as genes x groups matrices, which files hold for any number of groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpdex.results._records import RankedGenes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from scpdex.results._stored import StoredResult
+
+# Their columns then fill whole cache lines of the matrices.
+_GROUPS_PER_SLICE = 16
+FRACTIONS = ("pts", "pts_rest")
+STORAGE = "varm"
+
+
+def is_in_varm(result: Any) -> bool:
+    """Tell whether an entry of ``uns`` is a result of which the matrices are in ``varm``."""
+    return isinstance(result, dict) and dict(result.get("params", {})).get("storage") == STORAGE
+
+
+def name_of_matrix(key: str, field: str) -> str:
+    """Name in ``varm`` of a field of a result."""
+    return f"{key}_{field}"
+
+
+def to_varm(result: StoredResult, key: str, n_vars: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Give the entry of ``uns``, and the matrices by their names in ``varm``.
+
+    Each matrix has a row for each variable and a column for each group. ``ranks`` (int32) is 0 for a group's first
+    gene, and -1 for genes that are not in the result, where the others are NaN.
+    """
+    ranked = result.ranked
+    ranks = np.full((n_vars, len(ranked.groups)), -1, dtype=np.int32)
+    fields = {"ranks": ranks} | {
+        name: np.full(ranks.shape, np.nan, dtype=values.dtype) for name, values in ranked.statistics.items()
+    }
+    in_order = np.arange(ranked.order.shape[1], dtype=np.int32)[:, None]
+    for first in range(0, len(ranked.groups), _GROUPS_PER_SLICE):
+        some = slice(first, first + _GROUPS_PER_SLICE)
+        rows = result.places[ranked.order[some]].T
+        np.put_along_axis(ranks[:, some], rows, in_order, axis=0)
+        for name, values in ranked.statistics.items():
+            np.put_along_axis(fields[name][:, some], rows, values[:, some], axis=0)
+    entry: dict[str, Any] = {"params": result.params | {"storage": STORAGE}, "groups": _strings(ranked.groups)}
+    for name, (columns, fractions) in result.fractions.items():
+        fields[name] = np.full((n_vars, len(columns)), np.nan)
+        fields[name][result.places] = fractions
+        entry[f"{name}_groups"] = _strings(columns)
+    entry["fields"] = _strings(tuple(fields))
+    return entry, {name_of_matrix(key, name): matrix for name, matrix in fields.items()}
+
+
+def matrices_of(entry: Mapping[str, Any], key: str, varm: Any) -> dict[str, NDArray[Any]]:
+    """Find the matrices of a result, by field.
+
+    Raises
+    ------
+    KeyError
+        One of them is gone.
+    """
+    found = {}
+    for field in map(str, entry["fields"]):
+        name = name_of_matrix(key, field)
+        if name not in varm:
+            msg = f"adata.varm[{name!r}], which belongs to the result adata.uns[{key!r}], is gone."
+            raise KeyError(msg)
+        found[field] = np.asarray(varm[name])
+    return found
+
+
+def ranked_in_varm(
+    entry: Mapping[str, Any], matrices: dict[str, NDArray[Any]], chosen: NDArray[np.intp] | None
+) -> RankedGenes:
+    """Order the genes of some groups again; None is all groups."""
+    groups = tuple(map(str, entry["groups"]))
+    columns = slice(None) if chosen is None else chosen
+    groups = groups if chosen is None else tuple(groups[i] for i in chosen.tolist())
+    ranks = matrices["ranks"][:, columns]
+    order = np.empty((len(groups), int(ranks.max()) + 1), dtype=np.intp)
+    genes, of_group = np.nonzero(ranks >= 0)
+    order[of_group, ranks[genes, of_group]] = genes
+    statistics = {
+        name: np.take_along_axis(matrix[:, columns], order.T, axis=0)
+        for name, matrix in matrices.items()
+        if name not in {"ranks", *FRACTIONS}
+    }
+    return RankedGenes(groups, order, statistics)
+
+
+def remove_matrices(adata: AnnData, key: str) -> None:
+    """Take the matrices of a result that is replaced out of ``varm``."""
+    entry: Any = adata.uns.get(key)
+    if is_in_varm(entry):
+        for field in map(str, entry["fields"]):
+            if name_of_matrix(key, field) in adata.varm:
+                del adata.varm[name_of_matrix(key, field)]
+
+
+def _strings(names: tuple[str, ...]) -> NDArray[Any]:
+    return np.array(names, dtype=object)

@@ -1,0 +1,100 @@
+"""The public verbs that move a result between scanpy's layout in uns and matrices in varm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpdex.labels import listed
+from scpdex.results import StoredResult, is_in_varm, refuse_unless_storable, store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+
+def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_added: str | None = None) -> None:
+    """Move a result from scanpy's layout to matrices in ``adata.varm``, which files hold for any number of groups.
+
+    Parameters
+    ----------
+    adata
+        Object with a result of :func:`scpdex.tl.rank_genes_parallel` or :func:`scanpy.tl.rank_genes_groups`.
+    key
+        Where in ``adata.uns`` it is.
+    key_added
+        Where to put the other form, and keep this one. None, the default, replaces it.
+
+    Returns
+    -------
+    None. What is stored is described at :func:`scpdex.tl.rank_genes_parallel`, under ``storage="varm"``.
+
+    Raises
+    ------
+    KeyError
+        There is no such result.
+    ValueError
+        It is in ``adata.varm`` already; its genes are not all in ``adata.var``, or one name is there twice; genes were
+        filtered out of it; or ``adata`` is a view of data on disk.
+    """
+    if is_in_varm(adata.uns.get(key)):
+        msg = f"adata.uns[{key!r}] is a result with matrices in adata.varm already."
+        raise ValueError(msg)
+    result = StoredResult.read(adata, key)
+    refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
+    astray = result.names[result.places < 0].tolist()
+    of_raw = result.params.get("use_raw") and adata.raw is not None and not adata.raw.var_names.equals(adata.var_names)
+    if astray or of_raw:
+        why = "ranked are the genes of adata.raw" if of_raw else f"genes {listed(astray)} are not there, or twice"
+        msg = (
+            f"adata.uns[{key!r}] does not fit adata.varm, which has a row for each of adata.var: {why}. Rank with "
+            "use_raw=False and unique names (adata.var_names_make_unique())."
+        )
+        raise ValueError(msg)
+    if (result.ranked.order < 0).any():
+        msg = f"adata.uns[{key!r}] was filtered, and lacks names: move the result that it was made of."
+        raise ValueError(msg)
+    store(adata, key_added or key, result, "varm", var_names=adata.var_names)
+
+
+def rank_genes_to_uns(
+    adata: AnnData,
+    *,
+    key: str = "rank_genes_groups",
+    groups: Sequence[str] | None = None,
+    key_added: str | None = None,
+) -> None:
+    """Turn a result that lies as matrices in ``adata.varm`` into scanpy's layout, for its plots and getters.
+
+    Parameters
+    ----------
+    adata
+        Object with a result of :func:`scpdex.tl.rank_genes_parallel` with ``storage="varm"``.
+    key
+        Where in ``adata.uns`` it is described.
+    groups
+        Groups to take, in this order; all by default. Some need ``key_added``, so that the others are not lost.
+    key_added
+        Where to put scanpy's layout, and keep the matrices. None, the default, replaces them.
+
+    Returns
+    -------
+    None.
+
+    Raises
+    ------
+    KeyError
+        There is no such result.
+    ValueError
+        It is in scanpy's layout already; a group is not in it; some groups would replace all; or ``adata`` is a view
+        of data on disk.
+    """
+    if groups is not None and key_added in {None, key}:
+        msg = "groups= takes some groups only: pass key_added= so that the others are not lost."
+        raise ValueError(msg)
+    result = StoredResult.read(adata, key, groups)
+    if not is_in_varm(adata.uns[key]):
+        msg = f"adata.uns[{key!r}] is in scanpy's layout already."
+        raise ValueError(msg)
+    refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
+    store(adata, key_added or key, result, "uns", var_names=adata.var_names)

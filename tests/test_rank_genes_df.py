@@ -1,0 +1,264 @@
+"""The long table against scanpy's getter, over both forms of results, groups, filters and backends."""
+
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scanpy as sc
+from scipy import stats
+from stored import labelled, values_of
+
+import scpdex
+from scpdex.get import rank_genes_df
+
+GROUPBY = "bulk_labels"
+
+
+@pytest.fixture(params=["uns", "varm"])
+def storage(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def rank(adata: ad.AnnData, storage: str = "uns", **arguments: Any) -> None:
+    arguments = {"method": "wilcoxon", "pts": True} | arguments
+    scpdex.tl.rank_genes_parallel(adata, GROUPBY, storage=storage, **arguments)
+
+
+def of_scanpy(adata: ad.AnnData, group: Any, **filters: Any) -> pd.DataFrame:
+    """scanpy's own table, of a result in its layout; its group column is not always categorical."""
+    table = sc.get.rank_genes_groups_df(adata, group, **filters)
+    if "group" in table:
+        names = adata.uns["rank_genes_groups"]["names"].dtype.names if group is None else group
+        table["group"] = pd.Categorical(table["group"].astype(str), categories=names)
+    return table
+
+
+CALLS = {
+    "rest": {},
+    "reference": {"reference": "Dendritic"},
+    "t-test": {"method": "t-test", "pts": False},
+    "top genes": {"n_genes": 20},
+    "logreg": {"method": "logreg", "pts": False},
+}
+GROUPS = {"all": None, "some": ["CD56+ NK", "CD19+ B"], "list of one": ["CD34+"], "one": "CD34+"}
+FILTERS = [{}, {"pval_cutoff": 0.05}, {"log2fc_min": 0.5, "log2fc_max": 3}, {"gene_symbols": "n_counts"}]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_against_scanpy(pbmc, storage, call):
+    rank(pbmc, **CALLS[call])
+    expected = pbmc.copy()
+    if storage == "varm":
+        scpdex.tl.rank_genes_to_varm(pbmc)
+    for group in GROUPS.values():
+        for filters in FILTERS:
+            if call == "logreg" and filters.keys() & {"pval_cutoff", "log2fc_min"}:
+                continue
+            ours = rank_genes_df(pbmc, group, **filters)
+            if call == "reference":
+                # scanpy leaves this one out
+                fractions = expected.uns["rank_genes_groups"]["pts"]["Dendritic"][ours["names"]]
+                np.testing.assert_array_equal(ours.pop("pct_nz_reference"), fractions)
+            pd.testing.assert_frame_equal(
+                ours, of_scanpy(expected, group, **filters), check_exact=True, check_categorical=False
+            )
+
+
+def test_scanpys_own_result(pbmc):
+    sc.tl.rank_genes_groups(pbmc, GROUPBY, method="wilcoxon", pts=True)
+    pd.testing.assert_frame_equal(rank_genes_df(pbmc), of_scanpy(pbmc, None), check_exact=True, check_categorical=False)
+
+
+def test_order_of_genes(pbmc, storage):
+    """In the order of var, of raw that has other genes too; the first by score are the same ones."""
+    rank(pbmc)
+    if storage == "varm":
+        scpdex.tl.rank_genes_to_varm(pbmc)
+    by_score, by_gene = rank_genes_df(pbmc), rank_genes_df(pbmc, order="gene")
+    assert by_gene["names"].tolist() == pbmc.raw.var_names.tolist() * 10
+    on = ["group", "names"]
+    expected = by_score.set_index(on).loc[list(zip(by_gene["group"], by_gene["names"], strict=True))]
+    pd.testing.assert_frame_equal(by_gene.set_index(on), expected, check_exact=True, check_index_type=False)
+    few = {"top_n": 3, "pval_cutoff": 0.05, "log2fc_max": 2.0}
+    top = rank_genes_df(pbmc, **few)
+    passing = by_score[(by_score["pvals_adj"] < 0.05) & (by_score["logfoldchanges"] < 2)]
+    expected = passing.groupby("group", observed=True).head(3).reset_index(drop=True)
+    pd.testing.assert_frame_equal(top, expected, check_exact=True)
+    again = rank_genes_df(pbmc, order="gene", **few)
+    assert set(zip(again["group"], again["names"], strict=True)) == set(zip(top["group"], top["names"], strict=True))
+
+
+def test_raw_with_other_genes(pbmc):
+    part = pbmc[:, 100:300].copy()
+    part.raw.var["symbol"] = [f"S{i}" for i in range(765)]
+    part.var["other"] = [f"O{i}" for i in range(200)]
+    rank(part)
+    table = rank_genes_df(part, "CD34+", order="gene", gene_symbols="symbol")
+    assert table["names"].tolist() == part.raw.var_names.tolist()
+    assert table["symbol"].tolist() == part.raw.var["symbol"].tolist()
+    # of genes that var does not have there is none
+    table = rank_genes_df(part, "CD34+", order="gene", gene_symbols="other")
+    assert table["other"].notna().sum() == 200
+    assert table.loc[100, "other"] == "O0"
+
+
+def test_filtered(pbmc):
+    """Ranks that scanpy's filter has left empty have no gene."""
+    rank(pbmc)
+    sc.tl.filter_rank_genes_groups(pbmc, min_fold_change=2)
+    table = rank_genes_df(pbmc, key="rank_genes_groups_filtered")
+    names = pbmc.uns["rank_genes_groups_filtered"]["names"]
+    expected = np.concatenate([names[group] for group in names.dtype.names])
+    np.testing.assert_array_equal(table["names"].isna(), pd.isna(expected))
+    assert table["names"].dropna().tolist() == expected[~pd.isna(expected)].tolist()
+    assert table["pct_nz_group"].isna().equals(table["names"].isna())
+    by_gene = rank_genes_df(pbmc, key="rank_genes_groups_filtered", order="gene")
+    assert by_gene["names"].notna().sum() == table["names"].notna().sum()
+
+
+def test_genes_of_one_name():
+    """Each row of matrices is a gene; what scanpy's layout cannot tell apart is NaN rather than another gene's."""
+    adata = labelled(values_of("float32"))
+    adata.obs[GROUPBY] = adata.obs["group"]
+    adata.var_names = ["twin", "twin", *adata.var_names[2:]]
+    adata.var["number"] = np.arange(adata.n_vars)
+    rank(adata, "varm")
+    table = rank_genes_df(adata, "a", order="gene", gene_symbols="number")
+    assert table["number"].tolist() == list(range(adata.n_vars))
+    shares = (adata.X[adata.obs["group"] == "a"] != 0).mean(axis=0)
+    np.testing.assert_array_equal(table["pct_nz_group"], shares)
+    rank(adata, "uns")
+    table = rank_genes_df(adata, "a", gene_symbols="number")
+    assert table.loc[table["names"] == "twin", ["number", "pct_nz_group"]].isna().all(axis=None)
+    assert table["number"].notna().sum() == adata.n_vars - 2
+
+
+def perturbed(*, symbols: bool = False) -> ad.AnnData:
+    """Perturbations of genes 0 to 3 and of one that was not measured, and a control."""
+    rng = np.random.default_rng(0)
+    targets = ["gene0", "gene1", "gene2", "gene3", "unmeasured", "control"]
+    labels = np.repeat(targets, 40)
+    values = rng.poisson(2, (labels.size, 8)).astype(np.float32)
+    for j, target in enumerate(targets[:4]):
+        values[labels == target, j] = rng.poisson(0.5 + 0.4 * j, 40)
+    obs = pd.DataFrame({GROUPBY: pd.Categorical(labels + " guide", categories=[f"{t} guide" for t in targets])})
+    obs["target"] = pd.Series(np.where(labels == "control", None, labels), dtype=object)
+    adata = ad.AnnData(np.log1p(values), obs=obs, var=pd.DataFrame(index=[f"gene{j}" for j in range(8)]))
+    if symbols:
+        adata.var["symbol"] = adata.var_names.to_numpy()
+        adata.var_names = [f"ENSG{j}" for j in range(8)]
+    return adata
+
+
+@pytest.mark.parametrize("symbols", [False, True])
+def test_on_target(storage, symbols):
+    adata = perturbed(symbols=symbols)
+    names = {"gene_symbols": "symbol"} if symbols else {}
+    rank(adata, storage, reference="control guide")
+    whole = rank_genes_df(adata, **names)
+    table = rank_genes_df(adata, on_target="target", **names)
+    assert table["group"].tolist() == list(adata.obs[GROUPBY].cat.categories[:5])
+    assert table["names"].tolist() == ["gene0", "gene1", "gene2", "gene3", "unmeasured"]
+    numbers = ["scores", "logfoldchanges", "pvals", "pct_nz_group", "pct_nz_reference"]
+    for i in range(4):
+        rows = whole[(whole["group"] == table["group"][i]) & (whole[names.get("gene_symbols", "names")] == f"gene{i}")]
+        np.testing.assert_array_equal(table.loc[i, numbers].to_numpy(float), rows[numbers].to_numpy(float)[0])
+    np.testing.assert_allclose(table["pvals_adj"][:4], stats.false_discovery_control(table["pvals"][:4]))
+    assert table.loc[4, [*numbers, "pvals_adj"]].isna().all()
+    # filters and groups: adjusted over the rows of these groups
+    assert rank_genes_df(adata, on_target="target", pval_cutoff=1.1, **names)["names"].tolist()[-1] == "gene3"
+    two = rank_genes_df(adata, ["gene2 guide", "gene3 guide"], on_target="target", **names)
+    np.testing.assert_allclose(two["pvals_adj"], stats.false_discovery_control(table["pvals"][2:4]))
+    assert len(rank_genes_df(adata, "gene2 guide", on_target="target", **names)) == 1
+
+
+def test_on_target_of_masked_genes(storage):
+    """Not tested is as not measured."""
+    adata = perturbed()
+    rank(adata, storage, reference="control guide", mask_var=np.arange(8) != 1)
+    table = rank_genes_df(adata, on_target="target")
+    assert table["pvals"].isna().tolist() == [False, True, False, False, True]
+    np.testing.assert_allclose(
+        table["pvals_adj"].dropna(), stats.false_discovery_control(table["pvals"].dropna()), rtol=1e-12
+    )
+
+
+def test_on_target_of_groups_without_any(storage):
+    """Against the rest, the control has a row too, and no target."""
+    adata = perturbed()
+    rank(adata, storage)
+    table = rank_genes_df(adata, on_target="target")
+    assert table["names"].isna().tolist() == [False] * 5 + [True]
+    assert table["pvals_adj"].isna().tolist() == [False] * 4 + [True] * 2
+
+
+def test_polars(pbmc, storage):
+    pl = pytest.importorskip("polars")
+    rank(pbmc, use_raw=False, storage=storage)
+    expected, ours = rank_genes_df(pbmc, top_n=50), rank_genes_df(pbmc, top_n=50, backend="polars")
+    assert ours.columns == list(expected.columns)
+    assert ours.schema["group"] == pl.Enum(expected["group"].cat.categories.tolist())
+    assert ours.schema["names"] == pl.String
+    assert ours.schema["scores"] == pl.Float32
+    assert ours["group"].to_list() == expected["group"].tolist()
+    assert ours["names"].to_list() == expected["names"].tolist()
+    assert ours["logfoldchanges"].null_count() == expected["logfoldchanges"].isna().sum() > 0
+    np.testing.assert_array_equal(ours["pvals_adj"].to_numpy(), expected["pvals_adj"])
+    adata = perturbed()
+    rank(adata)
+    assert rank_genes_df(adata, on_target="target", backend="polars")["names"].to_list()[-2:] == ["unmeasured", None]
+
+
+WRONG = [
+    ({"key": "nothing"}, KeyError, r"adata.uns\['nothing'\] holds no ranked genes.*'rank_genes_groups'"),
+    ({"key": "neighbors"}, KeyError, "holds no ranked genes"),
+    ({"group": "CD34"}, ValueError, r"group 'CD34' is not in .* Did you mean 'CD34\+'\?"),
+    ({"group": ["CD34+", "CD34+"]}, ValueError, "a group twice"),
+    ({"group": []}, ValueError, "no group"),
+    ({"order": "p"}, ValueError, "order='p' is not valid: pass 'score' or 'gene'"),
+    ({"top_n": 0}, ValueError, "top_n=0"),
+    ({"backend": "arrow"}, ValueError, "backend='arrow' is not valid: pass 'pandas' or 'polars'"),
+    ({"gene_symbols": "n_count"}, KeyError, "gene_symbols='n_count' .* Did you mean 'n_counts'"),
+    ({"on_target": "targets"}, KeyError, "on_target='targets' is not a column of adata.obs"),
+    ({"on_target": "phase"}, ValueError, "have several targets in adata.obs"),
+    ({"on_target": "twice", "gene_symbols": "twice"}, ValueError, "target 'x' of group .* is the name of 5 genes"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "error", "message"), WRONG, ids=[str(wrong[0]) for wrong in WRONG])
+def test_refused(pbmc, wrong, error, message):
+    rank(pbmc, use_raw=False)
+    pbmc.obs["twice"] = "x"
+    pbmc.var["twice"] = np.where(np.arange(pbmc.n_vars) < 5, "x", "y")
+    with pytest.raises(error, match=message):
+        rank_genes_df(pbmc, **wrong)
+
+
+def test_filters_of_what_is_not_there(pbmc):
+    rank(pbmc, method="logreg", pts=False)
+    with pytest.raises(ValueError, match=r"pval_cutoff=0\.05 filters by pvals_adj, which .* does not have"):
+        rank_genes_df(pbmc, pval_cutoff=0.05)
+    del pbmc.obs[GROUPBY]
+    with pytest.raises(KeyError, match=GROUPBY):
+        rank_genes_df(pbmc, on_target="phase")
+
+
+def test_on_target_needs_all_genes(pbmc):
+    """In the top genes, a target that is not there cannot be told from one that was not measured."""
+    pbmc.obs["target"] = "CD79A"
+    rank(pbmc, n_genes=5)
+    with pytest.raises(ValueError, match=r"on_target needs all genes .* has 5 of them: rank with n_genes=None"):
+        rank_genes_df(pbmc, on_target="target")
+    sc.tl.rank_genes_groups(pbmc, GROUPBY, method="wilcoxon", n_genes=5)
+    with pytest.raises(ValueError, match="needs all genes"):
+        rank_genes_df(pbmc, on_target="target")
+
+
+def test_groups_that_are_gone():
+    adata = perturbed()
+    rank(adata)
+    adata = adata[40:].copy()
+    with pytest.raises(ValueError, match=r"groups 'gene0 guide' of the result are not in adata\.obs"):
+        rank_genes_df(adata, on_target="target")
