@@ -60,8 +60,11 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def bench(session: nox.Session) -> None:
     """Time scpdex and its peers side by side; ``-- --quick`` takes 3 minutes."""
-    _install(session, "bench", ".[dask]")
-    session.run("python", "benchmarks/run.py", *session.posargs)
+    _install(session, "bench", ".[dask,polars]")
+    # Two versions of one package cannot share an environment.
+    old = Path(session.create_tmp()) / "pdex 0.1"
+    session.install("--target", str(old), "pdex==0.1.28")
+    session.run("python", "benchmarks/run.py", "--old-pdex", str(old), *session.posargs)
 
 
 @nox.session

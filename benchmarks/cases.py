@@ -8,6 +8,8 @@ from data import CONTROL, Recipe
 
 SCREEN = Recipe(300_000, 1_000, 2_001, 0.4, log=True)
 COUNTS = replace(SCREEN, log=False)
+PAPALEXI = "papalexi"
+SMALL_SCREEN = Recipe(30_000, 300, 201, 0.4, log=True)
 CLUSTERS = Recipe(100_000, 5_000, 20, 0.08, log=True, control=0)
 
 
@@ -16,8 +18,8 @@ class Case:
     """One line of the table."""
 
     name: str
-    recipe: Recipe | None
-    """None is pbmc3k."""
+    recipe: Recipe | str | None
+    """None is pbmc3k, a string the screen of that name."""
     storage: str = "csr"
     method: str = "wilcoxon"
     reference: str = "rest"
@@ -26,6 +28,8 @@ class Case:
     on_disk: bool = False
     """Whether the matrix is left in a file; peers are then run on all genes."""
     compression: str | None = None
+    as_table: bool = False
+    """Whether it is the drop-in for pdex that is run."""
     through_dask: bool = False
     """Whether the file is opened lazily too, beside the same file backed."""
 
@@ -61,11 +65,23 @@ LAZY_CASES = [
     Case("20 clusters vs rest, CSR", CLUSTERS, through_dask=True),
     Case("20 clusters, t-test vs rest, CSR", CLUSTERS, method="t-test", through_dask=True),
 ]
+TABLE_CASES = [
+    *(
+        Case(name, recipe, method=method, reference=CONTROL, as_table=True)
+        for name, recipe in (("Papalexi 2021", PAPALEXI), ("30,000 x 300, 200 groups", SMALL_SCREEN))
+        for method in ("wilcoxon", "anderson", "t-test")
+    ),
+    Case("Papalexi 2021", PAPALEXI, method="anderson", reference=CONTROL),
+    Case("vs reference, log CSR", SCREEN, method="anderson", reference=CONTROL),
+    Case("vs rest, log CSR", SCREEN, method="anderson"),
+    Case("vs reference, raw counts CSR", COUNTS, method="anderson", reference=CONTROL),
+    Case("20 clusters vs rest, log CSR", CLUSTERS, method="anderson"),
+]
 
 
 def quick(case: Case) -> Case:
     """Shrink a case to about a hundredth of the work."""
-    if case.recipe is None:
+    if case.recipe is None or isinstance(case.recipe, str):
         return case
     recipe = replace(case.recipe, n_cells=30_000, n_genes=300, n_groups=min(case.recipe.n_groups, 201))
     return replace(case, recipe=recipe, peers={tool: max(share, 0.2) for tool, share in case.peers.items()})

@@ -62,6 +62,15 @@ def pbmc3k() -> ad.AnnData:
     return adata
 
 
+def papalexi() -> ad.AnnData:
+    """20,729 THP-1 cells x 299 genes, log-normalised, 25 perturbations and a control in obs["group"]."""
+    adata = ad.read_h5ad(DATA / "papalexi2021_thp1.h5ad")
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
+    adata.obs["group"] = adata.obs["gene"].astype("category")
+    return adata
+
+
 def stored_as(storage: str, adata: ad.AnnData) -> ad.AnnData:
     """Copy, with its CSR matrix as ``"csr"``, ``"csc"`` or ``"dense"``."""
     adata = adata.copy()

@@ -20,10 +20,11 @@ import joblib
 import numpy as np
 import pandas as pd
 import psutil
-from cases import CASES, DISK_CASES, LAZY_CASES, Case, quick
-from data import generate, pbmc3k, stored_as
+from cases import CASES, DISK_CASES, LAZY_CASES, TABLE_CASES, Case, quick
+from data import generate, papalexi, pbmc3k, stored_as
 from disk import run_disk_case
 from lazy import run_lazy_case
+from tables import run_anderson_case, run_table_case
 from tools import TOOLS
 
 if TYPE_CHECKING:
@@ -183,17 +184,21 @@ def main() -> None:
     parser.add_argument("--only", default="", help="run the cases whose name holds this")
     parser.add_argument("--dask", action="store_true", help="run the cases through dask only")
     parser.add_argument("--disk", action="store_true", help="run the cases on disk only")
+    parser.add_argument("--tables", action="store_true", help="run the drop-in for pdex and Anderson-Darling only")
+    parser.add_argument("--old-pdex", type=Path, help="folder that pdex 0.1.28 is installed in")
     parser.add_argument("--threads", type=int, default=joblib.cpu_count())
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
-    cases = DISK_CASES if options.disk else LAZY_CASES if options.dask else CASES + DISK_CASES + LAZY_CASES
+    kinds = {"disk": DISK_CASES, "dask": LAZY_CASES, "tables": TABLE_CASES}
+    some = [case for kind, cases in kinds.items() if getattr(options, kind) for case in cases]
+    cases = some or [*CASES, *DISK_CASES, *LAZY_CASES, *TABLE_CASES]
     chosen = [quick(case) if options.quick else case for case in cases if options.only in case.name]
     read_speed = bandwidth(options.threads)
     rows: list[dict[str, Any]] = []
-    disk_rows, lazy_rows = [], []
+    disk_rows, lazy_rows, table_rows, anderson_rows = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for recipe in dict.fromkeys(case.recipe for case in chosen):
-            rows_of = generate(recipe) if recipe is not None else pbmc3k()
+            rows_of = pbmc3k() if recipe is None else papalexi() if isinstance(recipe, str) else generate(recipe)
             for case in (case for case in chosen if case.recipe == recipe):
                 adata = stored_as(case.storage, rows_of)
                 repeats = 1 if options.quick else 5
@@ -205,6 +210,16 @@ def main() -> None:
                     lazy_rows.append(run_lazy_case(case, adata, options.threads, repeats, Path(folder)))
                     print(json.dumps(lazy_rows[-1]), flush=True)
                     continue
+                if case.as_table:
+                    table_rows.append(
+                        run_table_case(case, adata, options.threads, repeats, Path(folder), options.old_pdex)
+                    )
+                    print(json.dumps(table_rows[-1]), flush=True)
+                    continue
+                if case.method == "anderson":
+                    anderson_rows.append(run_anderson_case(case, adata, options.threads, repeats))
+                    print(json.dumps(anderson_rows[-1]), flush=True)
+                    continue
                 with_memory = not (options.quick and rows)
                 rows.append(
                     run_case(case, adata, options.threads, repeats, read_speed, Path(folder), with_memory=with_memory)
@@ -212,12 +227,12 @@ def main() -> None:
                 print(json.dumps(rows[-1]), flush=True)
         fresh = (
             []
-            if options.only or options.disk or options.dask
+            if options.only or some
             else run_fresh(pbmc3k(), options.threads, 1 if options.quick else 2, Path(folder))
         )
     table = pd.DataFrame(rows)
     print(table.round(2).to_string(index=False))
-    for more in (disk_rows, lazy_rows):
+    for more in (disk_rows, lazy_rows, table_rows, anderson_rows):
         print(pd.DataFrame(more).round(2).to_string(index=False))
     print(pd.DataFrame(fresh).round(2).to_string(index=False))
     options.out.mkdir(parents=True, exist_ok=True)
@@ -228,6 +243,8 @@ def main() -> None:
         "cases": rows,
         "on disk": disk_rows,
         "through dask": lazy_rows,
+        "drop-in for pdex": table_rows,
+        "Anderson-Darling": anderson_rows,
     }
     report["fresh processes"] = fresh
     (options.out / "bench.json").write_text(json.dumps(report, indent=1))

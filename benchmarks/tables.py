@@ -1,0 +1,106 @@
+"""Run the cases of the drop-in for pdex beside pdex 0.1.28 and 0.3, and the Anderson-Darling test beside scipy's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+from tools import TOOLS
+
+import scpdex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anndata import AnnData
+    from cases import Case
+
+_PAIRS_OF_SCIPY = 60
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def old_pdex(folder: Path, path: Path, metric: str, reference: str, n_threads: int) -> float:
+    """Time pdex 0.1.28, which is installed in a folder of its own, in a process of its own."""
+    script = Path(__file__).with_name("old_pdex.py")
+    command = [sys.executable, script, path, metric, reference, str(n_threads)]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return float(done.stdout.splitlines()[-1])
+
+
+def run_table_case(
+    case: Case, adata: AnnData, n_threads: int, repeats: int, folder: Path, old: Path | None
+) -> dict[str, Any]:
+    """Alternate the drop-in and each pdex; give the row of the table."""
+    adata = adata.copy()
+    adata.X = adata.X.astype(np.float64)
+    path = folder / f"{case.name}, {case.method}.h5ad"
+    adata.write_h5ad(path)
+    calls: dict[str, Callable[[], float]] = {"scpdex": lambda: seconds(lambda: drop_in(adata, case, n_threads))}
+    if old is not None:
+        calls["pdex 0.1.28"] = lambda: old_pdex(old, path, case.method, case.reference, n_threads)
+    if case.method == "wilcoxon":
+        calls["pdex 0.3"] = lambda: seconds(lambda: TOOLS["pdex"](adata, case.method, case.reference, n_threads))
+    few = adata[:, :20].copy()
+    drop_in(few, case, n_threads)
+    if "pdex 0.3" in calls:
+        TOOLS["pdex"](few, case.method, case.reference, n_threads)
+    times = {name: [call() for _ in range(repeats)] for name, call in calls.items()}
+    row: dict[str, Any] = {"drop-in": f"{case.name}, {case.method}", "cells": adata.n_obs, "genes": adata.n_vars}
+    row |= {f"{name} s": float(np.median(found)) for name, found in times.items()}
+    for name in calls.keys() - {"scpdex"}:
+        row[f"x {name}"] = float(np.median([a / b for a, b in zip(times[name], times["scpdex"], strict=True)]))
+    return row
+
+
+def drop_in(adata: AnnData, case: Case, n_threads: int) -> None:
+    """Call the drop-in."""
+    scpdex.parallel_differential_expression(
+        adata,
+        groupby_key="group",
+        reference=case.reference,
+        metric=case.method,
+        num_workers=n_threads,
+        is_log1p=True,
+        show_progress=False,
+    )
+
+
+def run_anderson_case(case: Case, adata: AnnData, n_threads: int, repeats: int) -> dict[str, Any]:
+    """Time a whole call, and scipy on pairs of a group and a gene here and there, extended to all pairs."""
+    TOOLS["scpdex"](adata[:, :20].copy(), "anderson", case.reference, n_threads)
+    ours = [seconds(lambda: TOOLS["scpdex"](adata, "anderson", case.reference, n_threads)) for _ in range(repeats)]
+    labels, rng = adata.obs["group"].to_numpy(), np.random.default_rng(0)
+    groups = adata.obs["group"].cat.categories.drop(case.reference, errors="ignore")
+    columns = adata.X.tocsc()
+    times = []
+    for _ in range(_PAIRS_OF_SCIPY):
+        group, gene = rng.choice(groups), rng.integers(adata.n_vars)
+        values = columns[:, [gene]].toarray().ravel()
+        of_group = labels == group
+        sides = [values[of_group], values[~of_group if case.reference == "rest" else labels == case.reference]]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            times.append(seconds(lambda sides=sides: stats.anderson_ksamp(sides)))
+    of_scipy = float(np.mean(times)) * adata.n_vars * groups.size
+    median = float(np.median(ours))
+    return {
+        "Anderson-Darling": case.name,
+        "scpdex s": median,
+        "scipy's loop s (scaled)": of_scipy,
+        "x scipy": of_scipy / median,
+        "microseconds a pair and thread": median * 1e6 * n_threads / adata.n_vars / groups.size,
+    }
