@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import anndata as ad
@@ -14,11 +15,12 @@ from conftest import STORAGES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from stored import in_chunks, on_disk
+from stored import in_chunks, labelled, on_disk, values_of, without_slack
 from test_properties import objects
 
 from scpdex import parallel_differential_expression
 from scpdex.pdex import _tell_of_batch_size
+from scpdex.scratch import Scratch
 
 COLUMNS = [
     *("target", "reference", "feature", "target_mean", "reference_mean", "percent_change", "fold_change"),
@@ -121,6 +123,25 @@ def test_storages_agree_to_the_bit(tmp_path, metric):
     backwards = csr[:, ::-1]
     expected = table(values[:, ::-1].copy()).drop(columns="feature")
     pd.testing.assert_frame_equal(table(None, backwards).drop(columns="feature"), expected, check_exact=True)
+
+
+@pytest.mark.parametrize("metric", ["wilcoxon", "anderson", "t-test"])
+def test_within_little_memory(tmp_path, monkeypatch, metric):
+    """Values and statistics that go to scratch are the same numbers."""
+    without_slack(monkeypatch)
+    adata = labelled(STORAGES["scipy.sparse.csr_matrix"](values_of("float32", 60, 1500)))
+    arguments = {"key": "group", "metric": metric, "is_log1p": True, "exp_post_agg": metric == "t-test"}
+    expected = compare(adata, **arguments)
+    written = []
+    write = Scratch.write
+    monkeypatch.setattr(Scratch, "write", lambda scratch, *arrays: written.extend(arrays) or write(scratch, *arrays))
+    stored = on_disk(adata, tmp_path, "h5ad")
+    for available in range(2 * 10**5, 4 * 10**6, 5 * 10**4):
+        monkeypatch.setattr("scpdex.resources.available_memory", lambda available=available: available)
+        with suppress(ValueError):
+            pd.testing.assert_frame_equal(compare(stored, gene_chunk_size=4, **arguments), expected, check_exact=True)
+            break
+    assert any(values.dtype == np.float64 and len(values) == 4 for values in written)
 
 
 @pytest.mark.parametrize("exp_post_agg", [True, False])
