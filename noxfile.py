@@ -26,6 +26,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
 
 
+@nox.session(python=NEWEST)
+def slow(session: nox.Session) -> None:
+    """Run the tests that measure whole processes: their memory, and the kernels that they share."""
+    _install(session, "test-newest", ".[dask,polars]")
+    session.run("pytest", "-m", "slow", *session.posargs)
+
+
 @nox.session(python=OLDEST)
 def compat(session: nox.Session) -> None:
     """Hold the drop-in against pdex 0.1.28 itself."""

@@ -353,6 +353,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the peak that Linux notes")
+@pytest.mark.slow
 def test_peak_memory_of_the_client(tmp_path):
     """240 MB of CSR, made and ranked by the workers: the client's process, scheduler included, grows by a tenth."""
     script = tmp_path / "call.py"

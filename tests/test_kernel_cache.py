@@ -31,6 +31,7 @@ def _start(cache: Path, *dtypes: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", RANK, *dtypes], env=os.environ | {"NUMBA_CACHE_DIR": str(cache)})
 
 
+@pytest.mark.slow
 def test_processes_that_share_a_cache(tmp_path):
     """Processes that meet dtypes in other orders, at once on an empty cache; then again from what they left there."""
     for _ in range(2):

@@ -55,6 +55,7 @@ def grown(path: Path, method: str, reference: str, budget: str) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the peak that Linux notes")
+@pytest.mark.slow
 def test_peak_within_the_budget(files):
     """Within 100 MB, results and 100 MB for code; a file of twice the size takes no more."""
     for method, reference in (("wilcoxon", "rest"), ("wilcoxon", "0"), ("t-test", "rest")):
