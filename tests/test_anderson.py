@@ -94,6 +94,13 @@ def test_storages_agree_to_the_bit(tmp_path, monkeypatch, dtype, reference):
             assert_same_bits(by_scpdex(lazy, "group", **arguments), expected)
 
 
+def test_a_group_that_holds_every_cell():
+    adata = ad.AnnData(np.eye(8, 3), obs=pd.DataFrame({"label": ["a"] * 8}, index=[*"01234567"]))
+    result = by_scpdex(adata, "label", method="anderson")
+    assert (result["scores"]["a"] == 0).all()
+    assert (result["pvals"]["a"] == 1).all()
+
+
 def test_p_is_bounded(pbmc):
     result = by_scpdex(pbmc, "bulk_labels", method="anderson")
     pvals = np.stack([result["pvals"][group] for group in result["pvals"].dtype.names])

@@ -105,17 +105,18 @@ def test_raw_with_other_genes(pbmc):
 
 
 def test_filtered(pbmc):
-    """Ranks that scanpy's filter has left empty have no gene."""
+    """Ranks that scanpy's filter has left empty are left out."""
     rank(pbmc)
     sc.tl.filter_rank_genes_groups(pbmc, min_fold_change=2)
     table = rank_genes_df(pbmc, key="rank_genes_groups_filtered")
     names = pbmc.uns["rank_genes_groups_filtered"]["names"]
     expected = np.concatenate([names[group] for group in names.dtype.names])
-    np.testing.assert_array_equal(table["names"].isna(), pd.isna(expected))
-    assert table["names"].dropna().tolist() == expected[~pd.isna(expected)].tolist()
-    assert table["pct_nz_group"].isna().equals(table["names"].isna())
+    assert table["names"].tolist() == expected[~pd.isna(expected)].tolist()
+    ours = rank_genes_df(pbmc, "CD34+", key="rank_genes_groups_filtered")
+    theirs = sc.get.rank_genes_groups_df(pbmc, "CD34+", key="rank_genes_groups_filtered")
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
     by_gene = rank_genes_df(pbmc, key="rank_genes_groups_filtered", order="gene")
-    assert by_gene["names"].notna().sum() == table["names"].notna().sum()
+    assert len(by_gene) == len(table)
 
 
 def test_genes_of_one_name():
@@ -129,7 +130,13 @@ def test_genes_of_one_name():
     assert table["number"].tolist() == list(range(adata.n_vars))
     shares = (adata.X[adata.obs["group"] == "a"] != 0).mean(axis=0)
     np.testing.assert_array_equal(table["pct_nz_group"], shares)
+    adata.obs["target"] = np.where(adata.obs["group"] == "a", "twin", "gene5")
+    with pytest.raises(ValueError, match="target 'twin' of group 'a' is the name of 2 genes"):
+        rank_genes_df(adata, on_target="target")
     rank(adata, "uns")
+    with pytest.raises(ValueError, match="target 'twin' of group 'a' is the name of 2 genes"):
+        rank_genes_df(adata, on_target="target")
+    assert rank_genes_df(adata, "a", order="gene")["names"].tolist() == [*adata.var_names[2:], "twin", "twin"]
     table = rank_genes_df(adata, "a", gene_symbols="number")
     assert table.loc[table["names"] == "twin", ["number", "pct_nz_group"]].isna().all(axis=None)
     assert table["number"].notna().sum() == adata.n_vars - 2
@@ -254,6 +261,31 @@ def test_on_target_needs_all_genes(pbmc):
     sc.tl.rank_genes_groups(pbmc, GROUPBY, method="wilcoxon", n_genes=5)
     with pytest.raises(ValueError, match="needs all genes"):
         rank_genes_df(pbmc, on_target="target")
+
+
+@pytest.mark.parametrize("n_genes", [None, 100])
+def test_genes_that_are_left_out_later(pbmc, n_genes):
+    """Rows of matrices go with the genes of the object, in any order, and what is left keeps its order."""
+    adata = pbmc.raw.to_adata()
+    adata.raw = adata
+    adata.var["symbol"] = [f"S{j}" for j in range(adata.n_vars)]
+    rank(adata, "varm", n_genes=n_genes)
+    whole = rank_genes_df(adata, gene_symbols="symbol")
+    for genes in (slice(None, None, -3), [5, 700, 3, 400], [9]):
+        part = adata[:, genes].copy()
+        ours = rank_genes_df(part, gene_symbols="symbol")
+        expected = whole[whole["names"].isin(part.var_names)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(ours, expected, check_exact=True)
+        by_gene = rank_genes_df(part, order="gene")
+        assert len(by_gene) == len(expected)
+        if n_genes is None:
+            assert by_gene["names"].tolist() == part.var_names.tolist() * 10
+            scpdex.tl.rank_genes_to_uns(part)
+            records = part.uns["rank_genes_groups"]["names"]
+            assert list(records["CD34+"]) == expected.loc[expected["group"] == "CD34+", "names"].tolist()
+        elif len(set(ours["group"].value_counts())) > 1:
+            with pytest.raises(ValueError, match="have different numbers of genes"):
+                scpdex.tl.rank_genes_to_uns(part)
 
 
 def test_groups_that_are_gone():

@@ -219,6 +219,8 @@ def test_views_and_copies(pbmc, tmp_path):
     assert not backed.varm
     rank(backed, "varm", "group", pts=False)
     np.testing.assert_array_equal(backed.varm[f"{KEY}_scores"], light.varm[f"{KEY}_scores"])
+    other = scpdex.tl.rank_genes_parallel(backed, "group", key_added="other", copy=True)
+    pd.testing.assert_frame_equal(scpdex.get.rank_genes_df(other), scpdex.get.rank_genes_df(backed), check_exact=True)
     with pytest.raises(ValueError, match="view of data on disk"):
         scpdex.tl.rank_genes_to_uns(backed[:100])
 
@@ -271,6 +273,9 @@ def test_refused(pbmc):
         scpdex.tl.rank_genes_to_uns(doubled, groups=["CD34+"])
     with pytest.raises(ValueError, match=r"group 'CD34' is not in .* Did you mean 'CD34\+'"):
         scpdex.tl.rank_genes_to_uns(doubled, groups=["CD34"], key_added="x")
+    for junk in ("text", {"params": None}, {"params": "text"}):
+        doubled.uns["junk"] = junk
+        rank(doubled, key_added="junk", pts=False)
     del doubled.varm[f"{KEY}_ranks"]
     with pytest.raises(KeyError, match=r"rank_genes_groups_ranks.* is gone"):
         scpdex.tl.rank_genes_to_uns(doubled)

@@ -49,11 +49,12 @@ def on_target_rows(
     for g, target in enumerate(targets):
         if target is None or target not in place.index:
             continue
-        gene = place.loc[[target]]
-        if gene.size > 1:
-            msg = f"target {target!r} of group {ranked.groups[g]!r} is the name of {gene.size} genes."
+        of_target = place.loc[[target]].to_numpy()
+        found = np.flatnonzero(np.isin(ranked.order[g], of_target))
+        if found.size > 1:
+            msg = f"target {target!r} of group {ranked.groups[g]!r} is the name of {found.size} genes."
             raise ValueError(msg)
-        genes[g], ranks[g] = gene.iloc[0], np.flatnonzero(ranked.order[g] == gene.iloc[0])[0]
+        genes[g], ranks[g] = of_target[0], found[0]
     measured = genes >= 0
     statistics = {}
     for name, values in ranked.statistics.items():

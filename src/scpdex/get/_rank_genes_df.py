@@ -52,7 +52,8 @@ def rank_genes_df(
     key
         Where in ``adata.uns`` the result is.
     order
-        ``"score"``: each group's genes from the highest score down; ``"gene"``: in the order of var.
+        ``"score"``: each group's genes from the highest score down; ``"gene"``: in the order of var
+        (in scanpy's layout, genes whose name var has twice come last).
     pval_cutoff
         Only rows with an adjusted p-value below this.
     log2fc_min, log2fc_max
@@ -71,7 +72,8 @@ def rank_genes_df(
 
     Returns
     -------
-    A data frame with a row for each group and gene, group by group, and the columns
+    A data frame with a row for each group and gene, group by group, and the columns below. Ranks that
+    :func:`scanpy.tl.filter_rank_genes_groups` has emptied are left out, as are genes that are no longer in ``adata``.
 
     ``group``
         Categorical, in the order of the groups. As in scanpy it is left out where there is one group, except with
@@ -128,6 +130,8 @@ def rank_genes_df(
         genes, statistics, targets = on_target_rows(adata, result, looked_up, on_target)
         of_group = np.arange(len(names))[:, None]
     keep = _passing(statistics, genes, key, pval_cutoff, log2fc_min, log2fc_max)
+    if targets is None:
+        keep &= genes >= 0
     if top_n is not None:
         keep &= np.cumsum(keep, axis=1) <= top_n
     if order == "gene" and targets is None:
@@ -151,13 +155,12 @@ def rank_genes_df(
 
 def _symbols(adata: AnnData, result: StoredResult, gene_symbols: str) -> pd.Series[Any]:
     """Find the other names of the genes, missing where a gene has none."""
-    of_raw = bool(result.params.get("use_raw")) and adata.raw is not None
-    in_raw = of_raw and gene_symbols in adata.raw.var.columns
+    in_raw = result.of_raw and gene_symbols in adata.raw.var.columns
     var = in_memory(adata.raw.var if in_raw else adata.var, gene_symbols)
     if gene_symbols not in var.columns:
         msg = f"gene_symbols={gene_symbols!r} is not a column of adata.var.{suggest(gene_symbols, list(var.columns))}"
         raise KeyError(msg)
-    places = result.places if in_raw == of_raw else places_of(result.names, var.index)
+    places = result.places if in_raw == result.of_raw else places_of(result.names, var.index)
     return pd.Series(var[gene_symbols].array.take(places, allow_fill=bool((places < 0).any())))
 
 
@@ -187,12 +190,12 @@ def _passing(
 
 def _by_gene(genes: NDArray[np.intp], keep: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
     """Put each group's ranks in the order of its genes: which rows are kept then, and the rank of each."""
-    if (genes < 0).any():
-        places = np.argsort(genes, axis=1, kind="stable")
-    else:
-        of_genes = np.full((genes.shape[0], int(genes.max()) + 1), -1)
-        np.put_along_axis(of_genes, genes, np.arange(genes.shape[1])[None], 1)
-        places = of_genes[of_genes >= 0].reshape(genes.shape)
+    of_genes = np.full((genes.shape[0], int(genes.max()) + 2), -1)
+    np.put_along_axis(of_genes, genes, np.arange(genes.shape[1])[None], 1)
+    places = of_genes[of_genes >= 0]
+    # Fewer where several ranks are empty, or of genes of one name.
+    each_once = places.size == genes.size
+    places = places.reshape(genes.shape) if each_once else np.argsort(genes, axis=1, kind="stable")
     return np.take_along_axis(keep, places, 1), places
 
 

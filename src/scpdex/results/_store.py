@@ -9,7 +9,7 @@ import numpy as np
 from anndata import AnnData
 
 from scpdex.results._records import fractions_table
-from scpdex.results._varm import remove_matrices, to_varm
+from scpdex.results._varm import all_matrices, remove_matrices, to_varm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +80,8 @@ def store(
     else:
         entry, matrices = as_records(result, var_names), {}
     if light:
-        adata = AnnData(obs=adata.obs.copy(), var=adata.var.copy(), uns=deepcopy(dict(adata.uns)))
+        varm = all_matrices(adata)
+        adata = AnnData(obs=adata.obs.copy(), var=adata.var.copy(), uns=deepcopy(dict(adata.uns)), varm=varm)
     elif copy:
         adata = adata.copy()
     remove_matrices(adata, key)

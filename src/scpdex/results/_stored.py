@@ -28,11 +28,13 @@ class StoredResult:
 
     params: dict[str, Any]
     ranked: RankedGenes
-    """``order`` is -1 for ranks that a filter has left empty."""
+    """``order`` is -1 for ranks that are empty: a filter, or genes that were left out since, made them so."""
     names: NDArray[Any]
     """Of the genes that ``order`` refers to, in the order of var as far as that has them."""
     places: NDArray[np.intp]
-    """Position of each gene in var, or raw.var if that was ranked; -1 where it is not there, or its name is twice."""
+    """Position of each gene in var, or raw.var; -1 where it is not there, or its name is twice."""
+    of_raw: bool
+    """Whether that is raw.var."""
     fractions: dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]
     """Columns, and genes x columns, of ``pts`` and ``pts_rest``."""
 
@@ -71,7 +73,9 @@ class StoredResult:
                 if name in matrices
             }
             names = np.asarray(adata.var_names, dtype=object)
-            return cls(params, ranked_in_varm(entry, matrices, chosen), names, np.arange(adata.n_vars), fractions)
+            return cls(
+                params, ranked_in_varm(entry, matrices, chosen), names, np.arange(adata.n_vars), False, fractions
+            )
         return _of_records(adata, entry, params, all_groups if groups is None else tuple(groups))
 
 
@@ -83,7 +87,8 @@ def _of_records(adata: AnnData, entry: dict[str, Any], params: dict[str, Any], g
     # Tables have the genes, too, that are not among the first of any group.
     further = next(iter(tables.values())).index.map(str) if tables else names[:0]
     names = np.append(names, np.setdiff1d(np.asarray(further, dtype=object), names))
-    var_names = adata.raw.var_names if params.get("use_raw") and adata.raw is not None else adata.var_names
+    of_raw = bool(params.get("use_raw")) and adata.raw is not None
+    var_names = adata.raw.var_names if of_raw else adata.var_names
     places = places_of(names, pd.Index(var_names))
     # In the order of var, those that are not in it last; the last of all stands for ranks without a gene.
     by_place = np.argsort(np.where(places < 0, len(var_names), places), kind="stable")
@@ -101,7 +106,7 @@ def _of_records(adata: AnnData, entry: dict[str, Any], params: dict[str, Any], g
         found = table.to_numpy(dtype=np.float64)[rows]
         found[rows < 0] = np.nan
         fractions[name] = (tuple(map(str, table.columns)), found)
-    return StoredResult(params, RankedGenes(groups, order, statistics), names, places, fractions)
+    return StoredResult(params, RankedGenes(groups, order, statistics), names, places, of_raw, fractions)
 
 
 def places_of(names: NDArray[Any], index: pd.Index[Any]) -> NDArray[np.intp]:

@@ -24,7 +24,8 @@ STORAGE = "varm"
 
 def is_in_varm(result: Any) -> bool:
     """Tell whether an entry of ``uns`` is a result of which the matrices are in ``varm``."""
-    return isinstance(result, dict) and dict(result.get("params", {})).get("storage") == STORAGE
+    params = result.get("params") if isinstance(result, dict) else None
+    return isinstance(params, dict) and params.get("storage") == STORAGE
 
 
 def name_of_matrix(key: str, field: str) -> str:
@@ -80,20 +81,37 @@ def matrices_of(entry: Mapping[str, Any], key: str, varm: Any) -> dict[str, NDAr
 def ranked_in_varm(
     entry: Mapping[str, Any], matrices: dict[str, NDArray[Any]], chosen: NDArray[np.intp] | None
 ) -> RankedGenes:
-    """Order the genes of some groups again; None is all groups."""
+    """Order the genes of some groups again; None is all groups.
+
+    Ranks have gaps where some of the genes were left out since. Groups that then have fewer genes than others end with
+    ranks that are empty.
+    """
     groups = tuple(map(str, entry["groups"]))
     columns = slice(None) if chosen is None else chosen
     groups = groups if chosen is None else tuple(groups[i] for i in chosen.tolist())
     ranks = matrices["ranks"][:, columns]
-    order = np.empty((len(groups), int(ranks.max()) + 1), dtype=np.intp)
-    genes, of_group = np.nonzero(ranks >= 0)
-    order[of_group, ranks[genes, of_group]] = genes
-    statistics = {
-        name: np.take_along_axis(matrix[:, columns], order.T, axis=0)
-        for name, matrix in matrices.items()
-        if name not in {"ranks", *FRACTIONS}
-    }
-    return RankedGenes(groups, order, statistics)
+    n_ranked = (ranks >= 0).sum(axis=0)
+    if (n_ranked == ranks.max(initial=-1) + 1).all():
+        order = np.empty((len(groups), int(n_ranked.max())), dtype=np.intp)
+        genes, of_group = np.nonzero(ranks >= 0)
+        order[of_group, ranks[genes, of_group]] = genes
+    else:
+        last = np.iinfo(ranks.dtype).max
+        order = np.argsort(np.where(ranks < 0, last, ranks), axis=0, kind="stable")[: n_ranked.max()].T
+        order[np.arange(order.shape[1]) >= n_ranked[:, None]] = -1
+    statistics = {}
+    for name in matrices.keys() - {"ranks", *FRACTIONS}:
+        found = np.take_along_axis(matrices[name][:, columns], order.T, axis=0)
+        found[order.T < 0] = np.nan
+        statistics[name] = found
+    return RankedGenes(groups, order, {name: statistics[name] for name in matrices if name in statistics})
+
+
+def all_matrices(adata: AnnData) -> dict[str, Any]:
+    """Find the matrices of all results."""
+    results = [(key, entry) for key, entry in adata.uns.items() if is_in_varm(entry)]
+    names = {name_of_matrix(key, str(field)) for key, entry in results for field in entry["fields"]}
+    return {name: adata.varm[name] for name in names if name in adata.varm}
 
 
 def remove_matrices(adata: AnnData, key: str) -> None:

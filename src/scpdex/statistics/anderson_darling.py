@@ -31,7 +31,8 @@ def anderson_darling_test(
 
     The statistic is ``(A**2 - 1) / sigma``, with sigma from equation 4 of Scholz and Stephens (1987), "K-sample
     Anderson-Darling tests". p is interpolated from their table, as scipy does, and lies between 0.001 and 0.25. Where
-    all cells have one value, and for fewer than four cells, the statistic is NaN and p is 1.
+    all cells have one value, for fewer than four cells and where there are none to compare with, the statistic is NaN
+    and p is 1.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def anderson_darling_test(
 def _sigma(n1: int, n2: int) -> float:
     """Give the standard deviation of A**2."""
     n = n1 + n2
-    if n < _LEAST_CELLS:
+    if n < _LEAST_CELLS or min(n1, n2) == 0:
         return float("nan")
     h, g = _harmonic_sums(n)
     inverse = 1 / n1 + 1 / n2

@@ -86,8 +86,9 @@ def rank_genes_to_uns(
     KeyError
         There is no such result.
     ValueError
-        It is in scanpy's layout already; a group is not in it; some groups would replace all; or ``adata`` is a view
-        of data on disk.
+        It is in scanpy's layout already; a group is not in it; some groups would replace all; groups have different
+        numbers of genes, since the result had ``n_genes`` of each and some were left out of ``adata``; or ``adata`` is
+        a view of data on disk.
     """
     if groups is not None and key_added in {None, key}:
         msg = "groups= takes some groups only: pass key_added= so that the others are not lost."
@@ -95,6 +96,11 @@ def rank_genes_to_uns(
     result = StoredResult.read(adata, key, groups)
     if not is_in_varm(adata.uns[key]):
         msg = f"adata.uns[{key!r}] is in scanpy's layout already."
+        raise ValueError(msg)
+    if (result.ranked.order < 0).any():
+        msg = (
+            f"groups of adata.uns[{key!r}] have different numbers of genes, since some genes were left out: rank again."
+        )
         raise ValueError(msg)
     refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
     store(adata, key_added or key, result, "uns", var_names=adata.var_names)

@@ -277,7 +277,7 @@ def rank_genes_parallel(
             ranked = order_table(executed.table, comparison.groups, executed.position, options, executed.pool)
         tell(executed.table, comparison, options, expression.where, storage)
         fractions = _fractions(executed, comparison)
-    result = StoredResult(params, ranked, expression.names, expression.var_positions, fractions)
+    result = StoredResult(params, ranked, expression.names, expression.var_positions, ranks_raw, fractions)
     stored = store(adata, key, result, storage, var_names=expression.var_names, copy=copy, light=light)
     if light:
         logg.info("    the copy has obs, var, uns and the result, and no X: the matrix stays on disk")
