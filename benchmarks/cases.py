@@ -30,6 +30,8 @@ class Case:
     compression: str | None = None
     as_table: bool = False
     """Whether it is the drop-in for pdex that is run."""
+    within_levels: bool = False
+    """Whether it is run within levels and strata too."""
     through_dask: bool = False
     """Whether the file is opened lazily too, beside the same file backed."""
 
@@ -76,6 +78,11 @@ TABLE_CASES = [
     Case("vs rest, log CSR", SCREEN, method="anderson"),
     Case("vs reference, raw counts CSR", COUNTS, method="anderson", reference=CONTROL),
     Case("20 clusters vs rest, log CSR", CLUSTERS, method="anderson"),
+]
+SPLIT_CASES = [
+    Case(name, replace(SCREEN, n_groups=301), method=method, reference=reference, within_levels=True)
+    for method in ("wilcoxon", "t-test")
+    for name, reference in (("300 groups vs rest, log CSR", "rest"), ("300 groups vs reference, log CSR", CONTROL))
 ]
 
 

@@ -20,10 +20,11 @@ import joblib
 import numpy as np
 import pandas as pd
 import psutil
-from cases import CASES, DISK_CASES, LAZY_CASES, TABLE_CASES, Case, quick
+from cases import CASES, DISK_CASES, LAZY_CASES, SPLIT_CASES, TABLE_CASES, Case, quick
 from data import generate, papalexi, pbmc3k, stored_as
 from disk import run_disk_case
 from lazy import run_lazy_case
+from splits import run_split_case
 from tables import run_anderson_case, run_table_case
 from tools import TOOLS
 
@@ -184,18 +185,19 @@ def main() -> None:
     parser.add_argument("--only", default="", help="run the cases whose name holds this")
     parser.add_argument("--dask", action="store_true", help="run the cases through dask only")
     parser.add_argument("--disk", action="store_true", help="run the cases on disk only")
+    parser.add_argument("--splits", action="store_true", help="run the cases within levels and strata only")
     parser.add_argument("--tables", action="store_true", help="run the drop-in for pdex and Anderson-Darling only")
     parser.add_argument("--old-pdex", type=Path, help="folder that pdex 0.1.28 is installed in")
     parser.add_argument("--threads", type=int, default=joblib.cpu_count())
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
-    kinds = {"disk": DISK_CASES, "dask": LAZY_CASES, "tables": TABLE_CASES}
+    kinds = {"disk": DISK_CASES, "dask": LAZY_CASES, "tables": TABLE_CASES, "splits": SPLIT_CASES}
     some = [case for kind, cases in kinds.items() if getattr(options, kind) for case in cases]
-    cases = some or [*CASES, *DISK_CASES, *LAZY_CASES, *TABLE_CASES]
+    cases = some or [*CASES, *DISK_CASES, *LAZY_CASES, *TABLE_CASES, *SPLIT_CASES]
     chosen = [quick(case) if options.quick else case for case in cases if options.only in case.name]
     read_speed = bandwidth(options.threads)
     rows: list[dict[str, Any]] = []
-    disk_rows, lazy_rows, table_rows, anderson_rows = [], [], [], []
+    disk_rows, lazy_rows, table_rows, anderson_rows, split_rows = [], [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for recipe in dict.fromkeys(case.recipe for case in chosen):
             rows_of = pbmc3k() if recipe is None else papalexi() if isinstance(recipe, str) else generate(recipe)
@@ -216,6 +218,10 @@ def main() -> None:
                     )
                     print(json.dumps(table_rows[-1]), flush=True)
                     continue
+                if case.within_levels:
+                    split_rows.append(run_split_case(case, adata, options.threads, repeats))
+                    print(json.dumps(split_rows[-1]), flush=True)
+                    continue
                 if case.method == "anderson":
                     anderson_rows.append(run_anderson_case(case, adata, options.threads, repeats))
                     print(json.dumps(anderson_rows[-1]), flush=True)
@@ -232,7 +238,7 @@ def main() -> None:
         )
     table = pd.DataFrame(rows)
     print(table.round(2).to_string(index=False))
-    for more in (disk_rows, lazy_rows, table_rows, anderson_rows):
+    for more in (disk_rows, lazy_rows, table_rows, anderson_rows, split_rows):
         print(pd.DataFrame(more).round(2).to_string(index=False))
     print(pd.DataFrame(fresh).round(2).to_string(index=False))
     options.out.mkdir(parents=True, exist_ok=True)
@@ -245,6 +251,7 @@ def main() -> None:
         "through dask": lazy_rows,
         "drop-in for pdex": table_rows,
         "Anderson-Darling": anderson_rows,
+        "within levels": split_rows,
     }
     report["fresh processes"] = fresh
     (options.out / "bench.json").write_text(json.dumps(report, indent=1))

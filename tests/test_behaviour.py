@@ -370,8 +370,8 @@ def test_views(monkeypatch, storage, view, method):
     expected = {layer: by_scpdex(part.copy(), "label", method=method, layer=layer) for layer in (None, "other")}
     stored: dict[str, Any] = {}
 
-    def keep(_adata: Any, _key: str, result: Any, *_: Any, var_names: Any, **__: Any) -> None:
-        stored.update(as_records(result, var_names))
+    def keep(_adata: Any, results: Any, *_: Any, var_names: Any, **__: Any) -> None:
+        stored.update(as_records(*results.values(), var_names))
 
     monkeypatch.setattr("scpdex.tl._rank_genes_parallel.store", keep)
     monkeypatch.setattr(ad.AnnData, "copy", _refuse_to_copy)

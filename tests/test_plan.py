@@ -18,11 +18,13 @@ NEEDS = Needs(
     "genes ranked",
     3,
     3,
+    together=True,
     moments=False,
     with_expm1=False,
     few_cells=True,
     in_order=False,
     of_statistics=20,
+    of_family=0,
     normalized=False,
 )
 

@@ -45,10 +45,12 @@ class Costs:
     needs: Needs
 
     def fixed(self, facts: MatrixFacts, n_threads: int) -> int:
-        """Bytes for cells, genes, and scratch of the threads."""
+        """Bytes for cells, genes, scratch of the threads, and p-values that are adjusted together at the end."""
         longest = int(facts.stored.max())
+        family = self.needs.of_family * self.needs.n_groups * facts.stored.size
         per_cell = _OF_CELL * max(facts.n_cells, facts.n_rows) if facts.chunked else 0
-        return per_cell + _OF_GENE * facts.stored.size + n_threads * (_OF_THREAD + longest * self.of_longest(facts))
+        of_threads = n_threads * (_OF_THREAD + longest * self.of_longest(facts))
+        return family + per_cell + _OF_GENE * facts.stored.size + of_threads
 
     def of_longest(self, facts: MatrixFacts) -> int:
         """Bytes of scratch for each value of the longest gene."""

@@ -50,7 +50,7 @@ def execute(task: Task) -> Generator[Executed, None, None]:
     ValueError
         There are NaN or infinite values, or a file was changed while it was read.
     """
-    comparison, expression, options, resources = task.comparison, task.expression, task.options, task.resources
+    design, expression, options, resources = task.design, task.expression, task.options, task.resources
     with (
         Scratch() as scratch,
         ThreadPoolExecutor(resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
@@ -62,7 +62,7 @@ def execute(task: Task) -> Generator[Executed, None, None]:
                 f"normalize={expression.target_sum} expects raw counts, and {expression.where} has values that are no "
                 "whole numbers: leave normalize out if they are log-transformed already."
             )
-        run = partial(run_plan, source, comparison, options, scratch=scratch, pool=pool, show=resources.show_progress)
+        run = partial(run_plan, source, design, options, scratch=scratch, pool=pool, show=resources.show_progress)
         table = None
         with suppress(NotCountsError):
             table = run(plan)

@@ -92,9 +92,11 @@ class Needs:
     work: str
     """What is done with the values, in a word or two."""
     n_groups: int
-    """Tested groups."""
+    """Tested groups, of all levels."""
     n_codes: int
-    """Groups with the reference."""
+    """Groups with the reference, of all levels and strata."""
+    together: bool
+    """Whether all cells are ranked together, rather than those of each level or stratum."""
     moments: bool
     """Whether means and squares are all it takes."""
     with_expm1: bool
@@ -105,6 +107,8 @@ class Needs:
     """Whether the values of a gene are put in order, one by one."""
     of_statistics: int
     """Bytes of what is reported of a group and gene."""
+    of_family: int
+    """Bytes that adjusting p-values takes of each group and gene, beyond the result."""
     normalized: bool
     """Whether values are divided by library sizes on their way."""
 

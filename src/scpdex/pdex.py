@@ -15,8 +15,8 @@ from scpdex.matrix import in_memory, sample_values, select_expression
 from scpdex.resources import Resources
 from scpdex.results import Repeated, make_frame, refuse_backend
 from scpdex.screen import Screen
+from scpdex.statistics.corrections import adjust_pvals
 from scpdex.statistics.options import ALTERNATIVES, TestOptions
-from scpdex.statistics.ordering import adjust_pvals
 from scpdex.task import Task
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def parallel_differential_expression(
     )
     n_targets = len(screen.targets)
     start = logg.info(f"comparing {n_targets:,} groups of {groupby_key!r} with {screen.reference!r} by {metric}")
-    with execute(Task(screen.comparison, expression, options, resources)) as executed:
+    with execute(Task(screen.design, expression, options, resources)) as executed:
         table = executed.table
         genes = slice(None) if executed.position is None else executed.position
         measured = {name: values[:, genes] for name, values in table.of_groups(slice(0, n_targets)).items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpdex.comparisons import Comparison
+from scpdex.comparisons import Comparison, Design
 from scpdex.labels import Labels, listed
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Screen:
     """Which targets are compared with the control, under their own labels."""
 
-    comparison: Comparison
+    design: Design
     targets: list[Hashable]
     reference: Hashable
     missing: list[Hashable]
@@ -62,13 +62,13 @@ class Screen:
         recode[[*targets, control]] = np.arange(len(targets) + 1)
         codes = recode[labels.codes]
         comparison = Comparison(
-            groupby=groupby_key,
+            sizes=np.bincount(codes[codes >= 0], minlength=len(targets) + 1).astype(np.int64),
+            n_groups=len(targets),
+            against_rest=False,
             groups=tuple(labels.names[i] for i in targets),
             reference=labels.names[control],
-            against_rest=False,
             selected=tuple(range(len(targets) + 1)),
-            codes=codes,
-            sizes=np.bincount(codes[codes >= 0], minlength=len(targets) + 1).astype(np.int64),
             label_positions=np.array([*targets, control]),
         )
-        return cls(comparison, [labels.labels[i] for i in targets], labels.labels[control], missing)
+        design = Design(groupby_key, (comparison,), comparison.groups, codes)
+        return cls(design, [labels.labels[i] for i in targets], labels.labels[control], missing)

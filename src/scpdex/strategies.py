@@ -132,7 +132,8 @@ def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_th
             piece=piece,
         )
     entries = costs.entries(facts, piece)
-    most_kept = max(0, room - in_memory - max(on_its_way, room // 4))
+    heaviest = int(costs.of_block(facts, spilled=True, spill_table=spill_table).max())
+    most_kept = max(0, room - in_memory - max(on_its_way, room // 4, heaviest))
     sums = costs.of_passes(facts)
     spilled = max(0, entries - most_kept)
     if spilled and not chunk_size and sums <= room - in_memory - on_its_way and _can_pass(facts, needs):

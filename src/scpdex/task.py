@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from anndata import AnnData
 
-from scpdex.comparisons import Comparison, compare
+from scpdex.design import design_comparisons
 from scpdex.facts import Needs
 from scpdex.labels import REST
 from scpdex.matrix import Expression, in_memory, open_source, select_expression
 from scpdex.resources import Resources
+from scpdex.statistics.corrections import BYTES_OF_FAMILY
 from scpdex.statistics.options import TestOptions
 from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
 from scpdex.strategies import make_plan
@@ -25,16 +26,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from scpdex.comparisons import Design
     from scpdex.matrix import ChunkedSource, DaskSource, GeneSource
     from scpdex.plan import Plan
-    from scpdex.statistics.options import Correction, Method
+    from scpdex.statistics.options import Alternative, Extra, Method, Scope
 
 
 @dataclass(frozen=True)
 class Task:
     """What is to be done."""
 
-    comparison: Comparison
+    design: Design
     expression: Expression
     options: TestOptions
     resources: Resources
@@ -48,16 +50,25 @@ class Task:
         mask_var: NDArray[np.bool_] | pd.Series[bool] | str | None = None,
         use_raw: bool | None = None,
         groups: Literal["all"] | Iterable[Hashable] = "all",
-        reference: Hashable = REST,
+        reference: Hashable | Iterable[Hashable] = REST,
         n_genes: int | None = None,
         rankby_abs: bool = False,
         pts: bool = False,
         method: Method | None = None,
-        corr_method: Correction = "benjamini-hochberg",
+        corr_method: str = "benjamini-hochberg",
         tie_correct: bool = False,
         layer: str | None = None,
         mean_in_log_space: bool = True,
         use_continuity: bool = False,
+        exclude: Iterable[Hashable] | None = None,
+        min_cells: int | None = None,
+        split_by: str | None = None,
+        strata: str | None = None,
+        alternative: Alternative = "two-sided",
+        min_pct: float | None = None,
+        min_logfc: float | None = None,
+        corr_scope: Scope = "group",
+        extras: Iterable[Extra] = (),
         normalize: float | None = None,
         low_memory: bool | None = None,
         gene_chunk_size: int | None = None,
@@ -72,14 +83,13 @@ class Task:
         if not isinstance(adata, AnnData):
             msg = f"adata is a {type(adata).__name__}; pass an AnnData."
             raise TypeError(msg)
-        if not isinstance(groupby, str):
-            msg = f"groupby is a {type(groupby).__name__}; pass a name, as a string."
-            raise TypeError(msg)
         _refuse_target_sum(normalize)
         options = TestOptions(
             method="t-test" if method is None else method,
             corr_method=corr_method,
-            tie_correct=tie_correct,
+            corr_scope=corr_scope,
+            # The stratified test always corrects for ties.
+            tie_correct=tie_correct or strata is not None,
             use_continuity=use_continuity,
             mean_in_log_space=mean_in_log_space,
             # Normalized values are natural logs, whatever became of X.
@@ -87,6 +97,11 @@ class Task:
             pts=pts,
             n_genes=n_genes,
             rankby_abs=rankby_abs,
+            alternative=alternative,
+            stratified=strata is not None,
+            extras=extras,
+            min_pct=min_pct,
+            min_logfc=min_logfc,
         )
         resources = Resources.of(
             n_jobs=n_jobs,
@@ -95,7 +110,17 @@ class Task:
             low_memory=low_memory,
             show_progress=show_progress,
         )
-        comparison = compare(in_memory(adata.obs, groupby), groupby, groups, reference)
+        columns = [column for column in (groupby, split_by, strata) if column is not None]
+        design = design_comparisons(
+            in_memory(adata.obs, *columns),
+            groupby,
+            groups=groups,
+            reference=reference,
+            exclude=exclude,
+            min_cells=min_cells,
+            split_by=split_by,
+            strata=strata,
+        )
         expression = select_expression(
             adata,
             use_raw=use_raw,
@@ -104,20 +129,22 @@ class Task:
             low_memory=resources.low_memory,
             normalize=None if normalize is None else float(normalize),
         )
-        return cls(comparison, expression, options, resources)
+        return cls(design, expression, options, resources)
 
     @property
     def needs(self) -> Needs:
         """What the test needs of memory."""
         return Needs(
             work=self.options.work,
-            n_groups=self.comparison.n_groups,
-            n_codes=self.comparison.sizes.size,
+            n_groups=self.design.n_groups,
+            n_codes=self.design.sizes.size,
+            together=len(self.design.ranked) == 1,
             moments=self.options.is_t_test,
             with_expm1=not self.options.mean_in_log_space,
-            few_cells=bool(self.comparison.sizes.sum() < EXACT_TIE_SUMS_BELOW),
+            few_cells=bool(self.design.sizes.sum() < EXACT_TIE_SUMS_BELOW),
             in_order=self.options.needs_order,
             of_statistics=sum(np.dtype(dtype).itemsize for dtype in self.options.columns.values()),
+            of_family=BYTES_OF_FAMILY if self.options.corr_scope == "all" else 0,
             normalized=self.expression.target_sum is not None,
         )
 
@@ -126,7 +153,7 @@ class Task:
         self, pool: Executor
     ) -> Generator[tuple[GeneSource | ChunkedSource | DaskSource, NDArray[np.int64] | None, Plan], None, None]:
         """Look at the matrix and make a plan; the array is :func:`scpdex.matrix.open_source`'s."""
-        source, position = open_source(self.expression, self.comparison, pool, self.resources.limits.n_threads)
+        source, position = open_source(self.expression, self.design, pool, self.resources.limits.n_threads)
         try:
             plan = make_plan(source.facts, self.needs, self.resources.limits)
             if source.facts.is_dask:

@@ -28,7 +28,8 @@ _MOST_CUTS = 100_000
 
 def are_tallied(facts: MatrixFacts, needs: Needs) -> bool:
     """Tell whether ranks follow from how often each whole number occurs."""
-    return facts.are_counts and needs.few_cells and not needs.normalized and not needs.in_order
+    may_be = needs.together and needs.few_cells and not needs.normalized and not needs.in_order
+    return facts.are_counts and may_be
 
 
 def can_add_up(facts: MatrixFacts, needs: Needs, piece: int) -> bool:

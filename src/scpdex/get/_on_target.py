@@ -9,7 +9,7 @@ import pandas as pd
 
 from scpdex.labels import Labels, listed, suggest
 from scpdex.matrix import in_memory
-from scpdex.statistics.ordering import adjust_pvals
+from scpdex.statistics.corrections import adjust_pvals
 
 if TYPE_CHECKING:
     from anndata import AnnData

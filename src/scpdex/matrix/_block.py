@@ -39,6 +39,13 @@ class GeneBlock:
         run = slice(genes.start - self.genes.start, genes.stop - self.genes.start)
         return GeneBlock(genes, self.keys, self.starts[run], np.ascontiguousarray(self.ends[run]))
 
+    def of_codes(self, first: int, stop: int) -> GeneBlock:
+        """Give the block of the cells of some neighbouring codes, on the same keys: their values lie together."""
+        if first == 0 and stop == self.ends.shape[1]:
+            return self
+        before = self.ends[:, first - 1] if first else np.zeros(self.starts.size, dtype=self.ends.dtype)
+        return GeneBlock(self.genes, self.keys, self.starts + before, self.ends[:, first:stop] - before[:, None])
+
 
 @dataclass(frozen=True)
 class Room:

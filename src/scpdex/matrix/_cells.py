@@ -12,7 +12,7 @@ from scpdex.kernels.gather import order_by_group
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class ComparedCells:
     """Whether the cells were in the order of their rows, and none twice: views may have them otherwise."""
 
     @classmethod
-    def of(cls, comparison: Comparison, rows: NDArray[np.int64]) -> ComparedCells:
+    def of(cls, design: Design, rows: NDArray[np.int64]) -> ComparedCells:
         """Order the cells; ``rows`` are those of all cells."""
-        compared = comparison.codes >= 0
+        compared = design.codes >= 0
         rows = rows[compared]
         order = np.empty(rows.size, dtype=np.int64)
-        order_by_group(comparison.codes[compared], comparison.sizes, order)
-        return cls(rows[order], np.cumsum(comparison.sizes), bool((np.diff(rows) > 0).all()))
+        order_by_group(design.codes[compared], design.sizes, order)
+        return cls(rows[order], np.cumsum(design.sizes), bool((np.diff(rows) > 0).all()))
 
     def codes(self) -> NDArray[np.int32]:
         """Give the group of each cell in the order of the groups."""

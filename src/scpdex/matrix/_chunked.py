@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
     from scpdex.matrix._block import GeneBlock
     from scpdex.matrix._select import Expression
     from scpdex.plan import Plan
@@ -35,17 +35,17 @@ class ChunkedSource:
 
     rows: RowStream
     """The compared cells as a stream."""
-    comparison: Comparison
+    design: Design
     cells: NDArray[np.int64]
     """Row of each cell, compared or not."""
     facts: MatrixFacts
 
     @classmethod
-    def open(cls, expression: Expression, comparison: Comparison, columns: NDArray[np.int64]) -> ChunkedSource:
+    def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> ChunkedSource:
         """Look at the matrix: form, size, and whether it holds counts."""
         matrix = StoredMatrix.open(expression.matrix, expression.where)
         target_sum = expression.target_sum
-        stream = RowStream.of(matrix, comparison, expression.cells, columns, target_sum)
+        stream = RowStream.of(matrix, design, expression.cells, columns, target_sum)
         rows = stream.rows
         n_rows, chunk_starts = matrix.shape[0], None
         expected, are_counts = None, False
@@ -79,18 +79,18 @@ class ChunkedSource:
             chunk_starts=chunk_starts,
             are_counts=are_counts,
         )
-        return cls(stream, comparison, expression.cells, facts)
+        return cls(stream, design, expression.cells, facts)
 
     def load(self, plan: Plan, pool: Executor, bar: Any) -> RowSource:
         """Bring the compared cells to memory."""
         matrix = self.rows.load(plan.piece, pool, plan.n_threads, bar)
-        place = np.cumsum(self.comparison.codes >= 0) - 1
-        cells = ComparedCells.of(self.comparison, place)
+        place = np.cumsum(self.design.codes >= 0) - 1
+        cells = ComparedCells.of(self.design, place)
         return RowSource.open(matrix, cells, self.rows.columns, pool, plan.n_threads)
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each read while the one before it is worked on."""
-        rows, cells = self.rows, ComparedCells.of(self.comparison, self.cells)
+        rows, cells = self.rows, ComparedCells.of(self.design, self.cells)
         if rows.matrix.format == "dense":
             return DenseBlocks(rows.matrix, cells, rows.columns, self.facts).blocks(plan, pool)
         return ColumnBlocks(rows.matrix, cells, rows.columns, self.facts, rows.target_sum).blocks(plan, pool)

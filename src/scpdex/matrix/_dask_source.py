@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dask.array import Array
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
     from scpdex.matrix._dask import Look, Part
     from scpdex.matrix._dask_cluster import ClusterChunks
     from scpdex.matrix._pieces import Piece
@@ -52,7 +52,7 @@ class DaskSource:
     facts: MatrixFacts
 
     @classmethod
-    def open(cls, expression: Expression, comparison: Comparison, columns: NDArray[np.int64]) -> DaskSource:
+    def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> DaskSource:
         """Compute some chunks, which are kept, and say what these let expect of all.
 
         Raises
@@ -63,10 +63,10 @@ class DaskSource:
             A chunk could not be computed.
         """
         array, target_sum = expression.matrix, expression.target_sum
-        compared = comparison.codes >= 0
+        compared = design.codes >= 0
         rows = expression.cells[compared]
         order = np.argsort(rows, kind="stable")
-        codes = comparison.codes[compared][order].astype(code_dtype(comparison.sizes.size))
+        codes = design.codes[compared][order].astype(code_dtype(design.sizes.size))
         # Rows are normalized whole.
         most = dask.utils.parse_bytes(dask.config.get("array.chunk-size")) if target_sum is None else array.nbytes
         grid = Grid.of(array, rows[order], columns, most)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
     from scpdex.matrix._pieces import Piece
     from scpdex.matrix._stored import StoredMatrix
 
@@ -62,15 +62,15 @@ class RowStream:
     def of(
         cls,
         matrix: StoredMatrix,
-        comparison: Comparison,
+        design: Design,
         cells: NDArray[np.int64],
         columns: NDArray[np.int64],
         target_sum: float | None,
     ) -> RowStream:
         """Take the compared ones of ``cells``, the rows of all cells."""
-        compared = comparison.codes >= 0
-        dtype = code_dtype(comparison.sizes.size)
-        return cls(matrix, cells[compared], comparison.codes[compared].astype(dtype), columns, target_sum)
+        compared = design.codes >= 0
+        dtype = code_dtype(design.sizes.size)
+        return cls(matrix, cells[compared], design.codes[compared].astype(dtype), columns, target_sum)
 
     @property
     def n_steps(self) -> int:

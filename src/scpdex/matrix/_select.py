@@ -167,12 +167,12 @@ def _locate(
     return matrix, where, cells, columns, adata.var_names
 
 
-def in_memory(annotations: Any, column: str) -> pd.DataFrame:
-    """Give obs or var as a data frame; of a lazily opened one, no more than one column is read."""
+def in_memory(annotations: Any, *columns: str) -> pd.DataFrame:
+    """Give obs or var as a data frame; of a lazily opened one, no more than some columns are read."""
     if isinstance(annotations, pd.DataFrame):
         return annotations
-    if column in annotations.columns:
-        return pd.DataFrame(annotations[[column]].to_memory())
+    if all(column in annotations.columns for column in columns):
+        return pd.DataFrame(annotations[list(columns)].to_memory())
     return pd.DataFrame(columns=annotations.columns)
 
 

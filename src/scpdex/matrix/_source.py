@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
     from scpdex.matrix._block import GeneSource
     from scpdex.matrix._dask_source import DaskSource
     from scpdex.matrix._select import Expression
 
 
 def open_source(
-    expression: Expression, comparison: Comparison, pool: Executor, n_threads: int
+    expression: Expression, design: Design, pool: Executor, n_threads: int
 ) -> tuple[GeneSource | ChunkedSource | DaskSource, NDArray[np.int64] | None]:
     """Open the matrix for the compared cells and the tested genes.
 
@@ -37,10 +37,10 @@ def open_source(
         # dask need not be there for matrices of other kinds.
         from scpdex.matrix._dask_source import DaskSource  # noqa: PLC0415
 
-        return DaskSource.open(expression, comparison, columns), position_or_none
+        return DaskSource.open(expression, design, columns), position_or_none
     if expression.chunked:
-        return ChunkedSource.open(expression, comparison, columns), position_or_none
-    cells = ComparedCells.of(comparison, expression.cells)
+        return ChunkedSource.open(expression, design, columns), position_or_none
+    cells = ComparedCells.of(design, expression.cells)
     source: GeneSource
     if isinstance(expression.matrix, np.ndarray):
         source = DenseSource.open(expression.matrix, cells, columns)

@@ -1,20 +1,26 @@
 """Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, and data frames."""
 
-from scpdex.results._frame import Backend, Repeated, make_frame, refuse_backend
-from scpdex.results._records import FIELDS, RankedGenes, exceed_hdf5, unwritable_columns
+from scpdex.results._frame import Backend, Repeated, concatenate, make_frame, refuse_backend
+from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, unwritable_columns
+from scpdex.results._split import Levels, key_of_level
 from scpdex.results._store import Storage, refuse_storage, refuse_unless_storable, store
-from scpdex.results._stored import StoredResult, places_of
+from scpdex.results._stored import StoredResult, groups_of, places_of
 from scpdex.results._varm import is_in_varm
 
 __all__ = [
+    "EXTRA_FIELDS",
     "FIELDS",
     "Backend",
+    "Levels",
     "RankedGenes",
     "Repeated",
     "Storage",
     "StoredResult",
+    "concatenate",
     "exceed_hdf5",
+    "groups_of",
     "is_in_varm",
+    "key_of_level",
     "make_frame",
     "places_of",
     "refuse_backend",

@@ -64,6 +64,15 @@ def refuse_backend(backend: str, argument: str) -> None:
         raise ImportError(msg)
 
 
+def concatenate(frames: Sequence[Any], backend: Backend) -> pd.DataFrame | pl.DataFrame:
+    """Put data frames of the same columns one below the other."""
+    if backend == "pandas":
+        return pd.concat(frames, ignore_index=True)
+    import polars as pl  # noqa: PLC0415
+
+    return pl.concat(frames)
+
+
 def make_frame(columns: Mapping[str, NDArray[Any] | Repeated], backend: Backend) -> pd.DataFrame | pl.DataFrame:
     """Make a data frame, without a copy of arrays; with polars, NaN becomes null, as pandas' NaN does."""
     if backend == "pandas":

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scpdex.statistics.options import EXTRAS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _MOST_OF_MESSAGE = (1 << 16) - 1
 FIELDS = {"scores": np.float32, "logfoldchanges": np.float32, "pvals": np.float64, "pvals_adj": np.float64}
+EXTRA_FIELDS = {name: np.float64 for names in EXTRAS.values() for name in names}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Store: a whole result, as records or as matrices, goes into an object last, or into its copy."""
+"""Store: whole results, as records or as matrices, go into an object last, or into its copy."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from scpdex.results._records import fractions_table
 from scpdex.results._varm import all_matrices, remove_matrices, to_varm
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from scpdex.results._stored import StoredResult
@@ -63,29 +65,37 @@ def as_records(result: StoredResult, var_names: pd.Index[Any]) -> dict[str, Any]
 
 def store(
     adata: AnnData,
-    key: str,
-    result: StoredResult,
+    results: Mapping[str, StoredResult],
     storage: Storage,
     *,
     var_names: pd.Index[Any],
+    further: Mapping[str, dict[str, Any]] | None = None,
     copy: bool = False,
     light: bool = False,
 ) -> AnnData | None:
-    """Put a whole result into an object or its copy, ``uns`` last; matrices of one that it replaces are removed.
+    """Put whole results into an object or its copy, ``uns`` last; matrices of those that they replace are removed.
 
-    ``var_names`` are those of the genes; ``light`` makes the copy one without X.
+    ``results`` are by their keys in ``uns``, and so are ``further`` entries; ``var_names`` are those of the genes;
+    ``light`` makes the copy one without X.
     """
-    if storage == "varm":
-        entry, matrices = to_varm(result, key, adata.n_vars)
-    else:
-        entry, matrices = as_records(result, var_names), {}
+    entries: dict[str, dict[str, Any]] = {}
+    matrices: dict[str, Any] = {}
+    for key, result in results.items():
+        if storage == "varm":
+            entries[key], of_key = to_varm(result, key, adata.n_vars)
+            matrices |= of_key
+        else:
+            entries[key] = as_records(result, var_names)
     if light:
         varm = all_matrices(adata)
         adata = AnnData(obs=adata.obs.copy(), var=adata.var.copy(), uns=deepcopy(dict(adata.uns)), varm=varm)
     elif copy:
         adata = adata.copy()
-    remove_matrices(adata, key)
+    entries |= further or {}
+    for key in entries:
+        remove_matrices(adata, key)
     for name, matrix in matrices.items():
         adata.varm[name] = matrix
-    adata.uns[key] = entry
+    for key, entry in entries.items():
+        adata.uns[key] = entry
     return adata if copy else None

@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 
 from scpdex.labels import listed, suggest
-from scpdex.results._records import FIELDS, RankedGenes
+from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes
+from scpdex.results._split import Levels
 from scpdex.results._varm import FRACTIONS, is_in_varm, matrices_of, ranked_in_varm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
 
 # Files give the fields back in another order.
-_ORDER = {name: i for i, name in enumerate(FIELDS)}
+_ORDER = {name: i for i, name in enumerate(FIELDS | EXTRA_FIELDS)}
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,15 @@ class StoredResult:
         """
         entry = adata.uns.get(key)
         if not isinstance(entry, dict) or "params" not in entry or not entry.keys() & {"names", "fields"}:
+            levels = Levels.read(entry)
             results = [name for name, value in adata.uns.items() if isinstance(value, dict) and "params" in value]
-            msg = f"adata.uns[{key!r}] holds no ranked genes. Entries with params: {listed(results) or 'none'}."
+            where = f"Entries with params: {listed(results) or 'none'}."
+            if levels is not None:
+                where = f"It lists those of levels: {listed(levels.keys(key))}."
+            msg = f"adata.uns[{key!r}] holds no ranked genes. {where}"
             raise KeyError(msg)
         in_varm = is_in_varm(entry)
-        all_groups = tuple(map(str, entry["groups"])) if in_varm else entry["names"].dtype.names
+        all_groups = groups_of(entry)
         chosen = None
         if groups is not None:
             place = {group: i for i, group in enumerate(all_groups)}
@@ -77,6 +82,11 @@ class StoredResult:
                 params, ranked_in_varm(entry, matrices, chosen), names, np.arange(adata.n_vars), False, fractions
             )
         return _of_records(adata, entry, params, all_groups if groups is None else tuple(groups))
+
+
+def groups_of(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the groups of a result."""
+    return tuple(map(str, entry["groups"] if is_in_varm(entry) else entry["names"].dtype.names))
 
 
 def _of_records(adata: AnnData, entry: dict[str, Any], params: dict[str, Any], groups: tuple[str, ...]) -> StoredResult:

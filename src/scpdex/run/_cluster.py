@@ -11,6 +11,7 @@ import numpy as np
 from scpdex.matrix import block_of
 from scpdex.plan import cut
 from scpdex.run._combined import PartialSums
+from scpdex.run._conclude import conclude
 from scpdex.run._summary import Summary
 from scpdex.run._table import Table
 from scpdex.run._tallies import NotCountsError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
     from scpdex.matrix import ChunkReader, DaskSource, Part, Piece
     from scpdex.plan import Plan
     from scpdex.run._sums import Sums
@@ -36,7 +37,7 @@ class _Job:
     """What all tasks know."""
 
     reader: ChunkReader
-    comparison: Comparison
+    design: Design
     """Without the codes of its cells: those go along with the chunks."""
     options: TestOptions
     plan: Plan
@@ -48,17 +49,17 @@ class _Job:
     def add_up(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any]) -> PartialSums:
         """Add up some chunks."""
         piece = self.split(chunks, part, codes)
-        return PartialSums.of(piece, part.genes, codes, self.comparison, self.options, self.plan.kept)
+        return PartialSums.of(piece, part.genes, codes, self.design, self.options, self.plan.kept)
 
     def rank(self, pieces: list[Piece]) -> Table:
         """Rank the genes of some pieces, which hold all cells of these."""
-        block = block_of(pieces, self.comparison.sizes.size)
-        table = Table.empty(self.comparison, self.options, len(block.genes), None)
+        block = block_of(pieces, self.design.sizes.size)
+        table = Table.empty(self.design, self.options, len(block.genes), None)
         part = table.room_for(block.genes)
         longest = int(block.ends[:, -1].max())
-        summary = Summary(self.comparison, self.options, longest, block.keys.dtype)
+        summary = Summary(self.design.ranked, self.options, longest, block.keys.dtype)
         for tile in cut(block.genes, self.plan.genes_per_tile):
-            summary.sums(block.part(tile)).conclude(self.comparison, self.options, table, part)
+            conclude(summary.sums(block.part(tile)), self.design, self.options, table, part)
         table.keep(part)
         return table
 
@@ -66,17 +67,17 @@ class _Job:
 class ClusterRun:
     """The tasks of one call. Their names begin with what they do, as dask's dashboards like it."""
 
-    def __init__(self, source: DaskSource, comparison: Comparison, options: TestOptions, plan: Plan, bar: Any) -> None:
+    def __init__(self, source: DaskSource, design: Design, options: TestOptions, plan: Plan, bar: Any) -> None:
         """Prepare; ``bar`` counts cells as their chunks are done."""
         self.source = source
-        self.comparison = comparison
+        self.design = design
         self.plan = plan
         self.bar = bar
         token = uuid4().hex
         self.names = {
             what: f"scpdex-{what}-{token}" for what in ("job", "split", "sums", "combine", "cells", "genes", "rank")
         }
-        light = replace(comparison, codes=np.empty(0, dtype=comparison.codes.dtype))
+        light = replace(design, codes=np.empty(0, dtype=design.codes.dtype))
         job = _Job(source.reader, light, options, replace(plan, blocks=()))
         self.job = (self.names["job"],)
         self.tasks: dict[Key, Any] = {self.job: job}
@@ -103,7 +104,7 @@ class ClusterRun:
                 self.tasks |= {key: (PartialSums.sum_of, group) for key, group in zip(level, groups, strict=True)}
             roots += level
         for _, partial in self._results(roots):
-            yield partial.whole(self.comparison)
+            yield partial.whole(self.design)
 
     def shuffle(self) -> Generator[tuple[range, Table], None, None]:
         """Split parts of the cells by gene, and rank each block of genes on one worker; give blocks as they are done.

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpdex.comparisons import Sides
 from scpdex.kernels.keys import to_real
 from scpdex.matrix import block_of
 from scpdex.run._summary import Summary
 from scpdex.run._tallies import NotCountsError, Tallies
+from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -20,11 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
     from scpdex.matrix import DaskSource, GeneBlock, Part, Piece
     from scpdex.plan import Plan
     from scpdex.run._sums import Sums
-    from scpdex.statistics.options import TestOptions
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class PartialSums:
         piece: Piece,
         genes: range,
         cell_codes: NDArray[Any],
-        comparison: Comparison,
+        design: Design,
         options: TestOptions,
         most_bytes: int,
     ) -> PartialSums:
@@ -61,19 +62,15 @@ class PartialSums:
         NotCountsError
             A rank test was to be done by tallies, which these values have none of.
         """
-        sizes = np.bincount(cell_codes, minlength=comparison.sizes.size)
+        sizes = np.bincount(cell_codes, minlength=design.sizes.size)
         block = block_of([piece.part(genes)], sizes.size)
         # Moments are all that a summary gives of cells that are not all.
-        moments = Summary(
-            replace(comparison, sizes=sizes),
-            replace(options, method="t-test", use_continuity=False),
-            0,
-            piece.keys.dtype,
-        )
-        sums = replace(moments.sums(block), genes=genes)
+        moments = Summary([Sides(sizes, sizes.size, True)], _for_moments(options), 0, piece.keys.dtype)
+        (sums,) = moments.sums(block)
+        sums.genes = genes
         tallies = None
         if not options.is_t_test:
-            tallies = Tallies.of(len(genes), comparison, tie_correct=options.tie_correct, of_each=True)
+            tallies = Tallies.of(len(genes), design.ranked[0], tie_correct=options.tie_correct, of_each=True)
             if not (sums.are_counts and not sums.not_finite.any() and tallies.make_room(_highest(block), most_bytes)):
                 raise NotCountsError
             tallies.add(piece.part(genes), slice(0, len(genes)))
@@ -98,17 +95,23 @@ class PartialSums:
             raise NotCountsError
         return replace(total, tallies=together)
 
-    def whole(self, comparison: Comparison) -> Sums:
+    def whole(self, design: Design) -> Sums:
         """Give the sums of all cells, now that these are together."""
         sums = replace(self.sums)
         if self.tallies is not None:
-            zeros = comparison.sizes - sums.nonzero
+            sizes = design.sizes
+            zeros = sizes - sums.nonzero
             sums.twice_u = self.tallies.twice_u(zeros)
-            if comparison.against_rest:
-                sums.twice_u -= comparison.sizes * comparison.sizes
+            if design.ranked[0].against_rest:
+                sums.twice_u -= sizes * sizes
             sums.tie_sums = self.tallies.tie_sums(zeros)
-            sums.means = self.tallies.sums() / np.maximum(comparison.sizes, 1)
+            sums.means = self.tallies.sums() / np.maximum(sizes, 1)
         return sums
+
+
+def _for_moments(options: TestOptions) -> TestOptions:
+    """Give the options of a test that takes moments only, with the same means."""
+    return TestOptions("t-test", mean_in_log_space=options.mean_in_log_space, log_base=options.log_base)
 
 
 def _plus(some: PartialSums, other: PartialSums) -> PartialSums:
@@ -138,7 +141,7 @@ def _highest(block: GeneBlock) -> NDArray[np.float64]:
 
 
 def combined_sums(
-    source: DaskSource, comparison: Comparison, options: TestOptions, plan: Plan, pool: Executor, bar: Any
+    source: DaskSource, design: Design, options: TestOptions, plan: Plan, pool: Executor, bar: Any
 ) -> Generator[Sums, None, None]:
     """Add up the parts of a dask array on this machine; give the sums of all cells, stripe by stripe.
 
@@ -151,15 +154,15 @@ def combined_sums(
     """
 
     def add_up(piece: Piece, part: Part) -> PartialSums:
-        return PartialSums.of(piece, part.genes, source.codes[part.cells], comparison, options, plan.kept)
+        return PartialSums.of(piece, part.genes, source.codes[part.cells], design, options, plan.kept)
 
     total: PartialSums | None = None
     with closing(source.each_part(add_up, plan.piece, pool, plan.n_threads)) as partial_sums:
         for partial in partial_sums:
             bar.update(int(partial.sizes.sum()))
             if total is not None and total.sums.genes != partial.sums.genes:
-                yield total.whole(comparison)
+                yield total.whole(design)
                 total = None
             total = partial if total is None else PartialSums.sum_of([total, partial])
     if total is not None:
-        yield total.whole(comparison)
+        yield total.whole(design)

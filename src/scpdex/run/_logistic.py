@@ -8,18 +8,29 @@ import numpy as np
 
 from scpdex.results import FIELDS, RankedGenes
 from scpdex.statistics.logistic_regression import coefficients
+from scpdex.statistics.options import TestOptions
 from scpdex.statistics.ordering import order_genes
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
     from scpdex.matrix import Expression
-    from scpdex.statistics.options import TestOptions
+
+# It has no p-values, and fits all groups at once.
+_NOT_FOR_IT = ("extras", "min_pct", "min_logfc", "alternative", "corr_scope")
 
 
-def refuse_for_logistic_regression(comparison: Comparison, expression: Expression) -> None:
+def refuse_for_logistic_regression(design: Design, expression: Expression, options: TestOptions) -> None:
     """Raise an error where there is too little to fit, or the data are not in memory as they are."""
+    given = {name: getattr(options, name) != getattr(TestOptions, name) for name in _NOT_FOR_IT}
+    given |= {"exclude": bool(design.excluded), "several groups as reference": len(design.references) > 1}
+    given |= {name: getattr(design, name) is not None for name in ("min_cells", "split_by")}
+    beyond = [name for name, is_given in given.items() if is_given]
+    if beyond:
+        msg = f"method='logreg' does not take {', '.join(beyond)}: leave it out, or pass another method."
+        raise ValueError(msg)
+    comparison = design.comparisons[0]
     if len(comparison.selected) < 2:
         msg = f"Cannot perform logistic regression on a single cluster ({comparison.groups[0]!r}): select two or more."
         raise ValueError(msg)
@@ -35,15 +46,16 @@ def refuse_for_logistic_regression(comparison: Comparison, expression: Expressio
 
 
 def run_logistic_regression(
-    classifier: LogisticRegression, expression: Expression, comparison: Comparison, options: TestOptions
+    classifier: LogisticRegression, expression: Expression, design: Design, options: TestOptions
 ) -> RankedGenes:
     """Fit the selected groups, the reference among them, and order each group's genes by coefficient.
 
     As in scanpy, two groups share one fit, and only the first of them is reported.
     """
+    comparison, codes = design.comparisons[0], design.codes
     selected = np.asarray(comparison.selected)
-    in_fit = np.isin(comparison.codes, selected)
-    labels = comparison.label_positions[comparison.codes[in_fit]]
+    in_fit = np.isin(codes, selected)
+    labels = comparison.label_positions[codes[in_fit]]
     fitted = coefficients(classifier, expression.rows(in_fit), labels, selected.size)
     if selected.size > 2:
         scores = fitted[np.searchsorted(np.unique(labels), comparison.label_positions[selected])]

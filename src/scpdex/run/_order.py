@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.results import FIELDS, RankedGenes
-from scpdex.statistics.ordering import adjust_pvals, order_genes
+from scpdex.results import EXTRA_FIELDS, FIELDS, RankedGenes
+from scpdex.statistics.corrections import Family, adjust_pvals
+from scpdex.statistics.ordering import order_genes
 from scpdex.threads import on_threads
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from scpdex.comparisons import Design
     from scpdex.run._table import Table
     from scpdex.statistics.options import TestOptions
 
@@ -24,32 +26,66 @@ _GROUPS_PER_SLICE = 16
 
 def order_table(
     table: Table,
+    design: Design,
+    position: NDArray[np.int64] | None,
+    options: TestOptions,
+    pool: Executor,
+) -> list[RankedGenes]:
+    """Order each group's genes by score and adjust its p-values, comparison by comparison.
+
+    ``position`` gives for each gene of the results its place in the table, None if these are the same.
+    """
+    family = _family(table, position, options) if options.corr_scope == "all" else None
+    found = []
+    first = 0
+    for comparison in design.comparisons:
+        found.append(_order_groups(table, first, comparison.groups, position, options, pool, family))
+        first += comparison.n_groups
+    return found
+
+
+def _order_groups(
+    table: Table,
+    first: int,
     groups: tuple[str, ...],
     position: NDArray[np.int64] | None,
     options: TestOptions,
     pool: Executor,
+    family: Family | None,
 ) -> RankedGenes:
-    """Order each group's genes by score and adjust its p-values.
-
-    ``position`` gives for each gene of the results its place in the table, None if these are the same.
-    """
+    """Order the genes of neighbouring groups, of which ``first`` is the first one's place in the table."""
     n_genes = table.not_finite.size if position is None else position.size
     shape = (n_genes if options.n_genes is None else min(options.n_genes, n_genes), len(groups))
-    statistics: dict[str, NDArray[Any]] = {name: np.empty(shape, dtype=dtype) for name, dtype in FIELDS.items()}
+    fields = FIELDS | {name: dtype for name, dtype in EXTRA_FIELDS.items() if name in options.columns}
+    statistics: dict[str, NDArray[Any]] = {name: np.empty(shape, dtype=dtype) for name, dtype in fields.items()}
     ranked = RankedGenes(groups, np.empty(shape[::-1], dtype=np.intp), statistics)
 
     def work(some: slice) -> None:
-        part = table.of_groups(some)
+        part = table.of_groups(slice(first + some.start, first + some.stop))
         if position is not None:
             part = {name: values[:, position] for name, values in part.items()}
         order = order_genes(part["scores"], rankby_abs=options.rankby_abs)
-        by_score = order if options.p_follows_score and not options.rankby_abs else None
-        part["pvals_adj"] = adjust_pvals(part["pvals"], options.corr_method, by_score)
+        if family is None:
+            follows = options.p_follows_score and not options.rankby_abs and not options.filters
+            part["pvals_adj"] = adjust_pvals(part["pvals"], options.corr_method, order if follows else None)
         order = order[:, : shape[0]]
         ranked.order[some] = order
         for name, v in part.items():
             statistics[name][:, some] = np.take_along_axis(v, order, axis=1).T
+        if family is not None:
+            statistics["pvals_adj"][:, some] = family.adjust(statistics["pvals"][:, some])
 
-    slices = [slice(first, first + _GROUPS_PER_SLICE) for first in range(0, len(groups), _GROUPS_PER_SLICE)]
-    on_threads(pool, work, slices)
+    starts = range(0, len(groups), _GROUPS_PER_SLICE)
+    on_threads(pool, work, [slice(start, min(start + _GROUPS_PER_SLICE, len(groups))) for start in starts])
     return ranked
+
+
+def _family(table: Table, position: NDArray[np.int64] | None, options: TestOptions) -> Family:
+    """Adjust the p-values of all groups and genes together."""
+    n_genes = table.not_finite.size if position is None else position.size
+    pvals = np.empty((table.n_groups, n_genes))
+    for start in range(0, table.n_groups, _GROUPS_PER_SLICE):
+        some = slice(start, min(start + _GROUPS_PER_SLICE, table.n_groups))
+        column = table.column("pvals", some)
+        pvals[some] = column if position is None else column[:, position]
+    return Family.of(pvals.ravel(), options.corr_method)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
     from scpdex.matrix import Piece, RowStream
     from scpdex.plan import Plan
     from scpdex.statistics.options import TestOptions
@@ -33,7 +33,7 @@ class RowPasses:
     """Passes over the rows of a stream."""
 
     stream: RowStream
-    comparison: Comparison
+    design: Design
     options: TestOptions
     plan: Plan
     pool: Executor
@@ -47,7 +47,7 @@ class RowPasses:
         NotCountsError
             A rank test was to be done by tallies, which these values have none of.
         """
-        n_genes, sizes = self.stream.columns.size, self.comparison.sizes
+        n_genes, sizes = self.stream.columns.size, self.design.sizes
         shape = (n_genes, sizes.size)
         sums = Sums(range(n_genes), np.zeros(shape, dtype=np.int64), np.zeros(shape))
         sums.not_finite = np.zeros(n_genes, dtype=np.int64)
@@ -56,7 +56,7 @@ class RowPasses:
             sums.expm1 = np.zeros(shape)
         tallies = None
         if not self.options.is_t_test:
-            tallies = Tallies.of(n_genes, self.comparison, tie_correct=self.options.tie_correct)
+            tallies = Tallies.of(n_genes, self.design.ranked[0], tie_correct=self.options.tie_correct)
 
         def add(piece: Piece) -> None:
             self._on_genes(
@@ -91,8 +91,8 @@ class RowPasses:
 
     def _add_spreads(self, sums: Sums) -> None:
         """Turn sums into means, and add up squared deviations as the kernel of a gene block does."""
-        n = np.maximum(self.comparison.sizes, 1)
-        n_zeros = self.comparison.sizes - sums.nonzero
+        sizes = self.design.sizes
+        n, n_zeros = np.maximum(sizes, 1), sizes - sums.nonzero
         sums.means /= n
         sums.squares = np.zeros_like(sums.means)
         # Means of what is not settled yet, NaN elsewhere.
@@ -121,7 +121,7 @@ class RowPasses:
 
     def _rank(self, sums: Sums, tallies: Tallies) -> None:
         """Add up what the values of each group are worth."""
-        sizes = self.comparison.sizes
+        sizes = self.design.sizes
         zeros = sizes - sums.nonzero
         starts, worths, of_zeros = tallies.worths(zeros)
         sums.twice_u = np.zeros(zeros.shape, dtype=np.int64)
@@ -131,7 +131,7 @@ class RowPasses:
 
         self._pass(add)
         sums.twice_u += zeros * of_zeros[:, None]
-        if self.comparison.against_rest:
+        if self.design.ranked[0].against_rest:
             sums.twice_u -= sizes * sizes
         sums.tie_sums = tallies.tie_sums(zeros)
         sums.means /= np.maximum(sizes, 1)

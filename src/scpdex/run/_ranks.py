@@ -10,6 +10,7 @@ from scpdex.matrix import Buckets
 from scpdex.progress import progress_bar
 from scpdex.run._cluster import ClusterRun
 from scpdex.run._combined import combined_sums
+from scpdex.run._conclude import conclude
 from scpdex.run._passes import RowPasses
 from scpdex.run._summary import Summary
 from scpdex.run._table import Table
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from concurrent.futures import Executor
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
     from scpdex.matrix import ChunkedSource, DaskSource, GeneBlock, GeneSource
     from scpdex.plan import Plan
     from scpdex.run._sums import Sums
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 def run_plan(
     source: GeneSource | ChunkedSource | DaskSource,
-    comparison: Comparison,
+    design: Design,
     options: TestOptions,
     plan: Plan,
     *,
@@ -51,33 +52,33 @@ def run_plan(
     """
     refuse_scratch_beyond_disk(plan.scratch)
     n_genes = plan.facts.stored.size
-    table = Table.empty(comparison, options, n_genes, scratch if plan.spill_table else None)
+    table = Table.empty(design, options, n_genes, scratch if plan.spill_table else None)
     blocks = cast("GeneSource", source)
     if plan.facts.chunked and plan.strategy != "column blocks":
         chunked = cast("ChunkedSource | DaskSource", source)
         with progress_bar(plan.passes * chunked.rows.n_steps, unit="cell", show=show) as bar:
             if plan.strategy in {"row passes", "combined sums"}:
-                with closing(_sums(chunked, comparison, options, plan, pool, bar)) as all_sums:
+                with closing(_sums(chunked, design, options, plan, pool, bar)) as all_sums:
                     for sums in all_sums:
-                        _conclude(sums, comparison, options, plan, table, pool)
+                        _conclude(sums, design, options, plan, table, pool)
                 return table
             if plan.strategy == "gene shuffle":
-                _shuffle(cast("DaskSource", source), comparison, options, plan, table, bar, show=show)
+                _shuffle(cast("DaskSource", source), design, options, plan, table, bar, show=show)
                 return table
             if plan.strategy == "loaded rows":
                 blocks, held, spilled = cast("ChunkedSource", source).load(plan, pool, bar), plan.kept, False
             else:
-                blocks = buckets = Buckets.collect(chunked.rows, plan, comparison.sizes.size, scratch, pool, bar)
+                blocks = buckets = Buckets.collect(chunked.rows, plan, design.sizes.size, scratch, pool, bar)
                 held, spilled = buckets.kept, buckets.spilled
         plan = with_counts(plan, blocks.facts.stored, held, spilled=spilled)
     with progress_bar(n_genes, unit="gene", show=show) as bar:
-        _rank_blocks(blocks, comparison, options, plan, table, pool, bar)
+        _rank_blocks(blocks, design, options, plan, table, pool, bar)
     return table
 
 
 def _sums(
     source: ChunkedSource | DaskSource,
-    comparison: Comparison,
+    design: Design,
     options: TestOptions,
     plan: Plan,
     pool: Executor,
@@ -85,16 +86,16 @@ def _sums(
 ) -> Generator[Sums, None, None]:
     """Add up what the test needs of all cells; give the sums of some neighbouring genes after the other."""
     if plan.strategy == "row passes":
-        yield RowPasses(cast("ChunkedSource", source).rows, comparison, options, plan, pool, bar).sums()
+        yield RowPasses(cast("ChunkedSource", source).rows, design, options, plan, pool, bar).sums()
     elif plan.facts.workers is not None:
-        yield from ClusterRun(cast("DaskSource", source), comparison, options, plan, bar).sums()
+        yield from ClusterRun(cast("DaskSource", source), design, options, plan, bar).sums()
     else:
-        yield from combined_sums(cast("DaskSource", source), comparison, options, plan, pool, bar)
+        yield from combined_sums(cast("DaskSource", source), design, options, plan, pool, bar)
 
 
 def _shuffle(
     source: DaskSource,
-    comparison: Comparison,
+    design: Design,
     options: TestOptions,
     plan: Plan,
     table: Table,
@@ -105,7 +106,7 @@ def _shuffle(
     """Have the blocks ranked by the workers of a cluster."""
     with (
         progress_bar(plan.facts.stored.size, unit="gene", show=show) as of_genes,
-        closing(ClusterRun(source, comparison, options, plan, bar).shuffle()) as blocks,
+        closing(ClusterRun(source, design, options, plan, bar).shuffle()) as blocks,
     ):
         for genes, part in blocks:
             table.place(genes, part)
@@ -114,7 +115,7 @@ def _shuffle(
 
 def _rank_blocks(
     source: GeneSource,
-    comparison: Comparison,
+    design: Design,
     options: TestOptions,
     plan: Plan,
     table: Table,
@@ -122,11 +123,11 @@ def _rank_blocks(
     bar: Any,
 ) -> None:
     """Rank the blocks of a source, one after the other."""
-    facts = plan.facts
+    facts, ranked = plan.facts, design.ranked
     # One for each thread: whoever takes up a tile takes the scratch of whoever has just finished one.
     idle: SimpleQueue[Summary] = SimpleQueue()
     for _ in range(plan.n_threads):
-        idle.put(Summary(comparison, options, int(facts.stored.max()), facts.key_dtype))
+        idle.put(Summary(ranked, options, int(facts.stored.max()), facts.key_dtype))
     with closing(source.blocks(plan, pool)) as blocks:
         for block in blocks:
             part = table.room_for(block.genes)
@@ -134,7 +135,7 @@ def _rank_blocks(
             def work(tile: range, whole: GeneBlock = block, part: Statistics = part) -> None:
                 summary = idle.get()
                 try:
-                    summary.sums(whole.part(tile)).conclude(comparison, options, table, part)
+                    conclude(summary.sums(whole.part(tile)), design, options, table, part)
                 finally:
                     idle.put(summary)
                 bar.update(len(tile))
@@ -143,10 +144,9 @@ def _rank_blocks(
             table.keep(part)
 
 
-def _conclude(
-    sums: Sums, comparison: Comparison, options: TestOptions, plan: Plan, table: Table, pool: Executor
-) -> None:
+def _conclude(sums: Sums, design: Design, options: TestOptions, plan: Plan, table: Table, pool: Executor) -> None:
     """Test what was added up."""
+    ranked = design.ranked
     for block in plan.blocks:
         genes = range(max(block.start, sums.genes.start), min(block.stop, sums.genes.stop))
         if not genes:
@@ -154,7 +154,7 @@ def _conclude(
         part = table.room_for(genes)
 
         def work(tile: range, part: Statistics = part) -> None:
-            sums.part(tile).conclude(comparison, options, table, part)
+            conclude(sums.part(tile).of_ranked(ranked), design, options, table, part)
 
         on_threads(pool, work, plan.tiles(genes))
         table.keep(part)

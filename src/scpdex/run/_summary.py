@@ -12,16 +12,21 @@ from scpdex.kernels.rank_sums import new_scratch, rank_sums
 from scpdex.run._sums import Sums, tie_sums_dtype
 
 if TYPE_CHECKING:
-    from scpdex.comparisons import Comparison
+    from collections.abc import Sequence
+
+    from scpdex.comparisons import Sides
     from scpdex.matrix import GeneBlock
     from scpdex.statistics.options import TestOptions
 
 
 class Summary:
-    """One thread's way from a few genes' keys to their sums, with the scratch that it reuses."""
+    """One thread's way from a few genes' keys to their sums, with the scratch that it reuses.
 
-    def __init__(self, comparison: Comparison, options: TestOptions, longest: int, key_dtype: np.dtype[Any]) -> None:
-        self.comparison = comparison
+    ``ranked`` are the cells that are ranked together, whose codes follow one another.
+    """
+
+    def __init__(self, ranked: Sequence[Sides], options: TestOptions, longest: int, key_dtype: np.dtype[Any]) -> None:
+        self.ranked = ranked
         self.options = options
         wide = key_dtype.itemsize > np.dtype(np.uint32).itemsize
         self.scratch: Any = ()
@@ -29,48 +34,61 @@ class Summary:
             self.scratch = new_scratch(longest, wide=wide)
         if options.needs_order:
             first, second, _, histograms, _ = self.scratch
-            self.scratch = (first, second, histograms, *new_anderson_scratch(longest, comparison.sizes.size))
+            most_codes = max(sides.sizes.size for sides in ranked)
+            self.scratch = (first, second, histograms, *new_anderson_scratch(longest, most_codes))
         self.may_be_counts = True
 
-    def sums(self, block: GeneBlock) -> Sums:
-        """Add up each group's cells for each gene of a block."""
-        comparison, options = self.comparison, self.options
+    def sums(self, block: GeneBlock) -> list[Sums]:
+        """Add up each group's cells for each gene of a block, once for each of those that are ranked together."""
+        found = []
+        first = 0
+        for sides in self.ranked:
+            stop = first + sides.sizes.size
+            found.append(self._sums_of(block.of_codes(first, stop), sides))
+            first = stop
+        looks_like_counts = self._are_counts(block)
+        for sums in found:
+            sums.are_counts = looks_like_counts
+        return found
+
+    def _sums_of(self, block: GeneBlock, sides: Sides) -> Sums:
+        options = self.options
         nonzero = block.ends.astype(np.int64)
         nonzero[:, 1:] -= block.ends[:, :-1]
         sums = Sums(block.genes, nonzero, np.empty(nonzero.shape))
         keys = (block.keys, block.starts, block.ends)
         if options.is_t_test:
             sums.squares = np.empty_like(sums.means)
-            group_moments(*keys, comparison.sizes, sums.means, sums.squares)
+            group_moments(*keys, sides.sizes, sums.means, sums.squares)
         elif options.needs_order:
             sums.twice_u = np.empty_like(nonzero)
-            sums.anderson = np.empty((nonzero.shape[0], comparison.n_groups))
+            sums.anderson = np.empty((nonzero.shape[0], sides.n_groups))
             anderson_darling(
                 *keys,
-                comparison.sizes,
-                comparison.sizes - nonzero,
-                comparison.reference_code,
+                sides.sizes,
+                sides.sizes - nonzero,
+                sides.reference_code,
                 sums.means,
                 sums.twice_u,
                 sums.anderson,
                 *self.scratch,
             )
-            sums.means /= np.maximum(comparison.sizes, 1)
+            sums.means /= np.maximum(sides.sizes, 1)
         else:
-            n_tie_sums = 1 if comparison.against_rest else comparison.sizes.size if options.tie_correct else 0
-            sums.tie_sums = np.empty((nonzero.shape[0], n_tie_sums), dtype=tie_sums_dtype(comparison))
+            n_tie_sums = 1 if sides.against_rest else sides.sizes.size if options.tie_correct else 0
+            sums.tie_sums = np.empty((nonzero.shape[0], n_tie_sums), dtype=tie_sums_dtype(sides))
             sums.twice_u = np.empty_like(nonzero)
             rank_sums(
                 *keys,
-                comparison.sizes,
-                comparison.sizes - nonzero,
-                comparison.reference_code,
+                sides.sizes,
+                sides.sizes - nonzero,
+                sides.reference_code,
                 sums.means,
                 sums.twice_u,
                 sums.tie_sums,
                 *self.scratch,
             )
-            sums.means /= np.maximum(comparison.sizes, 1)
+            sums.means /= np.maximum(sides.sizes, 1)
         if not options.mean_in_log_space:
             sums.expm1 = np.empty_like(sums.means)
             group_expm1_sums(*keys, options.log_scale, sums.expm1)
@@ -78,7 +96,6 @@ class Summary:
         # NaN and infinite values show in the means.
         for g in np.flatnonzero(~np.isfinite(sums.means).all(axis=1)).tolist():
             sums.not_finite[g] = count_not_finite(block.keys_of(g))
-        sums.are_counts = self._are_counts(block)
         return sums
 
     def _are_counts(self, block: GeneBlock) -> bool:

@@ -1,4 +1,4 @@
-"""Sums: what was added up of a few genes, and the statistics that follow from it."""
+"""Sums: what was added up of a few genes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.run._tests import test_sums
-from scpdex.statistics.fold_change import log2_fold_change
 from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
-    from scpdex.run._table import Statistics, Table
-    from scpdex.statistics.options import TestOptions
+    from scpdex.comparisons import Sides
 
 
 @dataclass
@@ -47,61 +45,28 @@ class Sums:
         arrays = {name: value[some] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return replace(self, genes=genes, **arrays)
 
-    def conclude(self, comparison: Comparison, options: TestOptions, table: Table, part: Statistics) -> None:
-        """Test, and write what came out to ``table`` and to the block's ``part`` of it."""
-        tested = test_sums(self, comparison, options)
-        sizes = np.maximum(comparison.sizes, 1)
-        means = self.means if self.expm1 is None else self.expm1 / sizes
-        columns: dict[str, NDArray[Any]] = {
-            "scores": tested.scores,
-            "statistics": tested.statistics,
-            "pvals": tested.pvals,
-            "means": means,
-        }
-        if not options.as_measured:
-            log_scale = options.log_scale if self.expm1 is None else None
-            change = log2_fold_change(means[:, : comparison.n_groups], _others(means, comparison), log_scale)
-            columns["logfoldchanges"] = change
-
-        genes = slice(self.genes.start, self.genes.stop)
-        table.not_finite[genes] = self.not_finite
-        table.are_counts[genes] = self.are_counts
-        if not options.as_measured:
-            table.undefined[genes] = np.isnan(change).sum(axis=1)
-        if table.reference_means is not None:
-            table.reference_means[genes] = means[:, comparison.reference_code]
-        if table.fractions is not None:
-            table.fractions[:, genes] = (self.nonzero / sizes).T
-        if table.rest_fractions is not None:
-            rest = self.nonzero.sum(axis=1, keepdims=True) - self.nonzero[:, : comparison.n_groups]
-            table.rest_fractions[:, genes] = _divide(rest, comparison.other_sizes).T
-
-        genes = slice(self.genes.start - part.genes.start, self.genes.stop - part.genes.start)
-        for name, written in part.columns.items():
-            written[:, genes] = columns[name][:, : comparison.n_groups].T
+    def of_ranked(self, ranked: Sequence[Sides]) -> list[Sums]:
+        """Give the sums of the cells of each of these, whose codes follow one another; the first has what is of all."""
+        if len(ranked) == 1:
+            return [self]
+        found = []
+        first = 0
+        for sides in ranked:
+            run = slice(first, first + sides.sizes.size)
+            found.append(
+                replace(
+                    self,
+                    nonzero=self.nonzero[:, run],
+                    means=np.ascontiguousarray(self.means[:, run]),
+                    squares=np.ascontiguousarray(self.squares[:, run]),
+                    expm1=None if self.expm1 is None else self.expm1[:, run],
+                    not_finite=self.not_finite if first == 0 else np.zeros_like(self.not_finite),
+                )
+            )
+            first = run.stop
+        return found
 
 
-def tie_sums_dtype(comparison: Comparison) -> type[np.int64 | np.float64]:
+def tie_sums_dtype(sides: Sides) -> type[np.int64 | np.float64]:
     """Give the dtype of sums over ties: whole numbers as long as these fit."""
-    return np.int64 if comparison.sizes.sum() < EXACT_TIE_SUMS_BELOW else np.float64
-
-
-def _others(means: NDArray[np.float64], comparison: Comparison) -> NDArray[np.float64]:
-    """Mean of the cells that each group is compared with, genes x groups or genes x 1.
-
-    The rest of a group is added up from the groups before it and those after it, never by subtraction.
-    """
-    n_groups = comparison.n_groups
-    if not comparison.against_rest:
-        return means[:, n_groups:]
-    sums = means * comparison.sizes
-    rest = np.zeros_like(sums)
-    np.cumsum(sums[:, :-1], axis=1, out=rest[:, 1:])
-    rest[:, :-1] += np.cumsum(sums[:, :0:-1], axis=1)[:, ::-1]
-    return _divide(rest[:, :n_groups], comparison.other_sizes)
-
-
-def _divide(a: NDArray[Any], n: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Divide, giving NaN without a warning where there are no cells."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(a / n)
+    return np.int64 if sides.sizes.sum() < EXACT_TIE_SUMS_BELOW else np.float64

@@ -10,14 +10,14 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
     from scpdex.scratch import Scratch
     from scpdex.statistics.options import TestOptions
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Statistics of each tested group and some genes, groups x genes."""
+    """Statistics of each tested group, of one comparison after the other, and some genes, groups x genes."""
 
     genes: range
     columns: dict[str, NDArray[Any]]
@@ -39,7 +39,7 @@ class Table:
     dtypes: dict[str, type[np.floating[Any]]]
     """Of what is reported of each group and gene, by name."""
     fractions: NDArray[np.float64] | None
-    """Fraction of non-zero cells of each code; None unless asked for."""
+    """Fraction of non-zero cells of each code of each comparison; None unless asked for."""
     rest_fractions: NDArray[np.float64] | None
     not_finite: NDArray[np.int64]
     """NaN and infinite values of each gene among the compared cells."""
@@ -54,14 +54,16 @@ class Table:
     parts: list[Statistics | _Spilled] = field(default_factory=list)
 
     @classmethod
-    def empty(cls, comparison: Comparison, options: TestOptions, n_genes: int, scratch: Scratch | None) -> Table:
+    def empty(cls, design: Design, options: TestOptions, n_genes: int, scratch: Scratch | None) -> Table:
         """Make room for what is known of each gene."""
-        with_rest = options.pts and comparison.against_rest
+        n_groups = design.n_groups
+        n_codes = sum(comparison.sizes.size for comparison in design.comparisons)
+        with_rest = options.pts and design.comparisons[0].against_rest
         return cls(
-            comparison.n_groups,
+            n_groups,
             options.columns,
-            np.empty((comparison.sizes.size, n_genes)) if options.pts else None,
-            np.empty((comparison.n_groups, n_genes)) if with_rest else None,
+            np.empty((n_codes, n_genes)) if options.pts else None,
+            np.empty((n_groups, n_genes)) if with_rest else None,
             np.zeros(n_genes, dtype=np.int64),
             np.zeros(n_genes, dtype=bool),
             np.empty(n_genes) if options.as_measured else None,
@@ -98,19 +100,18 @@ class Table:
 
     def of_groups(self, some: slice) -> dict[str, NDArray[Any]]:
         """Give the statistics of some neighbouring groups, groups x genes."""
-        # They may come in another order from elsewhere.
-        parts = [self._part(part, some) for part in sorted(self.parts, key=lambda part: part.genes.start)]
-        if len(parts) == 1:
-            return parts[0]
-        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in self.dtypes}
+        return {name: self.column(name, some) for name in self.dtypes}
 
-    def _part(self, part: Statistics | _Spilled, some: slice) -> dict[str, NDArray[Any]]:
+    def column(self, name: str, some: slice) -> NDArray[Any]:
+        """Give one statistic of some neighbouring groups, groups x genes."""
+        # They may come in another order from elsewhere.
+        parts = [self._part(part, name, some) for part in sorted(self.parts, key=lambda part: part.genes.start)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _part(self, part: Statistics | _Spilled, name: str, some: slice) -> NDArray[Any]:
         if isinstance(part, Statistics):
-            return {name: values[some] for name, values in part.columns.items()}
+            return part.columns[name][some]
         assert self.scratch is not None, "parts are spilled to scratch only"  # noqa: S101
-        found = {}
-        for name, dtype in self.dtypes.items():
-            found[name] = np.empty((len(range(*some.indices(self.n_groups))), len(part.genes)), dtype=dtype)
-            before = some.start * len(part.genes) * found[name].itemsize
-            self.scratch.read(part.places[name] + before, found[name])
+        found = np.empty((len(range(*some.indices(self.n_groups))), len(part.genes)), dtype=self.dtypes[name])
+        self.scratch.read(part.places[name] + some.start * len(part.genes) * found.itemsize, found)
         return found

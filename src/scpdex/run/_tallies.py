@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Sides
     from scpdex.matrix import Piece, RowStream
 
 _LEAST_WIDTH = 4
@@ -42,20 +42,20 @@ class Tallies:
     tallies: NDArray[np.uint32]
 
     @classmethod
-    def of(cls, n_genes: int, comparison: Comparison, *, tie_correct: bool, of_each: bool = False) -> Tallies:
+    def of(cls, n_genes: int, sides: Sides, *, tie_correct: bool, of_each: bool = False) -> Tallies:
         """Begin without any value; ``of_each`` gives each group a place of its own."""
-        n_codes = comparison.sizes.size
+        n_codes = sides.sizes.size
         if of_each:
             places = np.arange(n_codes)
-        elif comparison.against_rest:
+        elif sides.against_rest:
             places = np.zeros(n_codes, dtype=np.int64)
         elif tie_correct:
             places = np.arange(n_codes)
         else:
-            places = np.where(np.arange(n_codes) == comparison.reference_code, 0, -1)
+            places = np.where(np.arange(n_codes) == sides.reference_code, 0, -1)
         widths = np.zeros(n_genes, dtype=np.int64)
         starts = np.zeros(n_genes + 1, dtype=np.int64)
-        return cls(places, int(places.max()) + 1, comparison.against_rest, widths, starts, np.empty(0, dtype=np.uint32))
+        return cls(places, int(places.max()) + 1, sides.against_rest, widths, starts, np.empty(0, dtype=np.uint32))
 
     def make_room(self, highest: NDArray[np.float64], most_bytes: int) -> bool:
         """Make room for the highest value of each gene; tell whether that fits so many bytes."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scpdex.kernels.moments import moments_of_rest
 from scpdex.statistics.anderson_darling import anderson_darling_test
+from scpdex.statistics.log_tails import log10_normal_tail, log10_t_tail
 from scpdex.statistics.rank_sum import exact_pvals, rank_sum_test
 from scpdex.statistics.student import student_test
+from scpdex.statistics.tails import normal_tail, t_tail
+from scpdex.statistics.van_elteren import van_elteren_test
 from scpdex.statistics.welch import welch_test
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison
@@ -30,36 +35,70 @@ class Tested:
     statistics: NDArray[np.float64]
     """As scipy gives them: U, t, or the normalised A squared; NaN where undefined."""
     pvals: NDArray[np.float64]
+    log10_pvals: NDArray[np.float64] | None
+    """Where they are to be reported."""
 
 
-def test_sums(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
-    """Test by the method that was chosen."""
+def test_sums(of_ranked: Sequence[Sums], comparison: Comparison, options: TestOptions) -> Tested:
+    """Test by the method that was chosen, given the sums of all cells or of each stratum."""
+    if options.stratified:
+        return _stratified_test(of_ranked, comparison, options)
+    (sums,) = of_ranked
     if options.is_t_test:
         return _t_test(sums, comparison, options)
-    return _anderson(sums, comparison) if options.needs_order else _rank_test(sums, comparison, options)
+    return _anderson(sums, comparison, options) if options.needs_order else _rank_test(sums, comparison, options)
+
+
+def twice_pairs(of_ranked: Sequence[Sums], comparison: Comparison) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give 2 U, genes x groups, and how many pairs of a cell of the group and another it counts, within strata."""
+    n_groups = comparison.n_groups
+    twice_u = np.sum([sums.twice_u[:, :n_groups] for sums in of_ranked], axis=0)
+    pairs = np.sum([sides.group_sizes * sides.other_sizes for sides in comparison.ranked], axis=0)
+    return twice_u, pairs
+
+
+def _of_normal(scores: NDArray[np.float64], defined: NDArray[np.bool_], options: TestOptions) -> Any:
+    """p-values of z, and their logs where these are to be reported; 1 where z is not defined."""
+    pvals = normal_tail(scores, options.alternative)
+    pvals[~np.broadcast_to(defined, pvals.shape)] = 1
+    logs = None
+    if "log10_pvals" in options.extras:
+        logs = np.where(defined, log10_normal_tail(scores, options.alternative), 0)
+    return pvals, logs
 
 
 def _rank_test(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
     twice_u = sums.twice_u[:, : comparison.n_groups]
     tie_sums = sums.tie_sums[:, : comparison.n_groups]
     sizes = (comparison.group_sizes, comparison.other_sizes)
-    scores, pvals = rank_sum_test(
+    scores, defined = rank_sum_test(
         twice_u,
         tie_sums if options.tie_correct else None,
         *sizes,
         use_continuity=options.use_continuity,
         alternative=options.alternative,
     )
+    pvals, logs = _of_normal(scores, defined, options)
     if options.exact:
         exact_pvals(twice_u, tie_sums, *sizes, pvals, options.alternative)
-    return Tested(scores, twice_u / 2, pvals)
+    return Tested(scores, twice_u / 2, pvals, logs)
 
 
-def _anderson(sums: Sums, comparison: Comparison) -> Tested:
+def _stratified_test(of_strata: Sequence[Sums], comparison: Comparison, options: TestOptions) -> Tested:
+    n_groups = comparison.n_groups
+    scores, defined = van_elteren_test(
+        (sums.twice_u[:, :n_groups], sums.tie_sums[:, :n_groups], sides.group_sizes, sides.other_sizes)
+        for sums, sides in zip(of_strata, comparison.strata, strict=True)
+    )
+    pvals, logs = _of_normal(scores, defined, options)
+    return Tested(scores, scores, pvals, logs)
+
+
+def _anderson(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
     statistics, pvals = anderson_darling_test(sums.anderson, comparison.group_sizes, comparison.other_sizes)
     mean = comparison.group_sizes * comparison.other_sizes
     scores = np.sign(sums.twice_u[:, : comparison.n_groups] - mean) * np.nan_to_num(sums.anderson)
-    return Tested(scores, statistics, pvals)
+    return Tested(scores, statistics, pvals, np.log10(pvals) if "log10_pvals" in options.extras else None)
 
 
 def _t_test(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
@@ -80,12 +119,15 @@ def _t_test(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
         other_squares[:, others],
         comparison.other_sizes,
     )
+    freedom: NDArray[Any]
     if options.equal_variances:
-        t, pvals = student_test(*moments, alternative=options.alternative)
+        t, freedom = student_test(*moments)
     else:
-        t, pvals = welch_test(
-            *moments,
-            overestimate_variance=options.method == "t-test_overestim_var",
-            alternative=options.alternative,
-        )
-    return Tested(np.where(np.isnan(t), 0, t), t, pvals)
+        t, freedom = welch_test(*moments, overestimate_variance=options.method == "t-test_overestim_var")
+    undefined = np.isnan(t)
+    pvals = t_tail(t, freedom, options.alternative)
+    pvals[undefined] = 1
+    logs = None
+    if "log10_pvals" in options.extras:
+        logs = np.where(undefined, 0, log10_t_tail(t, freedom, options.alternative))
+    return Tested(np.where(undefined, 0, t), t, pvals, logs)

@@ -1,19 +1,30 @@
-"""Options: how groups are tested, checked before any work."""
+"""Options: how groups are tested and what is reported, checked before any work."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from scpdex.statistics.corrections import refuse_correction
+
 Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "anderson", "logreg"]
-Correction = Literal["benjamini-hochberg", "bonferroni"]
 Alternative = Literal["two-sided", "less", "greater"]
+Scope = Literal["group", "all"]
+Extra = Literal["auc", "log10_pvals", "u", "means"]
 
 METHODS: tuple[str, ...] = get_args(Method)
-CORRECTIONS: tuple[str, ...] = get_args(Correction)
 ALTERNATIVES: tuple[str, ...] = get_args(Alternative)
+SCOPES: tuple[str, ...] = get_args(Scope)
+# What each of the extras adds to the result.
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "auc": ("auc",),
+    "log10_pvals": ("log10_pvals",),
+    "u": ("u",),
+    "means": ("means", "means_reference"),
+}
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,8 @@ class TestOptions:
     """How groups are tested and what is reported; the arguments of the same names of the public function."""
 
     method: Method = "t-test"
-    corr_method: Correction = "benjamini-hochberg"
+    corr_method: str = "benjamini-hochberg"
+    corr_scope: Scope = "group"
     tie_correct: bool = False
     use_continuity: bool = False
     mean_in_log_space: bool = True
@@ -32,6 +44,12 @@ class TestOptions:
     rankby_abs: bool = False
     alternative: Alternative = "two-sided"
     """Rank-sum and t-tests: what p is the probability of; ``"greater"`` is that the group's values are."""
+    stratified: bool = False
+    """Take ranks within strata, and combine them."""
+    extras: Iterable[Extra] = ()
+    """Each once, as a tuple."""
+    min_pct: float | None = None
+    min_logfc: float | None = None
     exact: bool = False
     """Take p of the rank-sum test from the exact distribution of U where scipy does by default."""
     equal_variances: bool = False
@@ -40,19 +58,41 @@ class TestOptions:
     """Report statistics as scipy gives them and means of groups, rather than scores and fold changes."""
 
     def __post_init__(self) -> None:
-        """Refuse unknown methods and impossible numbers of genes."""
-        if self.method not in METHODS:
-            msg = f"method={self.method!r} is not known. Valid: {', '.join(map(repr, METHODS))}."
-            raise ValueError(msg)
-        if self.corr_method not in CORRECTIONS:
-            msg = f"corr_method={self.corr_method!r} is not known. Valid: {', '.join(map(repr, CORRECTIONS))}."
-            raise ValueError(msg)
+        """Refuse what is unknown, impossible numbers, and what makes no sense together."""
+        _refuse_unknown("method", self.method, METHODS)
+        _refuse_unknown("corr_scope", self.corr_scope, SCOPES)
+        _refuse_unknown("alternative", self.alternative, ALTERNATIVES)
+        refuse_correction(self.corr_method)
+        _refuse_extras(self.extras)
+        object.__setattr__(self, "extras", tuple(dict.fromkeys(self.extras)))
         if self.use_continuity and self.method != "wilcoxon":
             msg = f"use_continuity=True needs method='wilcoxon': method={self.method!r} has no such correction."
             raise ValueError(msg)
         is_number = isinstance(self.n_genes, int | np.integer) and not isinstance(self.n_genes, bool)
         if self.n_genes is not None and (not is_number or self.n_genes < 1):
             msg = f"n_genes={self.n_genes!r} is not valid: pass a number of genes from 1 up, or None for all."
+            raise ValueError(msg)
+        if self.min_pct is not None and not (_is_real(self.min_pct) and 0 <= self.min_pct <= 1):
+            msg = f"min_pct={self.min_pct!r} is not valid: pass a fraction of cells from 0 to 1, or None."
+            raise ValueError(msg)
+        if self.min_logfc is not None and not (_is_real(self.min_logfc) and 0 <= self.min_logfc < float("inf")):
+            msg = f"min_logfc={self.min_logfc!r} is not valid: pass an absolute log2 fold change from 0 up, or None."
+            raise ValueError(msg)
+        self._refuse_together()
+
+    def _refuse_together(self) -> None:
+        ranks = {"auc", "u"} & set(self.extras)
+        if ranks and self.is_t_test:
+            msg = f"extras={sorted(ranks)!r} are of ranks, which method={self.method!r} does not take: 'wilcoxon' does."
+            raise ValueError(msg)
+        if self.alternative != "two-sided" and self.method == "anderson":
+            msg = f"alternative={self.alternative!r} is not for method='anderson', which has no direction."
+            raise ValueError(msg)
+        if self.stratified and self.method != "wilcoxon":
+            msg = f"strata needs method='wilcoxon': method={self.method!r} has no stratified form here."
+            raise ValueError(msg)
+        if self.stratified and self.use_continuity:
+            msg = "use_continuity=True is not for strata: the stratified test has no such correction."
             raise ValueError(msg)
 
     @property
@@ -67,15 +107,22 @@ class TestOptions:
 
     @property
     def p_follows_score(self) -> bool:
-        """Whether p is a function of the score's distance from 0."""
+        """Whether p is a function of the score's distance from 0, or of the score."""
         return self.method == "wilcoxon"
+
+    @property
+    def filters(self) -> bool:
+        """Whether some genes may be left untested."""
+        return self.min_pct is not None or self.min_logfc is not None
 
     @property
     def columns(self) -> dict[str, type[np.floating[Any]]]:
         """What is reported of each group and gene, with its dtype."""
         if self.as_measured:
             return {"means": np.float64, "statistics": np.float64, "pvals": np.float64}
-        return {"scores": np.float64, "pvals": np.float64, "logfoldchanges": np.float32}
+        columns: dict[str, type[np.floating[Any]]] = {}
+        columns |= {"scores": np.float64, "pvals": np.float64, "logfoldchanges": np.float32}
+        return columns | {name: np.float64 for extra in self.extras for name in EXTRAS[extra]}
 
     @property
     def work(self) -> str:
@@ -86,3 +133,21 @@ class TestOptions:
     def log_scale(self) -> float:
         """What a value is multiplied by before ``expm1``: the natural log of the base."""
         return 1.0 if self.log_base is None else float(np.log(self.log_base))
+
+
+def _refuse_unknown(argument: str, value: object, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        msg = f"{argument}={value!r} is not known. Valid: {', '.join(map(repr, valid))}."
+        raise ValueError(msg)
+
+
+def _refuse_extras(extras: object) -> None:
+    if isinstance(extras, str) or not isinstance(extras, Iterable):
+        msg = f"extras={extras!r} is not a sequence of names: pass a tuple such as ('auc',)."
+        raise ValueError(msg)
+    for name in extras:
+        _refuse_unknown("extras", name, tuple(EXTRAS))
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from scpdex.statistics.tails import normal_tail
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -29,15 +27,15 @@ def rank_sum_test(
     *,
     use_continuity: bool,
     alternative: Alternative = "two-sided",
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores z and p-values, genes x groups.
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores z, genes x groups, and where they are defined.
 
     The score is ``z = (U - mu) / sigma`` with ``mu = n1 n2 / 2`` and, with N = n1 + n2,
     ``sigma**2 = n1 n2 (N + 1) / 12``, which is multiplied by ``1 - sum(t**3 - t) / (N**3 - N)`` when tie sums are
     given (Lehmann 1975, "Nonparametrics"; ``scipy.stats.mannwhitneyu(method="asymptotic")``). With continuity
     ``|U - mu|`` is lowered by 1/2, not below 0 (``U - mu`` is moved by 1/2 towards the other side for one-sided
     alternatives). Where sigma is 0 (all values tied, or nothing to compare with) the
-    score is 0 and p is 1.
+    score is 0 and not defined.
 
     Parameters
     ----------
@@ -49,26 +47,38 @@ def rank_sum_test(
     n_group, n_other
         Cells of each group, and cells it is compared with.
     """
+    difference, variance = moments_of_u(twice_u, tie_sums, n_group, n_other)
+    if use_continuity and alternative != "two-sided":
+        difference += 0.5 if alternative == "less" else -0.5
+    elif use_continuity:
+        difference = np.sign(difference) * np.maximum(np.abs(difference) - 0.5, 0)
+    return standard_scores(difference, variance)
+
+
+def moments_of_u(
+    twice_u: NDArray[np.int64], tie_sums: NDArray[Any] | None, n_group: NDArray[np.int64], n_other: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``U - mu`` and ``sigma**2``, see :func:`rank_sum_test`."""
     n1 = n_group.astype(np.float64)
     n2 = n_other.astype(np.float64)
     n = n1 + n2
     variance = n1 * n2 * (n + 1) / 12
     # Twice U and n1 n2 are whole numbers: the difference is exact.
     difference = (twice_u - n_group * n_other).astype(np.float64) / 2
-    if use_continuity and alternative != "two-sided":
-        difference += 0.5 if alternative == "less" else -0.5
-    elif use_continuity:
-        difference = np.sign(difference) * np.maximum(np.abs(difference) - 0.5, 0)
     if tie_sums is not None:
         n_cells = (n_group + n_other).astype(tie_sums.dtype)
         untied = n_cells**3 - n_cells
         # In float64 the tie sum of a gene that is all one tie can come out above the whole.
         variance = variance * (np.maximum(untied - tie_sums, 0) / np.maximum(untied, 1))
+    return difference, variance
+
+
+def standard_scores(
+    difference: NDArray[np.float64], variance: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Differences in units of their standard deviation, 0 where that is 0; and where it is not."""
     sigma = np.broadcast_to(np.sqrt(variance), difference.shape)
-    scores = np.divide(difference, sigma, out=np.zeros_like(difference), where=sigma > 0)
-    pvals = normal_tail(scores, alternative)
-    pvals[np.broadcast_to(sigma == 0, pvals.shape)] = 1
-    return scores, pvals
+    return np.divide(difference, sigma, out=np.zeros_like(difference), where=sigma > 0), sigma > 0
 
 
 def exact_pvals(

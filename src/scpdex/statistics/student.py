@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpdex.statistics.tails import t_tail
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from scpdex.statistics.options import Alternative
 
 
 def student_test(
@@ -21,19 +17,15 @@ def student_test(
     mean_other: NDArray[np.float64],
     squares_other: NDArray[np.float64],
     n_other: NDArray[np.int64],
-    *,
-    alternative: Alternative,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Statistics t and p-values, genes x groups; the parameters are those of :func:`~.welch.welch_test`.
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Statistics t, genes x groups, and their degrees of freedom.
 
-    As ``scipy.stats.ttest_ind``: the pooled variance has ``n1 + n2 - 2`` degrees of freedom, and a single cell adds
-    nothing to it. An undefined t (equal means without any spread) is NaN and its p is 1; different means without any
-    spread give an infinite t.
+    The parameters are those of :func:`~.welch.welch_test`. As in ``scipy.stats.ttest_ind`` the pooled variance has
+    ``n1 + n2 - 2`` degrees of freedom, and a single cell adds nothing to it. An undefined t (equal means without any
+    spread) is NaN; different means without any spread give an infinite t.
     """
     freedom = n_group + n_other - 2
     with np.errstate(divide="ignore", invalid="ignore"):
         error = (squares_group + squares_other) / freedom * (1 / n_group + 1 / n_other)
         t = (mean_group - mean_other) / np.sqrt(error)
-        pvals = t_tail(t, freedom, alternative)
-    pvals[np.isnan(t)] = 1
-    return t, pvals
+    return t, freedom

@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpdex.statistics.tails import t_tail
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from scpdex.statistics.options import Alternative
 
 
 def welch_test(
@@ -23,13 +19,12 @@ def welch_test(
     n_other: NDArray[np.int64],
     *,
     overestimate_variance: bool,
-    alternative: Alternative = "two-sided",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Statistics t and p-values, genes x groups.
+    """Statistics t and their degrees of freedom, genes x groups.
 
     Welch (1947) with the degrees of freedom of Satterthwaite, as ``scipy.stats.ttest_ind_from_stats`` with
     ``equal_var=False``. Variances have ``n - 1`` in the denominator. An undefined t (equal means without any spread,
-    or one cell on a side) is NaN and its p is 1; different means without any spread give an infinite t.
+    or one cell on a side) is NaN; different means without any spread give an infinite t.
 
     Parameters
     ----------
@@ -53,6 +48,4 @@ def welch_test(
         freedom = error**2 / (error_group**2 / (n_group - 1) + error_other**2 / (counted_as - 1))
         # Without spread any number of degrees of freedom gives the same p.
         freedom[np.isnan(freedom)] = 1
-        pvals = t_tail(t, freedom, alternative)
-    pvals[np.isnan(t)] = 1
-    return t, pvals
+    return t, freedom

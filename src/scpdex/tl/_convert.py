@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scpdex.labels import listed
-from scpdex.results import StoredResult, is_in_varm, refuse_unless_storable, store
+from scpdex.results import Levels, StoredResult, is_in_varm, refuse_unless_storable, store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     adata
         Object with a result of :func:`scpdex.tl.rank_genes_parallel` or :func:`scanpy.tl.rank_genes_groups`.
     key
-        Where in ``adata.uns`` it is.
+        Where in ``adata.uns`` it is; the key that was given with ``split_by`` stands for all levels.
     key_added
         Where to put the other form, and keep this one. None, the default, replaces it.
 
@@ -37,11 +37,25 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
         It is in ``adata.varm`` already; its genes are not all in ``adata.var``, or one name is there twice; genes were
         filtered out of it; or ``adata`` is a view of data on disk.
     """
+    refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
+    levels = Levels.read(adata.uns.get(key))
+    keys = [key] if levels is None else levels.keys(key)
+    results = {_added(its_key, key, key_added): _fit_for_varm(adata, its_key) for its_key in keys}
+    store(adata, results, "varm", var_names=adata.var_names, further=_listed_anew(levels, key_added))
+
+
+def _fit_for_varm(adata: AnnData, key: str) -> StoredResult:
+    """Read a result whose genes are all in var.
+
+    Raises
+    ------
+    ValueError
+        They are not, or were filtered; or the result is in varm already.
+    """
     if is_in_varm(adata.uns.get(key)):
         msg = f"adata.uns[{key!r}] is a result with matrices in adata.varm already."
         raise ValueError(msg)
     result = StoredResult.read(adata, key)
-    refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
     astray = result.names[result.places < 0].tolist()
     of_raw = result.params.get("use_raw") and adata.raw is not None and not adata.raw.var_names.equals(adata.var_names)
     if astray or of_raw:
@@ -54,7 +68,7 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     if (result.ranked.order < 0).any():
         msg = f"adata.uns[{key!r}] was filtered, and lacks names: move the result that it was made of."
         raise ValueError(msg)
-    store(adata, key_added or key, result, "varm", var_names=adata.var_names)
+    return result
 
 
 def rank_genes_to_uns(
@@ -71,7 +85,7 @@ def rank_genes_to_uns(
     adata
         Object with a result of :func:`scpdex.tl.rank_genes_parallel` with ``storage="varm"``.
     key
-        Where in ``adata.uns`` it is described.
+        Where in ``adata.uns`` it is described; the key that was given with ``split_by`` stands for all levels.
     groups
         Groups to take, in this order; all by default. Some need ``key_added``, so that the others are not lost.
     key_added
@@ -93,6 +107,27 @@ def rank_genes_to_uns(
     if groups is not None and key_added in {None, key}:
         msg = "groups= takes some groups only: pass key_added= so that the others are not lost."
         raise ValueError(msg)
+    refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
+    levels = Levels.read(adata.uns.get(key))
+    if levels is None:
+        results = {key_added or key: _fit_for_uns(adata, key, groups)}
+        store(adata, results, "uns", var_names=adata.var_names)
+        return
+    if groups is not None:
+        msg = f"groups= is for one result, and adata.uns[{key!r}] lists those of levels: {listed(levels.keys(key))}."
+        raise ValueError(msg)
+    results = {_added(its_key, key, key_added): _fit_for_uns(adata, its_key, None) for its_key in levels.keys(key)}
+    store(adata, results, "uns", var_names=adata.var_names, further=_listed_anew(levels, key_added))
+
+
+def _fit_for_uns(adata: AnnData, key: str, groups: Sequence[str] | None) -> StoredResult:
+    """Read a result of which all groups have as many genes.
+
+    Raises
+    ------
+    ValueError
+        They have not; or the result is in uns already.
+    """
     result = StoredResult.read(adata, key, groups)
     if not is_in_varm(adata.uns[key]):
         msg = f"adata.uns[{key!r}] is in scanpy's layout already."
@@ -102,5 +137,14 @@ def rank_genes_to_uns(
             f"groups of adata.uns[{key!r}] have different numbers of genes, since some genes were left out: rank again."
         )
         raise ValueError(msg)
-    refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
-    store(adata, key_added or key, result, "uns", var_names=adata.var_names)
+    return result
+
+
+def _added(key_of_result: str, key: str, key_added: str | None) -> str:
+    """Give the key that a result, of a level or not, is moved to."""
+    return (key_added or key) + key_of_result[len(key) :]
+
+
+def _listed_anew(levels: Levels | None, key_added: str | None) -> dict[str, dict[str, Any]]:
+    """Make the entry that lists the levels, where it is to have another key."""
+    return {} if levels is None or key_added is None else {key_added: levels.entry()}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from importlib.metadata import version
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from scanpy import logging as logg
 
 from scpdex.execute import execute
-from scpdex.labels import REST
-from scpdex.results import StoredResult, refuse_storage, refuse_unless_storable, store
+from scpdex.labels import REST, listed
+from scpdex.results import refuse_storage, refuse_unless_storable, store
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.statistics.logistic_regression import make_classifier
 from scpdex.task import Task
-from scpdex.tl._tell import tell
+from scpdex.tl._assemble import Fractions, assemble, fractions_of
+from scpdex.tl._tell import introduction, tell
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
-    from scpdex.execute import Executed
     from scpdex.results import Storage
-    from scpdex.statistics.options import Correction, Method
+    from scpdex.statistics.options import Alternative, Extra, Method, Scope
 
 
 def rank_genes_parallel(
@@ -38,25 +36,38 @@ def rank_genes_parallel(
     mask_var: NDArray[np.bool_] | pd.Series[bool] | str | None = None,
     use_raw: bool | None = None,
     groups: Literal["all"] | Iterable[Hashable] = "all",
-    reference: Hashable = REST,
+    reference: Hashable | Iterable[Hashable] = REST,
     n_genes: int | None = None,
     rankby_abs: bool = False,
     pts: bool = False,
     key_added: str | None = None,
     copy: bool = False,
     method: Method | None = None,
-    corr_method: Correction = "benjamini-hochberg",
+    corr_method: str = "benjamini-hochberg",
     tie_correct: bool = False,
     layer: str | None = None,
     mean_in_log_space: bool = True,
     use_continuity: bool = False,
+    # Beyond scanpy: who is compared,
+    exclude: Iterable[Hashable] | None = None,
+    min_cells: int | None = None,
+    split_by: str | None = None,
+    strata: str | None = None,
+    # how it is tested,
     normalize: float | None = None,
+    alternative: Alternative = "two-sided",
+    min_pct: float | None = None,
+    min_logfc: float | None = None,
+    corr_scope: Scope = "group",
+    # what is reported,
+    extras: Iterable[Extra] = (),
+    storage: Storage = "uns",
+    # and what may be used.
     low_memory: bool | None = None,
     gene_chunk_size: int | None = None,
     max_memory: str | float | None = None,
     n_jobs: int | None = None,
     show_progress: bool | None = None,
-    storage: Storage = "uns",
     **kwds: Any,
 ) -> AnnData | None:
     """Rank genes for characterizing groups, as :func:`scanpy.tl.rank_genes_groups` does, on all cores.
@@ -68,15 +79,18 @@ def rank_genes_parallel(
     computed chunk by chunk, by the workers of a cluster where a ``dask.distributed.Client`` is active. scanpy's presets
     and ``scanpy.settings.n_jobs`` are not consulted.
 
+    scanpy's arguments come first. Those beyond scanpy follow, all off by default, in four groups: who is compared
+    (``exclude`` to ``strata``), how it is tested (``normalize`` to ``corr_scope``), what is reported (``extras``,
+    ``storage``), and what may be used of the machine (``low_memory`` to ``show_progress``).
+
     Parameters
     ----------
     adata
-        Annotated data of shape cells x genes. Nothing but ``adata.uns`` is changed.
+        Annotated data of shape cells x genes. Nothing but ``adata.uns`` (and ``adata.varm``) is changed.
     groupby
         Column of ``adata.obs`` that holds the groups' labels: categorical, strings, numbers or bools. For scanpy's
         plots, turn labels that are not strings into them: ``.astype(str).astype("category")``. Unused categories are
-        ignored. Cells without a label (NaN) are part of the rest,
-        and of no other comparison.
+        ignored. Cells without a label (NaN) are part of the rest, and of no other comparison.
     mask_var
         Genes to test: boolean array of shape ``(n_vars,)``, a boolean Series indexed by gene names in their order, or
         the name of a boolean column of ``adata.var``.
@@ -87,8 +101,9 @@ def rank_genes_parallel(
         Groups to test, ``"all"`` or a sequence of labels, which may be given as they are or as strings. Against the
         rest, cells of the other groups are still part of the rest.
     reference
-        ``"rest"`` compares each group with all other cells; a label compares each group with that one. A group that
-        is itself named "rest" cannot be the reference.
+        ``"rest"`` compares each group with all other cells; a label compares each group with that one; a list of
+        labels compares each other group with the cells of all of these together, which ``params["reference"]`` names
+        joined by " + ". A group that is itself named "rest" cannot be the reference.
     n_genes
         Genes in the returned tables, from the highest score down; all by default. Adjusted p-values are over all
         tested genes.
@@ -110,7 +125,8 @@ def rank_genes_parallel(
         (:class:`sklearn.linear_model.LogisticRegression` on the selected groups; no p-values or fold changes, and one
         row for two groups, as in scanpy).
     corr_method
-        ``"benjamini-hochberg"`` or ``"bonferroni"``, over the tested genes of each group.
+        ``"benjamini-hochberg"``, ``"bonferroni"``, or another method of
+        :func:`statsmodels.stats.multitest.multipletests` by its name there (``"holm"``, ``"fdr_by"``, ...).
     tie_correct
         Wilcoxon: lower the variance of the rank sum for tied values. scanpy's default, False, gives smaller scores on
         sparse genes; scipy, Seurat and presto correct for ties.
@@ -122,10 +138,42 @@ def rank_genes_parallel(
     use_continuity
         Wilcoxon: lower ``|U - n1 n2 / 2|`` by 1/2, as scipy and Seurat do by default and scanpy does not. Scores hold
         the corrected value.
+    exclude
+        Labels whose cells take no part, neither as groups nor in the rest: as if they had been removed from ``adata``.
+        ``np.nan`` or None in the list stands for cells without a label.
+    min_cells
+        Groups of fewer cells are not tested, and are named in a message and in ``params["skipped"]``; against the rest
+        their cells are still part of it. None, the default, refuses groups of one cell, as scanpy does.
+    split_by
+        Column of ``adata.obs``: make the same comparison within the cells of each of its levels, as on
+        ``adata[adata.obs[split_by] == level]``, in one pass over the data. Each level has a result of its own,
+        ``adata.uns[f"{key_added}_{level}"]``, and ``adata.uns[key_added]`` lists them; :func:`scpdex.get.rank_genes_df`
+        gives all in one table. A level in which a group has one cell, or there is nothing to compare, is left out, and
+        is named in a message and in ``params["skipped_splits"]``; ``min_cells`` leaves out the groups instead. Groups
+        without a cell in a level are not in its result, and cells without a level in none.
+    strata
+        Wilcoxon: column of ``adata.obs``, such as a donor or batch, within whose values cells are ranked. Van
+        Elteren's stratified test makes one score of it, see Notes. Cells without a value take no part. Means, log fold
+        changes and ``pts`` are those of all strata together.
     normalize
         Sum that each cell's counts are scaled to, over all genes, before ``log1p``: ranks what
         :func:`scanpy.pp.normalize_total` with this ``target_sum`` and :func:`scanpy.pp.log1p` would have produced, bit
         for bit and on the fly. None takes the matrix as it is.
+    alternative
+        Rank-sum and t-tests: ``"two-sided"``, or that values of the group are ``"greater"`` or ``"less"``, as in
+        :func:`scipy.stats.mannwhitneyu` and :func:`scipy.stats.ttest_ind`. Scores do not depend on it (but for the
+        direction in which ``use_continuity`` moves them).
+    min_pct, min_logfc
+        Test only genes that so large a fraction of the cells expresses in the group or in what it is compared with, and
+        of which the log2 fold change, up or down, is at least so large, as Seurat's ``FindMarkers`` does. The others do
+        not count in adjusted p-values. They follow the tested ones in var order, with NaN for all numbers, and are not
+        in tables of :func:`scpdex.get.rank_genes_df`. See Notes.
+    corr_scope
+        ``"group"`` adjusts p-values over the tested genes of each group; ``"all"`` over those of all groups, and of all
+        levels of ``split_by``, together.
+    extras
+        Further record arrays, see below: any of ``"auc"``, ``"u"`` (both of ranks, not for t-tests),
+        ``"log10_pvals"`` and ``"means"``.
     low_memory
         True reads data in memory in parts as well, False refuses all that is not in memory.
     gene_chunk_size
@@ -165,13 +213,18 @@ def rank_genes_parallel(
         (in ``adata.uns["log1p"]["base"]``, else natural log); with ``mean_in_log_space=False``, of the means of
         ``expm1``. NaN where undefined, as for negative means.
     ``"pvals"``, ``"pvals_adj"``
-        Record arrays (float64): two-sided p-values, and these adjusted.
+        Record arrays (float64): p-values, and these adjusted.
+    ``"u"``, ``"auc"``, ``"log10_pvals"``, ``"means"``, ``"means_reference"``
+        As far as ``extras`` names them, record arrays (float64) in the order of the names: U of the group; U as a share
+        of its largest value, which is the probability that a value of the group is above one of the others, ties
+        counting half; log10 of the p-value, right where that is 0 in float64; and mean values (in log space, if the
+        data are) of the group and of what it is compared with. With ``strata``, U counts pairs within strata.
     ``"pts"``, ``"pts_rest"``
         With ``pts=True``: data frames, genes x groups, of the fraction of cells with a value other than 0 in the
         group, and (against the rest) in all other cells.
     ``"params"``
         Dict of the arguments, scanpy's keys and ``tie_correct``, ``use_continuity``, ``mean_in_log_space``,
-        ``version`` and, where given, ``normalize`` and ``n_genes``.
+        ``version`` and, where they are given, the others; ``references`` are several groups as reference.
 
     With ``storage="varm"`` these fields are matrices in ``adata.varm``, named by the key and the field
     (``"rank_genes_groups_scores"``): a row for each gene of ``adata.var``, NaN where it was not tested or is not among
@@ -182,13 +235,14 @@ def rank_genes_parallel(
     Raises
     ------
     KeyError
-        ``groupby``, ``layer`` or the column ``mask_var`` does not exist.
+        ``groupby``, ``split_by``, ``strata``, ``layer`` or the column ``mask_var`` does not exist.
     TypeError
         The matrix cannot be ranked (complex numbers, not in memory with ``method="logreg"``, chunks that are no numpy
         arrays or scipy CSR or CSC matrices, ...), or an argument is unknown.
     ValueError
-        An argument has a value that is not valid, ``max_memory`` one that is too small included; a group has a single
-        cell; the compared cells and tested genes hold NaN or infinite values; ``storage="varm"`` does not fit raw;
+        An argument has a value that is not valid, or that makes no sense with another (``strata`` with a t-test, say),
+        ``max_memory`` one that is too small included; a group has a single cell, or nothing is left to compare; the
+        compared cells and tested genes hold NaN or infinite values; ``storage="varm"`` does not fit raw;
         ``adata`` is a view of data on disk and ``copy`` is False; or a file was changed while it was read.
     RuntimeError
         A chunk of a dask array cannot be computed, or workers died over it more often than dask allows.
@@ -202,6 +256,15 @@ def rank_genes_parallel(
     storage, number of threads, ``max_memory`` and ``gene_chunk_size`` (``"logreg"`` apart, which is scikit-learn's, and
     t-tests on dask arrays, whose means and variances agree to 1e-12).
     Among equal scores scanpy's order is arbitrary.
+
+    The stratified test (van Elteren 1960; Lehmann 1975, "Nonparametrics", section 3.3) takes U and its mean and
+    tie-corrected variance in each stratum h of N_h cells. Its score is
+    ``sum((U_h - mu_h) / (N_h + 1)) / sqrt(sum(sigma_h**2 / (N_h + 1)**2))``. A stratum that lacks either side adds
+    nothing; one stratum gives the Wilcoxon test with ``tie_correct=True``.
+
+    Of genes that ``min_pct`` and ``min_logfc`` leave out nothing is said, and adjusted p-values of the others are lower
+    for it. A filter by fold change chooses genes by what is then tested: their adjusted p-values understate the share
+    of false discoveries, so filter the table instead (``log2fc_min``) where that matters.
 
     Examples
     --------
@@ -238,62 +301,42 @@ def rank_genes_parallel(
         layer=layer,
         mean_in_log_space=mean_in_log_space,
         use_continuity=use_continuity,
+        exclude=exclude,
+        min_cells=min_cells,
+        split_by=split_by,
+        strata=strata,
         normalize=normalize,
+        alternative=alternative,
+        min_pct=min_pct,
+        min_logfc=min_logfc,
+        corr_scope=corr_scope,
+        extras=extras,
         low_memory=low_memory,
         gene_chunk_size=gene_chunk_size,
         max_memory=max_memory,
         n_jobs=n_jobs,
         show_progress=show_progress,
     )
-    comparison, expression, options = task.comparison, task.expression, task.options
+    design, expression, options = task.design, task.expression, task.options
     if classifier is not None:
-        refuse_for_logistic_regression(comparison, expression)
+        refuse_for_logistic_regression(design, expression, options)
     ranks_raw = adata.raw is not None if use_raw is None else use_raw
     refuse_storage(adata, storage, use_raw=ranks_raw)
     light = refuse_unless_storable(adata, on_disk=expression.on_disk or adata.isbacked, copy=copy)
     key = "rank_genes_groups" if key_added is None else key_added
-    params = {
-        "groupby": groupby,
-        "reference": comparison.reference,
-        "method": options.method,
-        "use_raw": ranks_raw,
-        "layer": layer,
-        "corr_method": corr_method,
-        "tie_correct": tie_correct,
-        "use_continuity": use_continuity,
-        "mean_in_log_space": mean_in_log_space,
-        "version": version("scpdex"),
-    }
-    params |= {} if normalize is None else {"normalize": float(normalize)}
-    params |= {} if n_genes is None else {"n_genes": int(n_genes)}
-    against = "the rest" if comparison.against_rest else repr(comparison.reference)
-    of = f"of {comparison.n_groups:,} groups" if comparison.n_groups > 1 else f"of group {comparison.groups[0]!r}"
-    start = logg.info(f"ranking genes {of} of {groupby!r} against {against} by {options.method}")
-    fractions = {}
+    start = logg.info(introduction(design, options))
     if classifier is not None:
-        ranked = run_logistic_regression(classifier, expression, comparison, options)
+        ranked = [run_logistic_regression(classifier, expression, design, options)]
+        fractions: list[Fractions] = [{}]
     else:
         with execute(task) as executed:
-            ranked = order_table(executed.table, comparison.groups, executed.position, options, executed.pool)
-        tell(executed.table, comparison, options, expression.where, storage)
-        fractions = _fractions(executed, comparison)
-    result = StoredResult(params, ranked, expression.names, expression.var_positions, ranks_raw, fractions)
-    stored = store(adata, key, result, storage, var_names=expression.var_names, copy=copy, light=light)
+            ranked = order_table(executed.table, design, executed.position, options, executed.pool)
+            fractions = fractions_of(executed, design)
+        tell(executed.table, design, options, expression.where, storage)
+    results, further = assemble(task, ranked, fractions, key, layer=layer, use_raw=ranks_raw)
+    stored = store(adata, results, storage, var_names=expression.var_names, further=further, copy=copy, light=light)
     if light:
         logg.info("    the copy has obs, var, uns and the result, and no X: the matrix stays on disk")
-    fields = ", ".join(map(repr, ["names", *ranked.statistics, *fractions]))
-    logg.info("    finished", time=start, deep=f"added to `.{storage}`, under {key!r}: {fields}")
+    fields = ", ".join(map(repr, ["names", *ranked[0].statistics, *fractions[0]]))
+    logg.info("    finished", time=start, deep=f"added to `.{storage}`, under {listed(list(results))}: {fields}")
     return stored
-
-
-def _fractions(executed: Executed, comparison: Comparison) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
-    """Columns, and genes x columns, of scanpy's tables."""
-    found = {}
-    table = executed.table
-    genes = slice(None) if executed.position is None else executed.position
-    if table.fractions is not None:
-        selected = tuple(comparison.name_of(code) for code in comparison.selected)
-        found["pts"] = (selected, table.fractions[list(comparison.selected)][:, genes].T)
-    if table.rest_fractions is not None:
-        found["pts_rest"] = (comparison.groups, table.rest_fractions[:, genes].T)
-    return found

@@ -1,4 +1,4 @@
-"""Tell: what the user should know of the data and of the result."""
+"""Tell: what the user should know of the call, the data and the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scpdex.labels import REST, listed
 from scpdex.results import exceed_hdf5, unwritable_columns
 
 if TYPE_CHECKING:
-    from scpdex.comparisons import Comparison
+    from scpdex.comparisons import Design
     from scpdex.results import Storage
     from scpdex.run import Table
     from scpdex.statistics.options import TestOptions
@@ -20,9 +20,67 @@ if TYPE_CHECKING:
 _FEW_CELLS = 25
 
 
-def tell(table: Table, comparison: Comparison, options: TestOptions, where: str, storage: Storage) -> None:
+def introduction(design: Design, options: TestOptions) -> str:
+    """Say what is going to be done."""
+    first = design.comparisons[0]
+    names = design.groups
+    of = f"of {len(names):,} groups" if len(names) > 1 else f"of group {names[0]!r}"
+    against = "the rest" if first.against_rest else repr(first.reference)
+    text = f"ranking genes {of} of {design.groupby!r} against {against} by {options.method}"
+    if design.split_by is not None:
+        n_levels = len(design.comparisons)
+        text += f" in each of {n_levels:,} level{'s' * (n_levels > 1)} of {design.split_by!r}"
+    return text if design.strata is None else f"{text} within {design.strata!r}"
+
+
+def tell(table: Table, design: Design, options: TestOptions, where: str, storage: Storage) -> None:
     """Say, once each, what the user should know of the data and the result."""
-    alone = [group for group, n in zip(comparison.groups, comparison.other_sizes, strict=True) if n == 0]
+    _tell_of_left_out(design)
+    _tell_of_values(table, design, options, where)
+    _tell_of_files(design, options, storage)
+    against_rest = design.comparisons[0].against_rest
+    if against_rest and REST in design.groups:
+        logg.warning("one group is itself named 'rest': reference='rest' compares with all other cells, not with it.")
+    if options.method == "wilcoxon" and not against_rest:
+        smaller = [np.minimum(sides.group_sizes, sides.other_sizes) for sides in design.comparisons]
+        few = int((np.concatenate(smaller) <= _FEW_CELLS).sum())
+        if few:
+            logg.hint(f"few cells on one side (at most {_FEW_CELLS}) in {few:,} of the comparisons: z is approximate.")
+
+
+def _tell_of_left_out(design: Design) -> None:
+    """Name groups, levels and strata that were not compared."""
+    small = [
+        name if comparison.level is None else f"{name} in {comparison.level}"
+        for comparison in design.comparisons
+        for name in comparison.skipped
+    ]
+    if small:
+        logg.warning(f"groups {listed(small)} have fewer than min_cells={design.min_cells} cells and are not tested.")
+    if design.skipped:
+        levels = "; ".join(f"{level!r}: {reason}" for level, reason in design.skipped)
+        hint = "" if design.min_cells else " min_cells=2 leaves out such groups rather than the level."
+        logg.warning(f"levels of {design.split_by!r} are left out. {levels}.{hint}")
+    apart = []
+    for comparison in design.comparisons:
+        if comparison.strata:
+            pairs = np.sum([sides.group_sizes * sides.other_sizes for sides in comparison.strata], axis=0)
+            apart += [comparison.groups[g] for g in np.flatnonzero(pairs == 0).tolist()]
+    if apart:
+        logg.warning(
+            f"groups {listed(apart)} share no stratum of {design.strata!r} with what they are compared with: their "
+            "scores are 0."
+        )
+
+
+def _tell_of_values(table: Table, design: Design, options: TestOptions, where: str) -> None:
+    """Remark on values that are no log values, and on fold changes that are undefined."""
+    alone = [
+        group
+        for comparison in design.comparisons
+        for group, n in zip(comparison.groups, comparison.other_sizes, strict=True)
+        if n == 0
+    ]
     n_undefined = int(table.undefined.sum())
     if table.are_counts.all():
         logg.warning(
@@ -32,22 +90,32 @@ def tell(table: Table, comparison: Comparison, options: TestOptions, where: str,
     if alone:
         logg.warning(f"group {alone[0]!r} holds every cell: there is no rest, all scores are 0, fold changes NaN.")
     elif n_undefined:
+        untested = " and, with min_logfc, such genes are not tested" if options.min_logfc is not None else ""
         logg.warning(
             f"{n_undefined:,} of {table.n_groups * table.undefined.size:,} log fold changes are undefined (NaN), as "
-            "they are for negative means, such as those of scaled data: rank log1p-transformed data to have them."
+            f"they are for negative means, such as those of scaled data{untested}: rank log1p-transformed data to have "
+            "them."
         )
-    if comparison.against_rest and REST in comparison.groups:
-        logg.warning("one group is itself named 'rest': reference='rest' compares with all other cells, not with it.")
-    if storage == "uns" and exceed_hdf5(comparison.groups):
+
+
+def _tell_of_files(design: Design, options: TestOptions, storage: Storage) -> None:
+    """Say what files cannot hold, and the way out."""
+    levels = [comparison.level for comparison in design.comparisons if comparison.level is not None]
+    if names := unwritable_columns(levels):
         logg.warning(
-            f"an h5ad file cannot hold the records of {comparison.n_groups:,} groups: pass storage='varm', or call "
+            f"levels {listed(names)} name entries of `{storage}` that h5ad and zarr files cannot hold: rename these "
+            f"categories of {design.split_by!r} before ranking."
+        )
+    if storage != "uns":
+        return
+    most = max((comparison.groups for comparison in design.comparisons), key=len)
+    if any(exceed_hdf5(comparison.groups) for comparison in design.comparisons):
+        logg.warning(
+            f"an h5ad file cannot hold the records of {len(most):,} groups: pass storage='varm', or call "
             "scpdex.tl.rank_genes_to_varm(adata) before writing the object to a file."
         )
-    if storage == "uns" and options.pts and (names := unwritable_columns(comparison.groups)):
+    if options.pts and (names := unwritable_columns(design.groups)):
         logg.warning(
             f"groups {listed(names)} name columns of `pts` that h5ad and zarr files cannot hold: pass "
             "storage='varm', rename these categories, or use pts=False, before writing the object to a file."
         )
-    few = int((np.minimum(comparison.group_sizes, comparison.other_sizes) <= _FEW_CELLS).sum())
-    if few and options.method == "wilcoxon" and not comparison.against_rest:
-        logg.hint(f"few cells on one side (at most {_FEW_CELLS}) in {few:,} of the comparisons: z is approximate.")

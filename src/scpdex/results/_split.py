@@ -1,0 +1,38 @@
+"""Split: results of the levels of a column, each under a key of its own, and the entry that lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+def key_of_level(key: str, level: str) -> str:
+    """Key in ``uns`` of the result of a level."""
+    return f"{key}_{level}"
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The levels of which there are results, and the groups of all of these in their order."""
+
+    params: dict[str, Any]
+    levels: tuple[str, ...]
+    groups: tuple[str, ...]
+
+    @classmethod
+    def read(cls, entry: Any) -> Levels | None:
+        """Read an entry of ``uns``; None if it does not list levels."""
+        if not isinstance(entry, dict) or not entry.keys() >= {"params", "splits", "groups"}:
+            return None
+        return cls(dict(entry["params"]), tuple(map(str, entry["splits"])), tuple(map(str, entry["groups"])))
+
+    def entry(self) -> dict[str, Any]:
+        """Make the entry of ``uns``."""
+        splits, groups = (np.array(names, dtype=object) for names in (self.levels, self.groups))
+        return {"params": self.params, "splits": splits, "groups": groups}
+
+    def keys(self, key: str) -> list[str]:
+        """Give the key in ``uns`` of the result of each level."""
+        return [key_of_level(key, level) for level in self.levels]

@@ -1,0 +1,173 @@
+"""strata: van Elteren's test against a plain implementation from scipy's ranks in each stratum."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import STORAGES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import assert_same_bits, by_gene, by_scpdex
+from scipy import stats
+from stored import budget_for, in_chunks, labelled, on_disk, values_of, without_slack
+from test_properties import REFERENCES, objects
+
+import scpdex
+
+
+def plain_van_elteren(strata: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float, float, float]:
+    """z, two-sided p, U and how many pairs it counts, of one gene; each stratum has the values of both sides."""
+    difference = variance = u = pairs = 0.0
+    for group, other in strata:
+        n1, n2 = len(group), len(other)
+        n = n1 + n2
+        if n1 == 0 or n2 == 0:
+            continue
+        ranks = stats.rankdata(np.concatenate([group, other]))
+        _, t = np.unique(ranks, return_counts=True)
+        rank_sum = ranks[:n1].sum()
+        of_stratum = n1 * n2 / 12 * (n + 1 - (t**3.0 - t).sum() / (n * (n - 1)))
+        difference += (rank_sum - n1 * (n + 1) / 2) / (n + 1)
+        variance += of_stratum / (n + 1) ** 2
+        u += rank_sum - n1 * (n1 + 1) / 2
+        pairs += n1 * n2
+    if variance <= 1e-300:
+        return 0.0, 1.0, u, pairs
+    z = difference / np.sqrt(variance)
+    return z, 2 * stats.norm.sf(abs(z)), u, pairs
+
+
+def by_stratum(adata: ad.AnnData, group: str, reference: str, gene: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Values of both sides in each stratum."""
+    labels, strata = adata.obs["label"].to_numpy(), adata.obs["donor"].to_numpy()
+    values = np.asarray(adata.X[:, gene], dtype=np.float64)
+    other = labels != group if reference == "rest" else labels == reference
+    return [
+        (values[(strata == h) & (labels == group)], values[(strata == h) & other])
+        for h in pd.unique(strata[~pd.isna(strata)])
+    ]
+
+
+@settings(deadline=None, max_examples=150)
+@given(objects(), REFERENCES, st.data())
+def test_against_the_plain_formula(adata, reference, data):
+    donors = data.draw(st.lists(st.sampled_from(["p", "q", "r", None]), min_size=adata.n_obs, max_size=adata.n_obs))
+    adata.obs["donor"] = pd.Categorical(donors, categories=["p", "q", "r"])
+    numbers = adata.obs["label"][adata.obs["donor"].notna()].value_counts()
+    if (numbers.reindex(adata.obs["label"].cat.categories) < 2).any():
+        return
+    result = by_scpdex(
+        adata, "label", method="wilcoxon", reference=reference, strata="donor", extras=("auc", "u", "log10_pvals")
+    )
+    for group in result["names"].dtype.names:
+        ours = by_gene(result, group)
+        for field in ("auc", "u", "log10_pvals"):
+            ours[field] = pd.Series(result[field][group], index=result["names"][group])
+        for j, gene in enumerate(adata.var_names):
+            z, p, u, pairs = plain_van_elteren(by_stratum(adata, group, reference, j))
+            np.testing.assert_allclose(ours.loc[gene, "scores"], z, rtol=1e-6, atol=1e-9)
+            np.testing.assert_allclose(ours.loc[gene, "pvals"], p, rtol=1e-9)
+            np.testing.assert_allclose(ours.loc[gene, "log10_pvals"], np.log10(p), rtol=1e-9, atol=1e-12)
+            assert ours.loc[gene, "u"] == u
+            np.testing.assert_allclose(ours.loc[gene, "auc"], u / pairs if pairs else np.nan, rtol=1e-12)
+
+
+@pytest.mark.parametrize("reference", ["rest", "b"])
+def test_one_stratum_is_the_rank_sum_test(monkeypatch, reference):
+    adata = labelled(values_of("float32"))
+    adata.obs["donor"] = "one"
+    kept = []
+    from scpdex.run import order_table
+
+    def keep(table, *others):
+        kept.append(table.of_groups(slice(0, table.n_groups)))
+        return order_table(table, *others)
+
+    monkeypatch.setattr("scpdex.tl._rank_genes_parallel.order_table", keep)
+    arguments = {"method": "wilcoxon", "reference": reference, "tie_correct": True}
+    scpdex.tl.rank_genes_parallel(adata, "group", strata="donor", **arguments)
+    scpdex.tl.rank_genes_parallel(adata, "group", **arguments)
+    for name in ("scores", "pvals"):
+        np.testing.assert_allclose(kept[0][name], kept[1][name], rtol=1e-13, err_msg=name)
+    np.testing.assert_array_equal(kept[0]["logfoldchanges"], kept[1]["logfoldchanges"])
+
+
+def test_differences_between_strata_do_not_count():
+    """Donors of another level, and in other proportions: only what lies within them counts."""
+    rng = np.random.default_rng(0)
+    donor = np.repeat([0, 1], 500)
+    group = np.where(rng.random(1000) < np.where(donor == 0, 0.2, 0.8), "a", "b")
+    values = np.abs(rng.normal(size=(1000, 20)) + 3 * donor[:, None] + 4)
+    adata = ad.AnnData(values, obs=pd.DataFrame({"group": group, "donor": donor}, index=map(str, range(1000))))
+    plain = by_scpdex(adata, "group", method="wilcoxon")
+    stratified = by_scpdex(adata, "group", method="wilcoxon", strata="donor")
+    assert (plain["pvals"]["a"] < 1e-30).all()
+    assert (stratified["pvals"]["a"] > 1e-3).all()
+    assert stratified["params"]["strata"] == "donor"
+    assert stratified["params"]["tie_correct"] is True
+
+
+def test_means_and_fractions_are_of_all_strata():
+    """Log fold changes and pts are those of the cells that have a stratum, whatever it is."""
+    adata = labelled(values_of("float32"))
+    adata.obs["donor"] = np.resize(["p", "q", "r", "s"], adata.n_obs)
+    arguments = {"method": "wilcoxon", "pts": True, "extras": ["means"], "tie_correct": True}
+    ours, expected = (by_scpdex(adata, "group", strata=strata, **arguments) for strata in ("donor", None))
+    for group in "abcde":
+        a, b = by_gene(ours, group), by_gene(expected, group)
+        np.testing.assert_allclose(a["logfoldchanges"], b["logfoldchanges"], rtol=1e-5)
+    for field in ("pts", "pts_rest"):
+        pd.testing.assert_frame_equal(ours[field], expected[field], check_exact=True)
+
+
+@pytest.mark.parametrize("reference", ["rest", "b"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_storages_agree_to_the_bit(tmp_path, monkeypatch, dtype, reference):
+    without_slack(monkeypatch)
+    values = values_of(dtype)
+
+    def with_donors(matrix):
+        adata = labelled(matrix)
+        adata.obs["donor"] = np.random.default_rng(2).choice(["p", "q", "r"], adata.n_obs)
+        return adata
+
+    arguments = {"method": "wilcoxon", "reference": reference, "strata": "donor", "extras": ["auc", "means"]}
+    expected = by_scpdex(with_donors(values), "group", n_jobs=1, **arguments)
+    for name, storage in STORAGES.items():
+        adata = with_donors(storage(values))
+        assert_same_bits(by_scpdex(adata, "group", n_jobs=2, gene_chunk_size=7, **arguments), expected)
+        if name == "scipy.sparse.csr_matrix":
+            stored = on_disk(adata, tmp_path, "h5ad")
+            budget = budget_for(stored, "row buckets", **arguments)
+            assert_same_bits(by_scpdex(stored, "group", max_memory=budget, **arguments), expected)
+            assert_same_bits(by_scpdex(in_chunks(adata, 70, 30), "group", **arguments), expected)
+
+
+def test_groups_that_share_no_stratum(messages):
+    adata = labelled(values_of("float32"))
+    adata.obs["donor"] = np.where(adata.obs["group"] == "a", "p", "q")
+    result = by_scpdex(adata, "group", method="wilcoxon", reference="b", strata="donor", extras=["auc"])
+    assert "groups 'a' share no stratum of 'donor' with what they are compared with: their scores are 0" in messages()
+    assert (result["scores"]["a"] == 0).all()
+    assert (result["pvals"]["a"] == 1).all()
+    assert np.isnan(result["auc"]["a"]).all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"method": "t-test"}, ValueError, "strata needs method='wilcoxon': method='t-test' has no stratified form"),
+        ({"method": "anderson"}, ValueError, "strata needs method='wilcoxon'"),
+        ({"method": "wilcoxon", "use_continuity": True}, ValueError, "use_continuity=True is not for strata"),
+        ({"method": "wilcoxon", "strata": "group"}, ValueError, "strata='group' is groupby too"),
+        ({"method": "wilcoxon", "strata": "donr"}, KeyError, "strata='donr' names no column .* Did you mean 'donor'"),
+        ({"method": "wilcoxon", "split_by": "donor"}, ValueError, "strata='donor' is split_by too"),
+    ],
+    ids=str,
+)
+def test_refused(wrong, error, message):
+    adata = labelled(values_of("float32"))
+    adata.obs["donor"] = np.resize(["p", "q"], adata.n_obs)
+    with pytest.raises(error, match=message):
+        scpdex.tl.rank_genes_parallel(adata, "group", **{"strata": "donor"} | wrong)
+    assert not adata.uns
