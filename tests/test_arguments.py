@@ -30,7 +30,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "method": (
         {"method": "wilcox"},
         ValueError,
-        r"method='wilcox' is not known. Valid: 't-test', .*'wilcoxon'",
+        r"method='wilcox' is not known. Did you mean 'wilcoxon'",
     ),
     "corr_method": ({"corr_method": "fdr"}, ValueError, "corr_method='fdr'.*'benjamini-hochberg', 'bonferroni'"),
     "layer": ({"layer": "count", "use_raw": False}, KeyError, "layer='count' is not in adata.layers. Valid: 'counts'"),

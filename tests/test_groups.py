@@ -40,10 +40,28 @@ def test_several_groups_as_reference(cells, method):
     assert_same_bits(ours, expected)
 
 
+def test_a_tuple_may_be_a_label(cells):
+    cells.obs["group"] = pd.Categorical.from_codes(
+        cells.obs["group"].cat.codes, pd.Index([(name, 1) for name in "abcde"], tupleize_cols=False)
+    )
+    ours = by_scpdex(cells, "group", reference=("b", 1), method="wilcoxon")
+    assert ours["params"]["reference"] == "('b', 1)"
+
+
+def test_missing_labels_are_no_reference(cells):
+    with pytest.raises(ValueError, match="reference: <NA> is not a group"):
+        scpdex.tl.rank_genes_parallel(cells, "group", reference=[pd.NA, "a"])
+
+
 def test_one_group_in_a_list_is_that_group(cells):
     ours, expected = (by_scpdex(cells, "group", reference=r, method="wilcoxon") for r in (["b"], "b"))
     assert_same_bits(ours, expected)
     assert ours["params"] == expected["params"]
+
+
+def test_reference_that_would_be_called_like_a_group(cells):
+    with pytest.raises(ValueError, match=r"together would be called like the group 'a \+ b'"):
+        scpdex.tl.rank_genes_parallel(merged(cells, c="a + b"), "group", reference=["a", "b"])
 
 
 def test_reference_of_several_against_scanpy(pbmc):
@@ -75,7 +93,7 @@ def test_exclude(cells, method, reference):
     assert ours["params"]["exclude"].tolist() == ["d"]
 
 
-@pytest.mark.parametrize("missing", [np.nan, None, pd.NA])
+@pytest.mark.parametrize("missing", [np.nan, None, pd.NA, "nan"])
 def test_exclude_cells_without_a_label(cells, missing):
     ours = by_scpdex(cells, "group", exclude=[missing, "a"], method="wilcoxon")
     labels = cells.obs["group"]
@@ -125,10 +143,10 @@ def test_min_cells_of_requested_groups(cells, messages):
         ({"exclude": ["a"], "groups": ["a", "b"]}, "exclude leaves out 'a', which groups names"),
         ({"exclude": ["a"], "reference": "a"}, "exclude leaves out 'a', which reference names"),
         ({"exclude": [*"abcde"]}, "leaves nothing to compare with reference='rest'"),
-        ({"min_cells": 1}, "min_cells=1 is not valid: pass a number of cells from 2 up"),
+        ({"min_cells": 1}, "min_cells=1 is not valid: pass a whole number of cells from 2 up"),
         ({"min_cells": 2.5}, "min_cells=2.5 is not valid"),
         ({"min_cells": True}, "min_cells=True is not valid"),
-        ({"min_cells": 1000}, "no group has min_cells=1000 cells, of 'a', 'b', 'c', 'd', 'e'"),
+        ({"min_cells": 1000}, "no group has min_cells=1000 cells: the largest of 'group', 'a' has 86 cells"),
         ({"min_cells": 60, "reference": "b"}, "reference 'b' has 43 cells, and 60 are needed"),
     ],
     ids=str,

@@ -18,6 +18,7 @@ NEEDS = Needs(
     "genes ranked",
     3,
     3,
+    most_codes=3,
     together=True,
     moments=False,
     with_expm1=False,

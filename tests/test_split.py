@@ -106,8 +106,7 @@ def test_levels_and_groups_that_are_too_small(messages):
     found = split(adata, method="wilcoxon")
     assert list(found) == ["x", "z"]
     told = messages()
-    assert "levels of 'level' are left out. 'only d': all cells are of 'd'; 'y': 1 cell of 'c'." in told
-    assert "min_cells=2 leaves out such groups rather than the level" in told
+    assert "levels of 'level' are left out. 'only d': all cells are of 'd'. 'y': 1 cell of 'c' (min_cells=2 " in told
     scpdex.tl.rank_genes_parallel(adata, "group", split_by="level", method="wilcoxon", min_cells=2)
     told = messages()
     assert "groups 'c in y' have fewer than min_cells=2 cells" in told
@@ -131,7 +130,7 @@ def test_no_level_can_be_compared():
         scpdex.tl.rank_genes_parallel(adata, "group", split_by="other")
     with pytest.raises(ValueError, match="split_by='group' is groupby too"):
         scpdex.tl.rank_genes_parallel(adata, "group", split_by="group")
-    with pytest.raises(KeyError, match="split_by='levels' names no column of adata.obs"):
+    with pytest.raises(KeyError, match="split_by='levels' names no column of adata"):
         scpdex.tl.rank_genes_parallel(adata, "group", split_by="levels")
     with pytest.raises(TypeError, match="split_by is a list; pass a name"):
         scpdex.tl.rank_genes_parallel(adata, "group", split_by=["level"])
@@ -191,6 +190,41 @@ def test_plots_of_a_level():
     sc.pl.rank_genes_groups_dotplot(adata, key=f"{KEY}_y", groupby="group", n_genes=2, show=False, dendrogram=False)
     with pytest.raises(KeyError, match=f"It lists those of levels: '{KEY}_x', '{KEY}_y', '{KEY}_z'"):
         StoredResult.read(adata, KEY)
+
+
+def test_results_of_levels_replace_nothing_else():
+    """Levels of an earlier call go; what is no result of a level stays, and is an error before work begins."""
+    adata = with_levels(values_of("float32"))
+    scpdex.tl.rank_genes_parallel(adata, "group", split_by="level", storage="varm")
+    adata.obs["level"] = adata.obs["level"].cat.remove_categories("z")
+    scpdex.tl.rank_genes_parallel(adata, "group", split_by="level", method="wilcoxon")
+    assert set(adata.uns) == {KEY, f"{KEY}_x", f"{KEY}_y"}
+    assert not adata.varm.keys()
+    scpdex.tl.rank_genes_parallel(adata, "group")
+    assert set(adata.uns) == {KEY}
+    sc.tl.filter_rank_genes_groups(adata, use_raw=False)
+    adata.obs["level"] = adata.obs["level"].cat.rename_categories({"x": "filtered"})
+    before = adata.uns[f"{KEY}_filtered"]
+    with pytest.raises(ValueError, match=f"the result of level 'filtered' would replace adata.uns.'{KEY}_filtered'."):
+        scpdex.tl.rank_genes_parallel(adata, "group", split_by="level")
+    assert adata.uns[f"{KEY}_filtered"] is before
+
+
+def test_matrices_of_levels_do_not_meet():
+    adata = with_levels(values_of("float32"))
+    adata.obs["level"] = adata.obs["level"].cat.rename_categories({"y": "x_log10"})
+    arguments = {"split_by": "level", "method": "wilcoxon", "extras": (name for name in ["log10_pvals"])}
+    with pytest.raises(ValueError, match=r"matrices of level 'x_log10' would have names .*_x_log10_pvals"):
+        scpdex.tl.rank_genes_parallel(adata, "group", storage="varm", **arguments)
+    assert not adata.uns
+
+
+def test_hundreds_of_levels_are_told_in_short():
+    adata = with_levels(values_of("float32"))
+    adata.obs["level"] = np.arange(adata.n_obs) / 7
+    with pytest.raises(ValueError, match=r"and \d+ more: reference 'a' has 0 cells") as refused:
+        scpdex.tl.rank_genes_parallel(adata, "group", split_by="level", reference="a")
+    assert len(str(refused.value)) < 3_000
 
 
 def test_levels_that_files_cannot_hold(messages):

@@ -56,6 +56,12 @@ def test_against_the_plain_formula(adata, reference, data):
     numbers = adata.obs["label"][adata.obs["donor"].notna()].value_counts()
     if (numbers.reindex(adata.obs["label"].cat.categories) < 2).any():
         return
+    others = [group for group in adata.obs["label"].cat.categories if group != reference]
+    sides = [by_stratum(adata, group, reference, 0) for group in others]
+    if not any(a.size and b.size for of_group in sides for a, b in of_group):
+        with pytest.raises(ValueError, match="no group shares a stratum with what it is compared with"):
+            by_scpdex(adata, "label", method="wilcoxon", reference=reference, strata="donor")
+        return
     result = by_scpdex(
         adata, "label", method="wilcoxon", reference=reference, strata="donor", extras=("auc", "u", "log10_pvals")
     )
@@ -143,6 +149,41 @@ def test_storages_agree_to_the_bit(tmp_path, monkeypatch, dtype, reference):
             assert_same_bits(by_scpdex(in_chunks(adata, 70, 30), "group", **arguments), expected)
 
 
+def test_first_codes_without_a_cell(monkeypatch):
+    """The first stratum lacks the first groups: where their values end is written all the same, whatever was there."""
+    from scpdex.matrix._block import Room
+
+    make = Room.of
+
+    def dirty(*arguments):
+        room = make(*arguments)
+        room.ends[:] = 1 << 20
+        return room
+
+    for module in ("_dense", "_sparse"):
+        monkeypatch.setattr(f"scpdex.matrix.{module}.Room.of", dirty)
+    values = values_of("float32")
+    labels = np.array(["c"] * 100 + ["b", "c"] * 50 + ["a", "b"] * 50)
+    obs = pd.DataFrame({"group": labels, "donor": np.repeat(["p", "q", "r"], 100)}, index=map(str, range(300)))
+    results = [
+        by_scpdex(ad.AnnData(storage(values), obs=obs.copy()), "group", method="wilcoxon", strata="donor", n_jobs=n)
+        for storage in STORAGES.values()
+        for n in (1, 2)
+    ]
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+
+
+def test_groups_without_a_stratum(messages):
+    adata = labelled(values_of("float32"))
+    adata.obs["donor"] = pd.Categorical(np.where(adata.obs["group"] == "a", None, "p"))
+    result = by_scpdex(adata, "group", method="wilcoxon", strata="donor")
+    assert "groups 'a' have no cell with a value of 'donor' and are left out" in messages()
+    assert result["names"].dtype.names == ("b", "c", "d", "e")
+    with pytest.raises(ValueError, match="groups 'a' of 'group' since they only contain one sample, or none"):
+        by_scpdex(adata, "group", groups=["a", "b"], method="wilcoxon", strata="donor")
+
+
 def test_groups_that_share_no_stratum(messages):
     adata = labelled(values_of("float32"))
     adata.obs["donor"] = np.where(adata.obs["group"] == "a", "p", "q")
@@ -151,6 +192,7 @@ def test_groups_that_share_no_stratum(messages):
     assert (result["scores"]["a"] == 0).all()
     assert (result["pvals"]["a"] == 1).all()
     assert np.isnan(result["auc"]["a"]).all()
+    assert result["params"]["apart"].tolist() == ["a"]
 
 
 @pytest.mark.parametrize(

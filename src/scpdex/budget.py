@@ -25,6 +25,8 @@ _OF_START = 4
 _OF_VALUE_IN_ORDER = 64
 # Scratch of a thread: tables of digits, and the arrays of a tile.
 _OF_THREAD = 4 << 20
+# The same of one gene, for each group, where there are so many groups that a tile is a gene.
+_OF_CODE = 128
 # Pieces of rows that are being read, waiting, sorted into genes, or kept, beyond one for each thread.
 _PIECES_ON_THEIR_WAY = 3
 # Batches of dask chunks, one part for each thread, that are being computed, waiting, or sorted.
@@ -45,12 +47,15 @@ class Costs:
     needs: Needs
 
     def fixed(self, facts: MatrixFacts, n_threads: int) -> int:
-        """Bytes for cells, genes, scratch of the threads, and p-values that are adjusted together at the end."""
+        """Bytes for cells, genes, and scratch of the threads."""
         longest = int(facts.stored.max())
-        family = self.needs.of_family * self.needs.n_groups * facts.stored.size
         per_cell = _OF_CELL * max(facts.n_cells, facts.n_rows) if facts.chunked else 0
-        of_threads = n_threads * (_OF_THREAD + longest * self.of_longest(facts))
-        return family + per_cell + _OF_GENE * facts.stored.size + of_threads
+        of_thread = _OF_THREAD + _OF_CODE * self.needs.most_codes + longest * self.of_longest(facts)
+        return per_cell + _OF_GENE * facts.stored.size + n_threads * of_thread
+
+    def ordering(self, facts: MatrixFacts) -> int:
+        """Bytes that adjusting p-values of all groups together takes, when all else is done."""
+        return self.needs.of_family * self.needs.n_groups * facts.stored.size
 
     def of_longest(self, facts: MatrixFacts) -> int:
         """Bytes of scratch for each value of the longest gene."""
@@ -68,6 +73,11 @@ class Costs:
     def table(self, facts: MatrixFacts) -> int:
         """Bytes of the statistics of all groups and genes."""
         return self.needs.of_statistics * self.needs.n_groups * facts.stored.size
+
+    def spills(self, facts: MatrixFacts, room: int, max_memory: int) -> bool:
+        """Tell whether statistics are to wait in scratch, so that enough is left of the room, and of all at the end."""
+        table = self.table(facts)
+        return table > room // 3 or table + self.ordering(facts) > max_memory
 
     def of_block(self, facts: MatrixFacts, *, spilled: bool, spill_table: bool) -> NDArray[np.int64]:
         """Bytes that each gene takes in a block; ``spilled`` says that it is read from scratch."""

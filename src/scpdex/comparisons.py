@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 
@@ -68,6 +70,16 @@ class Comparison(Sides):
         """The cells that are ranked together: of each stratum, or else all."""
         return self.strata or (self,)
 
+    @property
+    def pairs(self) -> NDArray[np.int64]:
+        """Pairs of a cell of each tested group and one that it is compared with, within strata."""
+        return np.asarray(np.sum([sides.group_sizes * sides.other_sizes for sides in self.ranked], axis=0))
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """Groups that share no stratum with what they are compared with."""
+        return tuple(self.groups[g] for g in np.flatnonzero(self.pairs == 0).tolist()) if self.strata else ()
+
     def name_of(self, code: int) -> str:
         """Name of the group that has ``code``."""
         return self.groups[code] if code < self.n_groups else self.reference
@@ -95,6 +107,10 @@ class Design:
     min_cells: int | None = None
     split_by: str | None = None
     strata: str | None = None
+    gone: tuple[str, ...] = ()
+    """Groups that were asked for, with all others, and have no cell in a stratum."""
+    n_without: int = 0
+    """Cells that have no level, or no stratum."""
     skipped: tuple[tuple[str, str], ...] = ()
     """Levels of ``split_by`` that were left out, each with the reason."""
 
@@ -107,6 +123,20 @@ class Design:
     def sizes(self) -> NDArray[np.int64]:
         """Number of cells of each code."""
         return np.concatenate([sides.sizes for sides in self.ranked])
+
+    @property
+    def most_codes(self) -> int:
+        """Codes of those cells, ranked together, that have most."""
+        return max(sides.sizes.size for sides in self.ranked)
+
+    def places(self) -> Iterator[tuple[Comparison, slice, slice]]:
+        """Give each comparison, and where in tables of all of them its groups and its codes are."""
+        first_group = first_code = 0
+        for comparison in self.comparisons:
+            groups = slice(first_group, first_group + comparison.n_groups)
+            codes = slice(first_code, first_code + comparison.sizes.size)
+            yield comparison, groups, codes
+            first_group, first_code = groups.stop, codes.stop
 
     @property
     def n_groups(self) -> int:

@@ -12,13 +12,14 @@ from scpdex.labels import REST, Labels, listed
 from scpdex.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
 # Fewer cells have no variance: what scanpy refuses.
 _LEAST_CELLS = 2
+_MOST_REASONS = 8
 
 
 def design_comparisons(
@@ -48,29 +49,50 @@ def design_comparisons(
     request = Request.of(labels, groups, reference, exclude)
     takes_part = ~request.excluded[labels.codes]
     of_stratum = None if strata is None else Labels.read(obs, strata, "strata").codes
+    levels = None if split_by is None else Labels.read(obs, split_by, "split_by")
+    without = np.zeros(labels.codes.size, dtype=bool)
     if of_stratum is not None:
-        takes_part &= of_stratum >= 0
+        without |= of_stratum < 0
+    if levels is not None:
+        without |= levels.codes < 0
+    takes_part &= ~without
     codes = np.full(labels.codes.size, -1, dtype=np.int32)
-    design = Design(groupby, (), (), codes, request.references, request.excluded_names, min_cells, split_by, strata)
+    design = Design(
+        groupby,
+        (),
+        (),
+        codes,
+        references=request.references,
+        excluded=request.excluded_names,
+        min_cells=min_cells,
+        split_by=split_by,
+        strata=strata,
+        n_without=int(without.sum()),
+    )
     comparer = _Comparer(request, of_stratum, min_cells or 0, codes)
-    if split_by is None:
-        comparison = comparer.compare(np.flatnonzero(takes_part), None, 0)
-        return replace(design, comparisons=(comparison,), groups=comparison.groups)
-
-    levels = Labels.read(obs, split_by, "split_by")
-    comparisons, skipped, n_codes = [], [], 0
-    for position, level in enumerate(levels.names):
-        cells = np.flatnonzero(takes_part & (levels.codes == position))
+    if levels is None:
         try:
-            comparison = comparer.compare(cells, level, n_codes)
+            comparison = comparer.compare(np.flatnonzero(takes_part), None, 0)
+        except _NotComparableError as error:
+            raise ValueError(str(error)) from None
+        there = {*comparison.groups, *request.references, *comparison.skipped, *request.excluded_names}
+        gone = tuple(name for name in labels.names if name not in there) if request.tested is None else ()
+        return replace(design, comparisons=(comparison,), groups=comparison.groups, gone=gone)
+
+    comparisons, skipped, n_codes = [], [], 0
+    places = np.where(takes_part, levels.codes, -1)
+    by_level = np.argsort(places, kind="stable")
+    stops = np.searchsorted(places[by_level], np.arange(-1, len(levels.names)), side="right")
+    for level, first, stop in zip(levels.names, stops[:-1].tolist(), stops[1:].tolist(), strict=True):
+        try:
+            comparison = comparer.compare(by_level[first:stop], level, n_codes)
         except _NotComparableError as error:
             skipped.append((level, error.reason))
             continue
         comparisons.append(comparison)
         n_codes += sum(sides.sizes.size for sides in comparison.ranked)
     if not comparisons:
-        reasons = "; ".join(f"{level!r}: {reason}" for level, reason in skipped)
-        msg = f"no level of split_by={split_by!r} can be compared. {reasons}."
+        msg = f"no level of split_by={split_by!r} can be compared. {reasons_of(skipped)}"
         raise ValueError(msg)
     tested = {name for comparison in comparisons for name in comparison.groups}
     return replace(
@@ -78,6 +100,17 @@ def design_comparisons(
         comparisons=tuple(comparisons),
         groups=tuple(name for name in request.names if name in tested),
         skipped=tuple(skipped),
+    )
+
+
+def reasons_of(skipped: Sequence[tuple[str, str]]) -> str:
+    """Say for which reasons levels were left out, those of many in short."""
+    by_reason: dict[str, list[str]] = {}
+    for level, reason in skipped:
+        by_reason.setdefault(reason, []).append(level)
+    told = [f"{listed(levels)}: {reason}." for reason, levels in by_reason.items()]
+    return " ".join(told[:_MOST_REASONS]) + (
+        f" (And more, of {len(skipped):,} in all.)" if len(told) > _MOST_REASONS else ""
     )
 
 
@@ -114,7 +147,7 @@ class _Comparer:
         tested = [i for i in others if sizes[i] >= self.min_cells]
         self._refuse_small(sizes, tested)
         if not tested:
-            raise self._nothing_left(skipped)
+            raise self._nothing_left(sizes, skipped)
         n_groups = len(tested)
         # The last element is for cells without a label (code -1): part of the rest, as in scanpy, and of nothing else.
         recode = np.full(sizes.size + 1, -1 if against else n_groups, dtype=np.intp)
@@ -126,6 +159,13 @@ class _Comparer:
         if level is not None and n_codes == 1:
             reason = f"all cells are of {labels.names[tested[0]]!r}"
             raise _NotComparableError(reason, reason)
+        strata = self._stratify(cells, of_cells, n_groups, n_codes, first_code)
+        if strata and not any((sides.group_sizes * sides.other_sizes).any() for sides in strata):
+            reason = "no group shares a stratum with what it is compared with"
+            doubt = f" There are {len(strata):,} strata for {cells.size:,} cells." if len(strata) > 1 else ""
+            raise _NotComparableError(
+                reason, f"{reason}: pass strata= within which groups differ, or leave it out.{doubt}"
+            )
         recode[skipped] = -1
         selected = [code for code in dict.fromkeys(recode[in_order + against].tolist()) if code >= 0]
         return Comparison(
@@ -136,7 +176,7 @@ class _Comparer:
             reference=self.request.reference,
             selected=tuple(selected),
             label_positions=np.array(tested + against[:1]),
-            strata=self._stratify(cells, of_cells, n_groups, n_codes, first_code),
+            strata=strata,
             skipped=tuple(labels.names[i] for i in skipped),
             level=level,
         )
@@ -168,21 +208,24 @@ class _Comparer:
             alone.append(request.reference)
         if not alone:
             return
+        none = ", or none" if any(sizes[i] == 0 for i in tested) else ""
         n_labels, n_cells = len(names), request.labels.codes.size
         doubt = f" Are these labels? There are {n_labels:,} for {n_cells:,} cells." if n_labels > n_cells / 2 else ""
         msg = (
             f"Could not calculate statistics for groups {listed(alone)} of {request.labels.groupby!r} since they only "
-            f"contain one sample. Leave them out by min_cells={_LEAST_CELLS} or `groups`, or merge them with other "
-            f"groups.{doubt}"
+            f"contain one sample{none}. Leave them out by min_cells={_LEAST_CELLS} or `groups`, or merge them with "
+            f"other groups.{doubt}"
         )
-        reason = f"{_counted(1)} of {listed(alone)}"
+        reason = f"{_counted(1)} of {listed(alone)} (min_cells={_LEAST_CELLS} leaves out such groups only)"
         raise _NotComparableError(reason, msg)
 
-    def _nothing_left(self, skipped: list[int]) -> _NotComparableError:
+    def _nothing_left(self, sizes: NDArray[np.intp], skipped: list[int]) -> _NotComparableError:
         request = self.request
         if skipped:
             reason = f"no group has min_cells={self.min_cells} cells"
-            return _NotComparableError(reason, f"{reason}, of {listed([request.labels.names[i] for i in skipped])}.")
+            largest = max(skipped, key=lambda i: int(sizes[i]))
+            most = f"{request.labels.names[largest]!r} has {_counted(int(sizes[largest]))}"
+            return _NotComparableError(reason, f"{reason}: the largest of {request.labels.groupby!r}, {most}.")
         asked = "all" if request.tested is None else request.names
         msg = f"groups={asked!r} leaves nothing to compare with reference={request.reference!r}: name another group."
         return _NotComparableError(f"nothing to compare with {request.reference!r}", msg)
@@ -195,7 +238,7 @@ def _counted(n: int) -> str:
 def _refuse_min_cells(min_cells: Any) -> None:
     is_number = isinstance(min_cells, int | np.integer) and not isinstance(min_cells, bool)
     if min_cells is not None and (not is_number or min_cells < _LEAST_CELLS):
-        msg = f"min_cells={min_cells!r} is not valid: pass a number of cells from {_LEAST_CELLS} up, or None."
+        msg = f"min_cells={min_cells!r} is not valid: pass a whole number of cells from {_LEAST_CELLS} up, or None."
         raise ValueError(msg)
 
 

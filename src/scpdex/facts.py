@@ -95,6 +95,8 @@ class Needs:
     """Tested groups, of all levels."""
     n_codes: int
     """Groups with the reference, of all levels and strata."""
+    most_codes: int
+    """The most of these that are ranked together."""
     together: bool
     """Whether all cells are ranked together, rather than those of each level or stratum."""
     moments: bool

@@ -37,11 +37,6 @@ class Labels:
         return [str(label) for label in self.labels]
 
     @cached_property
-    def sizes(self) -> NDArray[np.int64]:
-        """Number of cells of each label."""
-        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.labels)).astype(np.int64)
-
-    @cached_property
     def _positions(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.names)}
 
@@ -107,8 +102,10 @@ class Labels:
 
 def suggest(wrong: str, valid: Sequence[str]) -> str:
     """Name the nearest valid name, where one is near, and list them all."""
-    nearest = difflib.get_close_matches(wrong, valid, n=1)
-    return (f" Did you mean {nearest[0]!r}?" if nearest else "") + f" Valid: {listed(valid)}."
+    # The first of those that differ by case only stands for all.
+    by_case = {name.casefold(): name for name in reversed(valid)}
+    nearest = difflib.get_close_matches(wrong.casefold(), by_case, n=1)
+    return (f" Did you mean {by_case[nearest[0]]!r}?" if nearest else "") + f" Valid: {listed(valid) or 'none exist'}."
 
 
 def listed(names: Sequence[str]) -> str:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+# What cells without a label are called.
+MISSING = "nan"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -48,13 +51,20 @@ class Request:
         against = _against(labels, reference)
         excluded = np.zeros(len(labels.labels) + 1, dtype=bool)
         for label in [] if exclude is None else _several(exclude, "exclude", "None"):
-            excluded[-1 if _is_missing(label) else labels.position(label, "exclude")] = True
+            is_missing = _is_missing(label) or (label == MISSING and labels.find(label) is None)
+            excluded[-1 if is_missing else labels.position(label, "exclude", also=("np.nan",))] = True
         for argument, positions in (("groups", tested or []), ("reference", against)):
             both = [labels.names[i] for i in positions if excluded[i]]
             if both:
                 msg = f"exclude leaves out {listed(both)}, which {argument} names: name them in one of the two."
                 raise ValueError(msg)
-        return cls(labels, tested, against, excluded)
+        request = cls(labels, tested, against, excluded)
+        if len(against) > 1 and labels.find(request.reference) is not None:
+            msg = (
+                f"reference={list(request.references)!r} together would be called like the group {request.reference!r}."
+            )
+            raise ValueError(msg)
+        return request
 
     @property
     def names(self) -> list[str]:
@@ -74,7 +84,7 @@ class Request:
     @property
     def excluded_names(self) -> tuple[str, ...]:
         """Names of the labels that take no part; "nan" for none."""
-        return tuple(name for name, out in zip([*self.labels.names, "nan"], self.excluded, strict=True) if out)
+        return tuple(name for name, out in zip([*self.labels.names, MISSING], self.excluded, strict=True) if out)
 
 
 def _tested(labels: Labels, groups: str | Iterable[Hashable]) -> list[int] | None:
@@ -92,10 +102,11 @@ def _against(labels: Labels, reference: Hashable | Iterable[Hashable]) -> list[i
     """Positions of the labels that are the reference; none is the rest."""
     if isinstance(reference, str) and reference == REST:
         return []
-    if isinstance(reference, str | bytes) or not isinstance(reference, Iterable):
+    is_label = isinstance(reference, Hashable) and labels.find(reference) is not None
+    if is_label or isinstance(reference, str | bytes) or not isinstance(reference, Iterable):
         return [labels.position(reference, "reference", also=(REST,))]
     together = list(reference)
-    if REST in together or not together:
+    if not together or any(isinstance(label, str) and label == REST for label in together):
         msg = (
             f"reference={together!r} is not valid: name groups of {labels.groupby!r} ({listed(labels.names)}), which "
             "together are the reference, or pass 'rest' by itself."

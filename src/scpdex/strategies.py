@@ -38,6 +38,13 @@ def make_plan(facts: MatrixFacts, needs: Needs, limits: Limits) -> Plan:
         The budget, or ``gene_chunk_size`` within it, is too small to work with.
     """
     costs = Costs(needs)
+    ordering = costs.ordering(facts)
+    if ordering > limits.max_memory:
+        msg = (
+            f"max_memory={size(limits.max_memory)} is too little: {size(ordering)} are needed to adjust p-values of "
+            f"{needs.n_groups:,} groups and {facts.stored.size:,} genes together. corr_scope='group' needs less."
+        )
+        raise ValueError(msg)
     if facts.workers is not None:
         return share_among_workers(facts.as_rows, costs, limits)
     effort = int(facts.as_rows.stored.sum()) + _ENTRIES_PER_PAIR * needs.n_codes * facts.stored.size
@@ -59,7 +66,8 @@ def make_plan(facts: MatrixFacts, needs: Needs, limits: Limits) -> Plan:
             f"{'smaller gene_chunk_size, or None' if limits.gene_chunk_size else 'larger one'}."
         )
         raise ValueError(msg)
-    return plan
+    at_the_end = ordering + (0 if plan.spill_table else costs.table(facts)) if ordering else 0
+    return replace(plan, peak_memory=max(plan.peak_memory, at_the_end))
 
 
 def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_threads: int) -> Plan:
@@ -70,14 +78,14 @@ def _choose(facts: MatrixFacts, needs: Needs, costs: Costs, limits: Limits, n_th
     fixed += shared
     room = limits.max_memory - fixed
     table = costs.table(facts)
-    spill_table = table > room // 3
+    spill_table = costs.spills(facts, room, limits.max_memory)
     in_memory = 0 if spill_table else table
     per_gene = costs.of_block(facts, spilled=False, spill_table=spill_table)
     chunk_size = limits.gene_chunk_size
     common = {
         "facts": facts,
         "work": needs.work,
-        "genes_per_tile": max(1, PAIRS_PER_TILE // needs.n_codes),
+        "genes_per_tile": max(1, PAIRS_PER_TILE // needs.most_codes),
         "n_threads": n_threads,
         "max_memory": limits.max_memory,
         "spill_table": spill_table,

@@ -14,7 +14,7 @@ from scpdex.facts import Needs
 from scpdex.labels import REST
 from scpdex.matrix import Expression, in_memory, open_source, select_expression
 from scpdex.resources import Resources
-from scpdex.statistics.corrections import BYTES_OF_FAMILY
+from scpdex.statistics.corrections import bytes_of_family
 from scpdex.statistics.options import TestOptions
 from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
 from scpdex.strategies import make_plan
@@ -138,13 +138,14 @@ class Task:
             work=self.options.work,
             n_groups=self.design.n_groups,
             n_codes=self.design.sizes.size,
+            most_codes=self.design.most_codes,
             together=len(self.design.ranked) == 1,
             moments=self.options.is_t_test,
             with_expm1=not self.options.mean_in_log_space,
             few_cells=bool(self.design.sizes.sum() < EXACT_TIE_SUMS_BELOW),
             in_order=self.options.needs_order,
             of_statistics=sum(np.dtype(dtype).itemsize for dtype in self.options.columns.values()),
-            of_family=BYTES_OF_FAMILY if self.options.corr_scope == "all" else 0,
+            of_family=bytes_of_family(self.options.corr_method) if self.options.corr_scope == "all" else 0,
             normalized=self.expression.target_sum is not None,
         )
 

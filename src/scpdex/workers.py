@@ -62,7 +62,7 @@ def share_among_workers(facts: MatrixFacts, costs: Costs, limits: Limits) -> Pla
     piece = max(facts.longest_chunk, min(workers.memory // _SHARE_OF_PART // of_value, fair))
     fixed, table, sums = costs.fixed(facts, 1), costs.table(facts), costs.of_passes(facts)
     room = limits.max_memory - fixed
-    spill_table = table > room // 3
+    spill_table = costs.spills(facts, room, limits.max_memory)
     in_memory = 0 if spill_table else table
     adds_up = limits.gene_chunk_size is None and can_add_up(facts, needs, piece)
     adds_up = adds_up and (FAN_IN + PARTS_ON_THEIR_WAY) * sums <= workers.memory and 2 * sums <= room - in_memory
@@ -81,7 +81,7 @@ def share_among_workers(facts: MatrixFacts, costs: Costs, limits: Limits) -> Pla
         )
         raise ValueError(msg)
     widest = max(map(len, blocks)) * costs.table(facts) // facts.stored.size
-    peak = fixed + (2 * sums if adds_up else 0) + (widest if spill_table else in_memory)
+    peak = fixed + max((2 * sums if adds_up else 0) + (widest if spill_table else in_memory), costs.ordering(facts))
     if peak > limits.max_memory:
         msg = (
             f"max_memory={size(limits.max_memory)} is too little: {size(peak)} are needed here for the labels of "
@@ -93,7 +93,7 @@ def share_among_workers(facts: MatrixFacts, costs: Costs, limits: Limits) -> Pla
         facts=facts,
         work=needs.work,
         blocks=blocks,
-        genes_per_tile=max(1, PAIRS_PER_TILE // needs.n_codes),
+        genes_per_tile=max(1, PAIRS_PER_TILE // needs.most_codes),
         n_threads=limits.n_threads,
         passes=1,
         max_memory=limits.max_memory,

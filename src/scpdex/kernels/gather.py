@@ -152,8 +152,8 @@ def gather_rows(
                 p += np.uint64(1)
             cursors[i] = p
             i += 1
-        # The part that holds the last cell of a group says where it ends.
-        if 0 < group_stops[code] <= cells.size:
+        # The part that holds the last cell of a group says where it ends; those without a cell end where others did.
+        if 0 <= group_stops[code] <= cells.size:
             for g in range(places.size):
                 ends[code, g] = np.int64(places[g]) - starts[g]
 

@@ -28,23 +28,24 @@ class GeneBlock:
     starts: NDArray[np.int64]
     """Where each gene's keys start."""
     ends: NDArray[np.uint32]
-    """Where each group's keys end, counted from there: genes x groups."""
+    """Where each group's keys end, counted from there: genes x groups, of any memory order."""
 
     def keys_of(self, g: int) -> NDArray[Any]:
         """Give the keys of the block's gene ``g``."""
         return self.keys[self.starts[g] : self.starts[g] + int(self.ends[g, -1])]
 
     def part(self, genes: range) -> GeneBlock:
-        """Give the block of some of these genes, on the same keys."""
+        """Give the block of some of these genes, on the same arrays."""
         run = slice(genes.start - self.genes.start, genes.stop - self.genes.start)
-        return GeneBlock(genes, self.keys, self.starts[run], np.ascontiguousarray(self.ends[run]))
+        return GeneBlock(genes, self.keys, self.starts[run], self.ends[run])
 
     def of_codes(self, first: int, stop: int) -> GeneBlock:
         """Give the block of the cells of some neighbouring codes, on the same keys: their values lie together."""
-        if first == 0 and stop == self.ends.shape[1]:
-            return self
-        before = self.ends[:, first - 1] if first else np.zeros(self.starts.size, dtype=self.ends.dtype)
-        return GeneBlock(self.genes, self.keys, self.starts + before, self.ends[:, first:stop] - before[:, None])
+        ends = np.ascontiguousarray(self.ends[:, first:stop])
+        if first == 0:
+            return GeneBlock(self.genes, self.keys, self.starts, ends)
+        before = self.ends[:, first - 1]
+        return GeneBlock(self.genes, self.keys, self.starts + before, ends - before[:, None])
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from scpdex.results._frame import Backend, Repeated, concatenate, make_frame, refuse_backend
 from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, unwritable_columns
-from scpdex.results._split import Levels, key_of_level
+from scpdex.results._split import Levels, is_of_level, key_of_level
 from scpdex.results._store import Storage, refuse_storage, refuse_unless_storable, store
 from scpdex.results._stored import StoredResult, groups_of, places_of
-from scpdex.results._varm import is_in_varm
+from scpdex.results._varm import is_in_varm, name_of_matrix
 
 __all__ = [
     "EXTRA_FIELDS",
@@ -20,8 +20,10 @@ __all__ = [
     "exceed_hdf5",
     "groups_of",
     "is_in_varm",
+    "is_of_level",
     "key_of_level",
     "make_frame",
+    "name_of_matrix",
     "places_of",
     "refuse_backend",
     "refuse_storage",

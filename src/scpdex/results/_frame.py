@@ -70,7 +70,8 @@ def concatenate(frames: Sequence[Any], backend: Backend) -> pd.DataFrame | pl.Da
         return pd.concat(frames, ignore_index=True)
     import polars as pl  # noqa: PLC0415
 
-    return pl.concat(frames)
+    # A column of nothing but nulls has no type of its own.
+    return pl.concat(frames, how="vertical_relaxed")
 
 
 def make_frame(columns: Mapping[str, NDArray[Any] | Repeated], backend: Backend) -> pd.DataFrame | pl.DataFrame:

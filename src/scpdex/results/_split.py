@@ -13,6 +13,11 @@ def key_of_level(key: str, level: str) -> str:
     return f"{key}_{level}"
 
 
+def is_of_level(entry: Any) -> bool:
+    """Tell whether an entry of ``uns`` is the result of a level."""
+    return isinstance(entry, dict) and isinstance(entry.get("params"), dict) and "split" in entry["params"]
+
+
 @dataclass(frozen=True)
 class Levels:
     """The levels of which there are results, and the groups of all of these in their order."""

@@ -9,10 +9,11 @@ import numpy as np
 from anndata import AnnData
 
 from scpdex.results._records import fractions_table
+from scpdex.results._split import Levels, is_of_level
 from scpdex.results._varm import all_matrices, remove_matrices, to_varm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
@@ -63,6 +64,13 @@ def as_records(result: StoredResult, var_names: pd.Index[Any]) -> dict[str, Any]
     return {"params": result.params} | tables | result.ranked.records(result.names)
 
 
+def _levels_before(adata: AnnData, keys: Iterable[str]) -> list[str]:
+    """Find the results of levels that entries under these keys, which are to be replaced, list."""
+    lists = [(key, Levels.read(adata.uns.get(key))) for key in keys]
+    listed = [level_key for key, levels in lists if levels is not None for level_key in levels.keys(key)]
+    return [key for key in listed if is_of_level(adata.uns.get(key))]
+
+
 def store(
     adata: AnnData,
     results: Mapping[str, StoredResult],
@@ -92,8 +100,11 @@ def store(
     elif copy:
         adata = adata.copy()
     entries |= further or {}
-    for key in entries:
+    outdated = [key for key in _levels_before(adata, entries) if key not in entries]
+    for key in [*entries, *outdated]:
         remove_matrices(adata, key)
+    for key in outdated:
+        del adata.uns[key]
     for name, matrix in matrices.items():
         adata.varm[name] = matrix
     for key, entry in entries.items():

@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.run._tests import test_sums, twice_pairs
+from scpdex.run._tests import test_strata, test_sums
 from scpdex.statistics.fold_change import log2_fold_change
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison, Design
     from scpdex.run._sums import Sums
     from scpdex.run._table import Statistics, Table
+    from scpdex.run._tests import Tested
     from scpdex.statistics.options import TestOptions
 
 
-def conclude(of_ranked: Sequence[Sums], design: Design, options: TestOptions, table: Table, part: Statistics) -> None:
+def conclude(of_ranked: Iterable[Sums], design: Design, options: TestOptions, table: Table, part: Statistics) -> None:
     """Test, and write what came out to ``table`` and to the block's ``part`` of it.
 
-    ``of_ranked`` are the sums of the cells that are ranked together, in the order of the design.
+    ``of_ranked`` are the sums of the cells that are ranked together, in the order of the design; each is taken when its
+    turn comes, so that no more than one need be there.
     """
-    genes = slice(of_ranked[0].genes.start, of_ranked[0].genes.stop)
-    of_part = slice(genes.start - part.genes.start, genes.stop - part.genes.start)
-    table.not_finite[genes] = np.sum([sums.not_finite for sums in of_ranked], axis=0)
-    table.are_counts[genes] = of_ranked[0].are_counts
-    first_sums = first_group = first_code = 0
-    for comparison in design.comparisons:
-        groups = slice(first_group, first_group + comparison.n_groups)
-        codes = slice(first_code, first_code + comparison.sizes.size)
-        sums = of_ranked[first_sums : first_sums + len(comparison.ranked)]
-        found = _Concluded(sums, comparison, options)
+    in_turn = iter(of_ranked)
+    for comparison, groups, codes in design.places():
+        if comparison.strata:
+            tested, sums = test_strata(islice(in_turn, len(comparison.strata)), comparison, options)
+        else:
+            sums = next(in_turn)
+            tested = test_sums(sums, comparison, options)
+        genes = slice(sums.genes.start, sums.genes.stop)
+        of_part = slice(genes.start - part.genes.start, genes.stop - part.genes.start)
+        table.not_finite[genes] += sums.not_finite
+        table.are_counts[genes] = sums.are_counts
+        found = _Concluded(tested, sums, comparison, options)
         columns = found.columns()
         if "logfoldchanges" in columns:
             table.undefined[genes] += np.isnan(columns["logfoldchanges"]).sum(axis=1)
@@ -48,37 +53,33 @@ def conclude(of_ranked: Sequence[Sums], design: Design, options: TestOptions, ta
             table.rest_fractions[groups, genes] = found.other_fractions.T
         for name, written in part.columns.items():
             written[groups, of_part] = columns[name].T
-        first_sums, first_group, first_code = first_sums + len(sums), groups.stop, codes.stop
 
 
 class _Concluded:
-    """What follows from the sums of the cells of a comparison, all or stratum by stratum."""
+    """What follows from the sums of the cells of a comparison, and from what was tested of them."""
 
-    def __init__(self, of_ranked: Sequence[Sums], comparison: Comparison, options: TestOptions) -> None:
-        self.of_ranked = of_ranked
+    def __init__(self, tested: Tested, sums: Sums, comparison: Comparison, options: TestOptions) -> None:
+        self.tested = tested
+        self.sums = sums
         self.comparison = comparison
         self.options = options
         sizes = np.maximum(comparison.sizes, 1)
-        nonzero, log_means, expm1 = _together(of_ranked, comparison)
-        self.nonzero = nonzero
-        self.log_means = log_means
-        self.means = log_means if expm1 is None else expm1 / sizes
-        self.log_scale = options.log_scale if expm1 is None else None
-        self.fractions = nonzero / sizes
+        self.means = sums.means if sums.expm1 is None else sums.expm1 / sizes
+        self.log_scale = options.log_scale if sums.expm1 is None else None
+        self.fractions = sums.nonzero / sizes
 
     @property
     def other_fractions(self) -> NDArray[np.float64]:
         """Give the fraction of non-zero cells in what each group is compared with, genes x groups or genes x 1."""
         if not self.comparison.against_rest:
             return self.fractions[:, self.comparison.n_groups :]
-        rest = self.nonzero.sum(axis=1, keepdims=True) - self.nonzero[:, : self.comparison.n_groups]
+        rest = self.sums.nonzero.sum(axis=1, keepdims=True) - self.sums.nonzero[:, : self.comparison.n_groups]
         return _divide(rest, self.comparison.other_sizes)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Give what may be reported, genes x groups."""
-        comparison, options = self.comparison, self.options
+        comparison, options, tested = self.comparison, self.options, self.tested
         n_groups = comparison.n_groups
-        tested = test_sums(self.of_ranked, comparison, options)
         if options.as_measured:
             return {"statistics": tested.statistics, "pvals": tested.pvals, "means": self.means[:, :n_groups]}
         change = log2_fold_change(self.means[:, :n_groups], _others(self.means, comparison), self.log_scale)
@@ -90,11 +91,11 @@ class _Concluded:
         if tested.log10_pvals is not None:
             columns["log10_pvals"] = tested.log10_pvals
         if {"auc", "u"} & set(options.extras):
-            twice_u, pairs = twice_pairs(self.of_ranked, comparison)
-            columns |= {"u": twice_u / 2, "auc": _divide(twice_u / 2, pairs)}
+            u = self.sums.twice_u[:, :n_groups] / 2
+            columns |= {"u": u, "auc": _divide(u, comparison.pairs)}
         if "means" in options.extras:
-            columns["means"] = self.log_means[:, :n_groups]
-            columns["means_reference"] = np.broadcast_to(_others(self.log_means, comparison), change.shape)
+            columns["means"] = self.sums.means[:, :n_groups]
+            columns["means_reference"] = np.broadcast_to(_others(self.sums.means, comparison), change.shape)
         return columns
 
     def filtered(self, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -108,20 +109,6 @@ class _Concluded:
         if options.min_logfc is not None:
             passing &= np.abs(change) >= options.min_logfc
         return {name: np.where(passing, values, values.dtype.type(np.nan)) for name, values in columns.items()}
-
-
-def _together(
-    of_ranked: Sequence[Sums], comparison: Comparison
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64] | None]:
-    """Non-zero cells, means, and sums of expm1, genes x codes, of all strata."""
-    first = of_ranked[0]
-    if len(of_ranked) == 1:
-        return first.nonzero, first.means, first.expm1
-    nonzero = np.sum([sums.nonzero for sums in of_ranked], axis=0)
-    totals = [sums.means * sides.sizes for sums, sides in zip(of_ranked, comparison.strata, strict=True)]
-    of_counts = [sums.expm1 for sums in of_ranked if sums.expm1 is not None]
-    expm1 = np.sum(of_counts, axis=0) if of_counts else None
-    return nonzero, np.sum(totals, axis=0) / np.maximum(comparison.sizes, 1), expm1
 
 
 def _others(means: NDArray[np.float64], comparison: Comparison) -> NDArray[np.float64]:

@@ -36,12 +36,10 @@ def order_table(
     ``position`` gives for each gene of the results its place in the table, None if these are the same.
     """
     family = _family(table, position, options) if options.corr_scope == "all" else None
-    found = []
-    first = 0
-    for comparison in design.comparisons:
-        found.append(_order_groups(table, first, comparison.groups, position, options, pool, family))
-        first += comparison.n_groups
-    return found
+    return [
+        _order_groups(table, places.start, comparison.groups, position, options, pool, family)
+        for comparison, places, _ in design.places()
+    ]
 
 
 def _order_groups(

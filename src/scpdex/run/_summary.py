@@ -12,7 +12,7 @@ from scpdex.kernels.rank_sums import new_scratch, rank_sums
 from scpdex.run._sums import Sums, tie_sums_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from scpdex.comparisons import Sides
     from scpdex.matrix import GeneBlock
@@ -38,18 +38,16 @@ class Summary:
             self.scratch = (first, second, histograms, *new_anderson_scratch(longest, most_codes))
         self.may_be_counts = True
 
-    def sums(self, block: GeneBlock) -> list[Sums]:
-        """Add up each group's cells for each gene of a block, once for each of those that are ranked together."""
-        found = []
+    def sums(self, block: GeneBlock) -> Iterator[Sums]:
+        """Add up each group's cells for each gene of a block, in turn for each of those that are ranked together."""
+        looks_like_counts = self._are_counts(block)
         first = 0
         for sides in self.ranked:
             stop = first + sides.sizes.size
-            found.append(self._sums_of(block.of_codes(first, stop), sides))
-            first = stop
-        looks_like_counts = self._are_counts(block)
-        for sums in found:
+            sums = self._sums_of(block.of_codes(first, stop), sides)
             sums.are_counts = looks_like_counts
-        return found
+            yield sums
+            first = stop
 
     def _sums_of(self, block: GeneBlock, sides: Sides) -> Sums:
         options = self.options

@@ -10,7 +10,7 @@ import numpy as np
 from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,26 +45,39 @@ class Sums:
         arrays = {name: value[some] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return replace(self, genes=genes, **arrays)
 
-    def of_ranked(self, ranked: Sequence[Sides]) -> list[Sums]:
+    def of_no_cells(self) -> Sums:
+        """Give what sums of strata, of the same genes and groups, can be added to; ``means`` are sums at first."""
+        zeros = {"nonzero": np.zeros_like(self.nonzero), "means": np.zeros_like(self.means)}
+        expm1 = None if self.expm1 is None else np.zeros_like(self.expm1)
+        not_finite = np.zeros_like(self.not_finite)
+        return replace(self, **zeros, twice_u=np.zeros_like(self.twice_u), expm1=expm1, not_finite=not_finite)
+
+    def add(self, other: Sums, sizes: NDArray[np.int64]) -> None:
+        """Add the sums of a stratum, of which there are so many cells of each code."""
+        self.nonzero += other.nonzero
+        self.means += other.means * sizes
+        self.twice_u += other.twice_u
+        self.not_finite += other.not_finite
+        if self.expm1 is not None and other.expm1 is not None:
+            self.expm1 += other.expm1
+
+    def of_ranked(self, ranked: Sequence[Sides]) -> Iterator[Sums]:
         """Give the sums of the cells of each of these, whose codes follow one another; the first has what is of all."""
         if len(ranked) == 1:
-            return [self]
-        found = []
+            yield self
+            return
         first = 0
         for sides in ranked:
             run = slice(first, first + sides.sizes.size)
-            found.append(
-                replace(
-                    self,
-                    nonzero=self.nonzero[:, run],
-                    means=np.ascontiguousarray(self.means[:, run]),
-                    squares=np.ascontiguousarray(self.squares[:, run]),
-                    expm1=None if self.expm1 is None else self.expm1[:, run],
-                    not_finite=self.not_finite if first == 0 else np.zeros_like(self.not_finite),
-                )
+            yield replace(
+                self,
+                nonzero=self.nonzero[:, run],
+                means=np.ascontiguousarray(self.means[:, run]),
+                squares=np.ascontiguousarray(self.squares[:, run]),
+                expm1=None if self.expm1 is None else self.expm1[:, run],
+                not_finite=self.not_finite if first == 0 else np.zeros_like(self.not_finite),
             )
             first = run.stop
-        return found
 
 
 def tie_sums_dtype(sides: Sides) -> type[np.int64 | np.float64]:

@@ -13,11 +13,11 @@ from scpdex.statistics.log_tails import log10_normal_tail, log10_t_tail
 from scpdex.statistics.rank_sum import exact_pvals, rank_sum_test
 from scpdex.statistics.student import student_test
 from scpdex.statistics.tails import normal_tail, t_tail
-from scpdex.statistics.van_elteren import van_elteren_test
+from scpdex.statistics.van_elteren import VanElteren
 from scpdex.statistics.welch import welch_test
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -33,28 +33,34 @@ class Tested:
     scores: NDArray[np.float64]
     """By which genes are ordered; 0 where undefined."""
     statistics: NDArray[np.float64]
-    """As scipy gives them: U, t, or the normalised A squared; NaN where undefined."""
+    """As scipy gives them: U, t, or the normalised A squared, NaN where undefined; the scores, within strata."""
     pvals: NDArray[np.float64]
     log10_pvals: NDArray[np.float64] | None
     """Where they are to be reported."""
 
 
-def test_sums(of_ranked: Sequence[Sums], comparison: Comparison, options: TestOptions) -> Tested:
-    """Test by the method that was chosen, given the sums of all cells or of each stratum."""
-    if options.stratified:
-        return _stratified_test(of_ranked, comparison, options)
-    (sums,) = of_ranked
+def test_sums(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
+    """Test by the method that was chosen, given the sums of all cells."""
     if options.is_t_test:
         return _t_test(sums, comparison, options)
     return _anderson(sums, comparison, options) if options.needs_order else _rank_test(sums, comparison, options)
 
 
-def twice_pairs(of_ranked: Sequence[Sums], comparison: Comparison) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give 2 U, genes x groups, and how many pairs of a cell of the group and another it counts, within strata."""
+def test_strata(of_strata: Iterable[Sums], comparison: Comparison, options: TestOptions) -> tuple[Tested, Sums]:
+    """Test within strata, given the sums of each in turn; give these together as well, without ranks of ties."""
     n_groups = comparison.n_groups
-    twice_u = np.sum([sums.twice_u[:, :n_groups] for sums in of_ranked], axis=0)
-    pairs = np.sum([sides.group_sizes * sides.other_sizes for sides in comparison.ranked], axis=0)
-    return twice_u, pairs
+    together: Sums | None = None
+    for sums, sides in zip(of_strata, comparison.strata, strict=True):
+        if together is None:
+            together = sums.of_no_cells()
+            test = VanElteren(sums.nonzero.shape[0], n_groups)
+        test.add(sums.twice_u[:, :n_groups], sums.tie_sums[:, :n_groups], sides.group_sizes, sides.other_sizes)
+        together.add(sums, sides.sizes)
+    assert together is not None, "there are strata"  # noqa: S101
+    together.means /= np.maximum(comparison.sizes, 1)
+    scores, defined = test.scores()
+    pvals, logs = _of_normal(scores, defined, options)
+    return Tested(scores, scores, pvals, logs), together
 
 
 def _of_normal(scores: NDArray[np.float64], defined: NDArray[np.bool_], options: TestOptions) -> Any:
@@ -82,16 +88,6 @@ def _rank_test(sums: Sums, comparison: Comparison, options: TestOptions) -> Test
     if options.exact:
         exact_pvals(twice_u, tie_sums, *sizes, pvals, options.alternative)
     return Tested(scores, twice_u / 2, pvals, logs)
-
-
-def _stratified_test(of_strata: Sequence[Sums], comparison: Comparison, options: TestOptions) -> Tested:
-    n_groups = comparison.n_groups
-    scores, defined = van_elteren_test(
-        (sums.twice_u[:, :n_groups], sums.tie_sums[:, :n_groups], sides.group_sizes, sides.other_sizes)
-        for sums, sides in zip(of_strata, comparison.strata, strict=True)
-    )
-    pvals, logs = _of_normal(scores, defined, options)
-    return Tested(scores, scores, pvals, logs)
 
 
 def _anderson(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:

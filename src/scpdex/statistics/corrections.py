@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scpdex.kernels.adjust import adjust_in_order
 from scpdex.kernels.order import order_descending
+from scpdex.labels import suggest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,27 +17,30 @@ if TYPE_CHECKING:
 # scanpy's names, and those of the same in statsmodels.
 _BENJAMINI_HOCHBERG = {"benjamini-hochberg", "fdr_bh"}
 _BONFERRONI = {"bonferroni"}
-# What a family takes for each p-value while it is made.
-BYTES_OF_FAMILY = 64
+# What a family takes for each p-value while it is made: by our kernel, and by statsmodels.
+_BYTES = {True: 40, False: 80}
+
+
+def bytes_of_family(method: str) -> int:
+    """Bytes that a :class:`Family` takes for each p-value while it is made."""
+    return _BYTES[method in _BENJAMINI_HOCHBERG | _BONFERRONI]
 
 
 def refuse_correction(method: object) -> None:
     """Raise a ValueError for a method that neither scanpy nor ``statsmodels.stats.multitest.multipletests`` has."""
-    if method in _BENJAMINI_HOCHBERG | _BONFERRONI:
+    if isinstance(method, str) and method in _BENJAMINI_HOCHBERG | _BONFERRONI:
         return
     # statsmodels takes long to import, and few calls need it.
     from statsmodels.stats.multitest import multitest_alias  # noqa: PLC0415
 
-    if method not in multitest_alias:
+    if not isinstance(method, str) or method not in multitest_alias:
         # Of each method the name that says most.
         names = {
             of: max((name for name in multitest_alias if multitest_alias[name] == of), key=len)
             for of in multitest_alias.values()
         }
         valid = ["benjamini-hochberg", *(of if len(of) > 3 else name for of, name in names.items())]
-        near = get_close_matches(str(method), valid, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        msg = f"corr_method={method!r} is not known.{hint} Valid: {', '.join(map(repr, valid))}."
+        msg = f"corr_method={method!r} is not known.{suggest(str(method), valid)}"
         raise ValueError(msg)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from scpdex.labels import suggest
 from scpdex.statistics.corrections import refuse_correction
 
 Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "anderson", "logreg"]
@@ -63,8 +64,7 @@ class TestOptions:
         _refuse_unknown("corr_scope", self.corr_scope, SCOPES)
         _refuse_unknown("alternative", self.alternative, ALTERNATIVES)
         refuse_correction(self.corr_method)
-        _refuse_extras(self.extras)
-        object.__setattr__(self, "extras", tuple(dict.fromkeys(self.extras)))
+        object.__setattr__(self, "extras", _extras(self.extras))
         if self.use_continuity and self.method != "wilcoxon":
             msg = f"use_continuity=True needs method='wilcoxon': method={self.method!r} has no such correction."
             raise ValueError(msg)
@@ -107,8 +107,8 @@ class TestOptions:
 
     @property
     def p_follows_score(self) -> bool:
-        """Whether p is a function of the score's distance from 0, or of the score."""
-        return self.method == "wilcoxon"
+        """Whether p is a function of the score's distance from 0: not on one side, where undefined scores are 0 too."""
+        return self.method == "wilcoxon" and self.alternative == "two-sided"
 
     @property
     def filters(self) -> bool:
@@ -137,16 +137,18 @@ class TestOptions:
 
 def _refuse_unknown(argument: str, value: object, valid: tuple[str, ...]) -> None:
     if value not in valid:
-        msg = f"{argument}={value!r} is not known. Valid: {', '.join(map(repr, valid))}."
+        msg = f"{argument}={value!r} is not known.{suggest(str(value), valid)}"
         raise ValueError(msg)
 
 
-def _refuse_extras(extras: object) -> None:
+def _extras(extras: object) -> tuple[str, ...]:
     if isinstance(extras, str) or not isinstance(extras, Iterable):
-        msg = f"extras={extras!r} is not a sequence of names: pass a tuple such as ('auc',)."
+        msg = f"extras={extras!r} is not a sequence of names: pass a tuple such as ('auc',), or ()."
         raise ValueError(msg)
-    for name in extras:
+    names = tuple(dict.fromkeys(extras))
+    for name in names:
         _refuse_unknown("extras", name, tuple(EXTRAS))
+    return names
 
 
 def _is_real(value: object) -> bool:

@@ -20,9 +20,8 @@ def order_genes(scores: NDArray[np.float64], *, rankby_abs: bool) -> NDArray[np.
     order = np.empty(scores.shape, dtype=np.intp)
     untested = np.isnan(scores)
     by = np.abs(scores) if rankby_abs else scores
+    order_descending(by, order)
     if not untested.any():
-        order_descending(by, order)
         return order
-    order_descending(np.where(untested, -np.inf, by), order)
     last = np.argsort(np.take_along_axis(untested, order, axis=1), axis=1, kind="stable")
     return np.take_along_axis(order, last, axis=1)

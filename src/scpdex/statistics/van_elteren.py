@@ -9,15 +9,11 @@ import numpy as np
 from scpdex.statistics.rank_sum import moments_of_u, standard_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
 
-def van_elteren_test(
-    strata: Iterable[tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64], NDArray[np.int64]]],
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores z of van Elteren's test, genes x groups, and where they are defined.
+class VanElteren:
+    """Adds up strata, one by one, to scores z of van Elteren's test, genes x groups.
 
     With U, its mean and its tie-corrected variance in each stratum h of ``N_h = n1 + n2`` cells as in
     :func:`~.rank_sum.rank_sum_test`, the score is
@@ -26,20 +22,23 @@ def van_elteren_test(
 
     These weights suit a shift that is the same in all strata (van Elteren 1960, "On the combination of independent two
     sample tests of Wilcoxon"; Lehmann 1975, "Nonparametrics", section 3.3). A stratum that lacks either side has
-    neither a deviation nor a variance, and adds nothing. Where none is left, or all values are tied, the score is 0 and
-    not defined.
-
-    Parameters
-    ----------
-    strata
-        Of each stratum: 2 U, genes x groups; sums of t**3 - t over the ties, genes x groups or genes x 1; cells of
-        each group, and cells it is compared with.
+    neither a deviation nor a variance, and adds nothing.
     """
-    difference: NDArray[np.float64] | float = 0.0
-    variance: NDArray[np.float64] | float = 0.0
-    for twice_u, tie_sums, n_group, n_other in strata:
+
+    def __init__(self, n_genes: int, n_groups: int) -> None:
+        """Begin without a stratum."""
+        self.difference = np.zeros((n_genes, n_groups))
+        self.variance = np.zeros((n_genes, n_groups))
+
+    def add(
+        self, twice_u: NDArray[np.int64], tie_sums: NDArray[Any], n_group: NDArray[np.int64], n_other: NDArray[np.int64]
+    ) -> None:
+        """Add a stratum; the parameters are those of :func:`~.rank_sum.rank_sum_test`."""
         weight = 1 / (n_group + n_other + 1.0)
-        of_stratum, its_variance = moments_of_u(twice_u, tie_sums, n_group, n_other)
-        difference = difference + weight * of_stratum
-        variance = variance + weight * weight * its_variance
-    return standard_scores(np.asarray(difference), np.asarray(variance))
+        difference, variance = moments_of_u(twice_u, tie_sums, n_group, n_other)
+        self.difference += weight * difference
+        self.variance += weight * weight * variance
+
+    def scores(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Give the scores, 0 where no stratum has both sides or all values are tied; and whether they are defined."""
+        return standard_scores(self.difference, self.variance)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.results import Levels, StoredResult, key_of_level
+from scpdex.results import EXTRA_FIELDS, FIELDS, Levels, StoredResult, is_of_level, key_of_level, name_of_matrix
 from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,24 +26,43 @@ Fractions = dict[str, tuple[tuple[str, ...], "NDArray[np.float64]"]]
 _SAID_IF_GIVEN = ("n_genes", "alternative", "corr_scope", "min_pct", "min_logfc")
 
 
+def refuse_to_replace(uns: Mapping[str, Any], key: str, task: Task, storage: str) -> None:
+    """Raise a ValueError where the result of a level would replace something else, or matrices of another level."""
+    design, options = task.design, task.options
+    fields = ["ranks", *FIELDS, *(name for name in EXTRA_FIELDS if name in options.columns)]
+    fields += ["pts", "pts_rest"] if options.pts else []
+    seen: set[str] = set()
+    for comparison in design.comparisons:
+        its_key = key if comparison.level is None else key_of_level(key, comparison.level)
+        if its_key != key and its_key in uns and not is_of_level(uns[its_key]):
+            msg = (
+                f"the result of level {comparison.level!r} would replace adata.uns[{its_key!r}], which is something "
+                "else: pass another key_added."
+            )
+            raise ValueError(msg)
+        names = {name_of_matrix(its_key, field) for field in fields} if storage == "varm" else set()
+        if names & seen:
+            msg = (
+                f"matrices of level {comparison.level!r} would have names that those of another level have "
+                f"({min(names & seen)!r}): rename the level, or pass storage='uns'."
+            )
+            raise ValueError(msg)
+        seen |= names
+
+
 def fractions_of(executed: Executed, design: Design) -> list[Fractions]:
     """Columns, and genes x columns, of scanpy's tables of each comparison."""
     found = []
     table = executed.table
     genes = slice(None) if executed.position is None else executed.position
-    first_code = first_group = 0
-    for comparison in design.comparisons:
+    for comparison, groups, codes in design.places():
         of_comparison: Fractions = {}
         if table.fractions is not None:
             selected = tuple(comparison.name_of(code) for code in comparison.selected)
-            rows = first_code + np.array(comparison.selected)
-            of_comparison["pts"] = (selected, table.fractions[rows][:, genes].T)
+            of_comparison["pts"] = (selected, table.fractions[codes][list(comparison.selected)][:, genes].T)
         if table.rest_fractions is not None:
-            rows = first_group + np.arange(comparison.n_groups)
-            of_comparison["pts_rest"] = (comparison.groups, table.rest_fractions[rows][:, genes].T)
+            of_comparison["pts_rest"] = (comparison.groups, table.rest_fractions[groups][:, genes].T)
         found.append(of_comparison)
-        first_code += comparison.sizes.size
-        first_group += comparison.n_groups
     return found
 
 
@@ -108,6 +127,8 @@ def _params(task: Task, *, layer: str | None, use_raw: bool) -> dict[str, Any]:
 
 def _params_of(comparison: Comparison, design: Design) -> dict[str, Any]:
     params: dict[str, Any] = {} if comparison.level is None else {"split": comparison.level}
+    if comparison.apart:
+        params["apart"] = _strings(comparison.apart)
     if design.min_cells is not None:
         params["skipped"] = _strings(comparison.skipped)
     return params

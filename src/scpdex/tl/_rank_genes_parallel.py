@@ -14,7 +14,7 @@ from scpdex.results import refuse_storage, refuse_unless_storable, store
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.statistics.logistic_regression import make_classifier
 from scpdex.task import Task
-from scpdex.tl._assemble import Fractions, assemble, fractions_of
+from scpdex.tl._assemble import Fractions, assemble, fractions_of, refuse_to_replace
 from scpdex.tl._tell import introduction, tell
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def rank_genes_parallel(
     split_by
         Column of ``adata.obs``: make the same comparison within the cells of each of its levels, as on
         ``adata[adata.obs[split_by] == level]``, in one pass over the data. Each level has a result of its own,
-        ``adata.uns[f"{key_added}_{level}"]``, and ``adata.uns[key_added]`` lists them; :func:`scpdex.get.rank_genes_df`
-        gives all in one table. A level in which a group has one cell, or there is nothing to compare, is left out, and
+        ``adata.uns[f"{key_added}_{level}"]``, which is the ``key`` for scanpy's plots, and ``adata.uns[key_added]``
+        lists them; :func:`scpdex.get.rank_genes_df` gives all in one table. A level in which a group has one cell, or there is nothing to compare, is left out, and
         is named in a message and in ``params["skipped_splits"]``; ``min_cells`` leaves out the groups instead. Groups
         without a cell in a level are not in its result, and cells without a level in none.
     strata
@@ -165,7 +165,8 @@ def rank_genes_parallel(
         direction in which ``use_continuity`` moves them).
     min_pct, min_logfc
         Test only genes that so large a fraction of the cells expresses in the group or in what it is compared with, and
-        of which the log2 fold change, up or down, is at least so large, as Seurat's ``FindMarkers`` does. The others do
+        of which the log2 fold change, up or down, is at least so large, as Seurat's ``FindMarkers`` does (genes that one
+        side does not express have a huge one: use both). The others do
         not count in adjusted p-values. They follow the tested ones in var order, with NaN for all numbers, and are not
         in tables of :func:`scpdex.get.rank_genes_df`. See Notes.
     corr_scope
@@ -193,7 +194,7 @@ def rank_genes_parallel(
         counts cells while rows are read in parts, and genes while they are ranked.
     storage
         ``"uns"`` is scanpy's layout. ``"varm"`` stores genes x groups matrices instead, which files hold for any number
-        of groups and any names; :func:`scpdex.tl.rank_genes_to_uns` makes scanpy's layout of it, and
+        of groups and any names of these; :func:`scpdex.tl.rank_genes_to_uns` makes scanpy's layout of it, and
         :func:`scpdex.get.rank_genes_df` reads both. Raw data with other genes than ``adata.var`` do not fit there.
     **kwds
         Arguments of :class:`sklearn.linear_model.LogisticRegression`, for ``method="logreg"`` only.
@@ -324,6 +325,7 @@ def rank_genes_parallel(
     refuse_storage(adata, storage, use_raw=ranks_raw)
     light = refuse_unless_storable(adata, on_disk=expression.on_disk or adata.isbacked, copy=copy)
     key = "rank_genes_groups" if key_added is None else key_added
+    refuse_to_replace(adata.uns, key, task, storage)
     start = logg.info(introduction(design, options))
     if classifier is not None:
         ranked = [run_logistic_regression(classifier, expression, design, options)]
@@ -332,9 +334,11 @@ def rank_genes_parallel(
         with execute(task) as executed:
             ranked = order_table(executed.table, design, executed.position, options, executed.pool)
             fractions = fractions_of(executed, design)
-        tell(executed.table, design, options, expression.where, storage)
+        tell(executed.table, ranked, design, options, expression.where, storage)
     results, further = assemble(task, ranked, fractions, key, layer=layer, use_raw=ranks_raw)
     stored = store(adata, results, storage, var_names=expression.var_names, further=further, copy=copy, light=light)
+    if split_by is not None:
+        logg.info(f"    results of the levels: key={' or key='.join(map(repr, results))}")
     if light:
         logg.info("    the copy has obs, var, uns and the result, and no X: the matrix stays on disk")
     fields = ", ".join(map(repr, ["names", *ranked[0].statistics, *fractions[0]]))

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scanpy import logging as logg
 
+from scpdex.design import reasons_of
 from scpdex.labels import REST, listed
 from scpdex.results import exceed_hdf5, unwritable_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scpdex.comparisons import Design
-    from scpdex.results import Storage
+    from scpdex.results import RankedGenes, Storage
     from scpdex.run import Table
     from scpdex.statistics.options import TestOptions
 
@@ -30,12 +33,21 @@ def introduction(design: Design, options: TestOptions) -> str:
     if design.split_by is not None:
         n_levels = len(design.comparisons)
         text += f" in each of {n_levels:,} level{'s' * (n_levels > 1)} of {design.split_by!r}"
-    return text if design.strata is None else f"{text} within {design.strata!r}"
+    if design.strata is not None:
+        text += f" within {design.strata!r}"
+    columns = " or ".join(repr(column) for column in (design.split_by, design.strata) if column is not None)
+    return text + (
+        f"; {design.n_without:,} cells have no value of {columns} and take no part" if design.n_without else ""
+    )
 
 
-def tell(table: Table, design: Design, options: TestOptions, where: str, storage: Storage) -> None:
+def tell(
+    table: Table, ranked: Sequence[RankedGenes], design: Design, options: TestOptions, where: str, storage: Storage
+) -> None:
     """Say, once each, what the user should know of the data and the result."""
     _tell_of_left_out(design)
+    if options.filters:
+        _tell_of_untested(ranked)
     _tell_of_values(table, design, options, where)
     _tell_of_files(design, options, storage)
     against_rest = design.comparisons[0].against_rest
@@ -58,19 +70,25 @@ def _tell_of_left_out(design: Design) -> None:
     if small:
         logg.warning(f"groups {listed(small)} have fewer than min_cells={design.min_cells} cells and are not tested.")
     if design.skipped:
-        levels = "; ".join(f"{level!r}: {reason}" for level, reason in design.skipped)
-        hint = "" if design.min_cells else " min_cells=2 leaves out such groups rather than the level."
-        logg.warning(f"levels of {design.split_by!r} are left out. {levels}.{hint}")
-    apart = []
-    for comparison in design.comparisons:
-        if comparison.strata:
-            pairs = np.sum([sides.group_sizes * sides.other_sizes for sides in comparison.strata], axis=0)
-            apart += [comparison.groups[g] for g in np.flatnonzero(pairs == 0).tolist()]
+        logg.warning(f"levels of {design.split_by!r} are left out. {reasons_of(design.skipped)}")
+    if design.gone:
+        logg.warning(f"groups {listed(design.gone)} have no cell with a value of {design.strata!r} and are left out.")
+    apart = list(dict.fromkeys(name for comparison in design.comparisons for name in comparison.apart))
     if apart:
         logg.warning(
             f"groups {listed(apart)} share no stratum of {design.strata!r} with what they are compared with: their "
             "scores are 0."
         )
+
+
+def _tell_of_untested(ranked: Sequence[RankedGenes]) -> None:
+    """Name groups without a single tested gene: the first of their genes has no p-value."""
+    untested: dict[str, None] = {}
+    for genes in ranked:
+        without = np.isnan(genes.statistics["pvals"][0])
+        untested |= dict.fromkeys(genes.groups[g] for g in np.flatnonzero(without).tolist())
+    if untested:
+        logg.warning(f"no gene passes min_pct and min_logfc in groups {listed(list(untested))}: all numbers are NaN.")
 
 
 def _tell_of_values(table: Table, design: Design, options: TestOptions, where: str) -> None:
@@ -101,7 +119,7 @@ def _tell_of_values(table: Table, design: Design, options: TestOptions, where: s
 def _tell_of_files(design: Design, options: TestOptions, storage: Storage) -> None:
     """Say what files cannot hold, and the way out."""
     levels = [comparison.level for comparison in design.comparisons if comparison.level is not None]
-    if names := unwritable_columns(levels):
+    if names := [level for level in levels if "/" in level]:
         logg.warning(
             f"levels {listed(names)} name entries of `{storage}` that h5ad and zarr files cannot hold: rename these "
             f"categories of {design.split_by!r} before ranking."
