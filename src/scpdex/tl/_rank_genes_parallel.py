@@ -148,9 +148,10 @@ def rank_genes_parallel(
         Column of ``adata.obs``: make the same comparison within the cells of each of its levels, as on
         ``adata[adata.obs[split_by] == level]``, in one pass over the data. Each level has a result of its own,
         ``adata.uns[f"{key_added}_{level}"]``, which is the ``key`` for scanpy's plots, and ``adata.uns[key_added]``
-        lists them; :func:`scpdex.get.rank_genes_df` gives all in one table. A level in which a group has one cell, or there is nothing to compare, is left out, and
-        is named in a message and in ``params["skipped_splits"]``; ``min_cells`` leaves out the groups instead. Groups
-        without a cell in a level are not in its result, and cells without a level in none.
+        lists them; :func:`scpdex.get.rank_genes_df` gives all in one table. A level in which a group has one cell, or
+        there is nothing to compare, is left out, and is named in a message and in ``params["skipped_splits"]``;
+        ``min_cells`` leaves out the groups instead. Groups without a cell in a level are not in its result, and cells
+        without a level in none.
     strata
         Wilcoxon: column of ``adata.obs``, such as a donor or batch, within whose values cells are ranked. Van
         Elteren's stratified test makes one score of it, see Notes. Cells without a value take no part. Means, log fold
@@ -165,10 +166,10 @@ def rank_genes_parallel(
         direction in which ``use_continuity`` moves them).
     min_pct, min_logfc
         Test only genes that so large a fraction of the cells expresses in the group or in what it is compared with, and
-        of which the log2 fold change, up or down, is at least so large, as Seurat's ``FindMarkers`` does (genes that one
-        side does not express have a huge one: use both). The others do
-        not count in adjusted p-values. They follow the tested ones in var order, with NaN for all numbers, and are not
-        in tables of :func:`scpdex.get.rank_genes_df`. See Notes.
+        of which the log2 fold change, up or down, is at least so large, as Seurat's ``FindMarkers`` does. (Genes that
+        one side does not express have a huge one: use both.) The others do not count in adjusted p-values. They follow
+        the tested ones in var order, with NaN for all numbers, and are not in tables of
+        :func:`scpdex.get.rank_genes_df`. See Notes.
     corr_scope
         ``"group"`` adjusts p-values over the tested genes of each group; ``"all"`` over those of all groups, and of all
         levels of ``split_by``, together.
