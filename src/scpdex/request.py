@@ -102,9 +102,11 @@ def _against(labels: Labels, reference: Hashable | Iterable[Hashable]) -> list[i
     """Positions of the labels that are the reference; none is the rest."""
     if isinstance(reference, str) and reference == REST:
         return []
-    is_label = isinstance(reference, Hashable) and labels.find(reference) is not None
-    if is_label or isinstance(reference, str | bytes) or not isinstance(reference, Iterable):
-        return [labels.position(reference, "reference", also=(REST,))]
+    if isinstance(reference, Hashable):
+        # A tuple may be a label.
+        is_label = labels.find(reference) is not None or isinstance(reference, str | bytes)
+        if is_label or not isinstance(reference, Iterable):
+            return [labels.position(reference, "reference", also=(REST,))]
     together = list(reference)
     if not together or any(isinstance(label, str) and label == REST for label in together):
         msg = (

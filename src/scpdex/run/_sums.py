@@ -47,10 +47,14 @@ class Sums:
 
     def of_no_cells(self) -> Sums:
         """Give what sums of strata, of the same genes and groups, can be added to; ``means`` are sums at first."""
-        zeros = {"nonzero": np.zeros_like(self.nonzero), "means": np.zeros_like(self.means)}
-        expm1 = None if self.expm1 is None else np.zeros_like(self.expm1)
-        not_finite = np.zeros_like(self.not_finite)
-        return replace(self, **zeros, twice_u=np.zeros_like(self.twice_u), expm1=expm1, not_finite=not_finite)
+        return replace(
+            self,
+            nonzero=np.zeros_like(self.nonzero),
+            means=np.zeros_like(self.means),
+            twice_u=np.zeros_like(self.twice_u),
+            expm1=None if self.expm1 is None else np.zeros_like(self.expm1),
+            not_finite=np.zeros_like(self.not_finite),
+        )
 
     def add(self, other: Sums, sizes: NDArray[np.int64]) -> None:
         """Add the sums of a stratum, of which there are so many cells of each code."""
