@@ -1,5 +1,6 @@
 """Sessions: everything that is run on this project is run by one of these."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def compat(session: nox.Session) -> None:
 
 
 @nox.session
+def dev(session: nox.Session) -> None:
+    """Make .venv with all that working on scpdex takes, scpdex itself in editable mode."""
+    session.run("python", "-m", "venv", "--clear", ".venv")
+    python = str(Path(".venv", "Scripts" if sys.platform == "win32" else "bin", "python"))
+    groups = nox.project.dependency_groups(PROJECT, "dev")
+    session.run(python, "-m", "pip", "install", "--quiet", "-e", ".[dask,polars]", *groups, external=True)
+    session.log(f"use {python}, or activate .venv")
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Rank the cell types of 700 PBMCs, check the numbers against scanpy's, and draw scanpy's dotplot."""
     session.install(".")
@@ -59,9 +70,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; warnings are errors."""
-    _install(session, "docs")
-    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    """Build the documentation, tutorials executed; warnings, cells that raise and broken internal links are errors."""
+    _install(session, "docs", ".[dask]")
+    options = ["-W", "--keep-going", "-d", "docs/_build/doctrees"]
+    session.run("sphinx-build", *options, "-b", "html", "docs", "docs/_build/html", *session.posargs)
+    internal = ["-D", "linkcheck_ignore=^https?://", "-D", "nb_execution_mode=off"]
+    session.run("sphinx-build", *options, *internal, "-b", "linkcheck", "docs", "docs/_build/linkcheck")
 
 
 @nox.session(python=NEWEST)
@@ -76,12 +90,20 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build wheel and sdist, and import each from a clean environment."""
-    session.install("build")
-    dist = Path(session.create_tmp()) / "dist"
+    """Build and check wheel and sdist, and run the demo from each in a clean environment; ``-- FOLDER`` keeps them."""
+    session.install(*nox.project.dependency_groups(PROJECT, "build"))
+    dist = Path(session.posargs[0] if session.posargs else Path(session.create_tmp()) / "dist").resolve()
+    shutil.rmtree(dist, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(dist))
-    for package in (*dist.glob("*.whl"), *dist.glob("*.tar.gz")):
-        session.install("--force-reinstall", "--no-deps", str(package))
-        session.install(str(package))
-        with session.chdir(dist):
-            session.run("python", "-c", "import scpdex; print(scpdex.__version__, scpdex.__file__)")
+    packages = sorted(dist.glob("*"))
+    session.run("twine", "check", "--strict", *map(str, packages))
+    session.run("check-wheel-contents", *map(str, dist.glob("*.whl")))
+    demo = Path("docs/demo.py").resolve()
+    for package in packages:
+        clean = Path(session.create_tmp()) / "clean"
+        session.run("python", "-m", "venv", "--clear", str(clean))
+        python = str(clean / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+        session.run(python, "-m", "pip", "install", "--quiet", str(package), external=True)
+        with session.chdir(dist.parent):
+            session.run(python, "-c", "import scpdex; print(scpdex.__version__, scpdex.__file__)", external=True)
+            session.run(python, str(demo), external=True)

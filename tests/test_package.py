@@ -37,3 +37,33 @@ def test_architecture_names_every_room():
     named = set(re.findall(r"`([\w/]+\.py)`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")))
     existing = {path.relative_to(ROOT / "src" / "scpdex").as_posix() for path in MODULES}
     assert named == {path for path in existing if not path.endswith("__init__.py")}
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors that MyST gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_messages_point_to_sections_that_exist():
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in MODULES if path.name != "links.py")
+    links = re.findall(r"""page\(["']([\w-]+)["'], ["']([\w-]+)["']\)""", sources)
+    assert len(links) >= 4
+    assert sources.count("page(") - sources.count("def page(") == len(links)
+    for name, section in links:
+        assert section in anchors(ROOT / "docs" / f"{name}.md"), f"docs/{name}.md has no section {section}"
+    assert "readthedocs" not in sources
+
+
+def test_the_version_is_told_in_one_way():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for path in ("CITATION.cff", "docs/ecosystem/meta.yaml"):
+        assert f"version: {project['version']}" in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_workflows_are_pinned_and_can_do_little():
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = path.read_text(encoding="utf-8")
+        for action in re.findall(r"uses: (\S+)", text):
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action), f"{path.name}: {action}"
+        assert "permissions:\n  contents: read\n" in text

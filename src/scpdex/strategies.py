@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpdex.budget import Costs, size
+from scpdex.links import page
 from scpdex.plan import PAIRS_PER_TILE, Plan, blocks_of
 from scpdex.workers import PARTS_ON_THEIR_WAY, are_tallied, can_add_up, share_among_workers
 
@@ -55,7 +56,7 @@ def make_plan(facts: MatrixFacts, needs: Needs, limits: Limits) -> Plan:
     if least > limits.max_memory:
         msg = (
             f"max_memory={size(limits.max_memory)} is too little: {size(least)} are needed for {facts.n_cells:,} "
-            f"cells, {needs.n_codes:,} groups and the longest gene."
+            f"cells, {needs.n_codes:,} groups and the longest gene. See {page('large', 'the-budget')}"
         )
         raise ValueError(msg)
     plan = _choose(facts, needs, costs, limits, n_threads)

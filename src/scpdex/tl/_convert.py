@@ -36,6 +36,16 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     ValueError
         It is in ``adata.varm`` already; its genes are not all in ``adata.var``, or one name is there twice; genes were
         filtered out of it; or ``adata`` is a view of data on disk.
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> import scpdex
+    >>> adata = sc.datasets.pbmc68k_reduced()
+    >>> scpdex.tl.rank_genes_parallel(adata, "bulk_labels", method="wilcoxon", use_raw=False)
+    >>> scpdex.tl.rank_genes_to_varm(adata)
+    >>> adata.varm["rank_genes_groups_scores"].shape
+    (765, 10)
     """
     refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
     levels = Levels.read(adata.uns.get(key))
@@ -103,6 +113,16 @@ def rank_genes_to_uns(
         It is in scanpy's layout already; a group is not in it; some groups would replace all; groups have different
         numbers of genes, since the result had ``n_genes`` of each and some were left out of ``adata``; or ``adata`` is
         a view of data on disk.
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> import scpdex
+    >>> adata = sc.datasets.pbmc68k_reduced()
+    >>> scpdex.tl.rank_genes_parallel(adata, "bulk_labels", method="wilcoxon", use_raw=False, storage="varm")
+    >>> scpdex.tl.rank_genes_to_uns(adata, groups=["Dendritic"], key_added="of_interest")
+    >>> sc.get.rank_genes_groups_df(adata, "Dendritic", key="of_interest")["names"].head(2).tolist()
+    ['LYZ', 'CST3']
     """
     if groups is not None and key_added in {None, key}:
         msg = "groups= takes some groups only: pass key_added= so that the others are not lost."

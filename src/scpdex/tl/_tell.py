@@ -9,6 +9,7 @@ from scanpy import logging as logg
 
 from scpdex.design import reasons_of
 from scpdex.labels import REST, listed
+from scpdex.links import page
 from scpdex.results import exceed_hdf5, unwritable_columns
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def _tell_of_left_out(design: Design) -> None:
     if small:
         logg.warning(f"groups {listed(small)} have fewer than min_cells={design.min_cells} cells and are not tested.")
     if design.skipped:
-        logg.warning(f"levels of {design.split_by!r} are left out. {reasons_of(design.skipped)}")
+        more = page("comparisons", "inside-every-level")
+        logg.warning(f"levels of {design.split_by!r} are left out. {reasons_of(design.skipped)} See {more}")
     if design.gone:
         logg.warning(f"groups {listed(design.gone)} have no cell with a value of {design.strata!r} and are left out.")
     apart = list(dict.fromkeys(name for comparison in design.comparisons for name in comparison.apart))
@@ -103,7 +105,8 @@ def _tell_of_values(table: Table, design: Design, options: TestOptions, where: s
     if table.are_counts.all():
         logg.warning(
             f"{where} looks like raw counts: log fold changes expect log1p-transformed data. "
-            "Run scanpy.pp.normalize_total and scanpy.pp.log1p first, or pass normalize=1e4."
+            "Run scanpy.pp.normalize_total and scanpy.pp.log1p first, or pass normalize=1e4. See "
+            f"{page('which-test', 'fold-changes')}"
         )
     if alone:
         logg.warning(f"group {alone[0]!r} holds every cell: there is no rest, all scores are 0, fold changes NaN.")
@@ -130,7 +133,8 @@ def _tell_of_files(design: Design, options: TestOptions, storage: Storage) -> No
     if any(exceed_hdf5(comparison.groups) for comparison in design.comparisons):
         logg.warning(
             f"an h5ad file cannot hold the records of {len(most):,} groups: pass storage='varm', or call "
-            "scpdex.tl.rank_genes_to_varm(adata) before writing the object to a file."
+            "scpdex.tl.rank_genes_to_varm(adata) before writing the object to a file. See "
+            f"{page('tables', 'thousands-of-groups')}"
         )
     if options.pts and (names := unwritable_columns(design.groups)):
         logg.warning(
