@@ -72,10 +72,9 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation, tutorials executed; warnings, cells that raise and broken internal links are errors."""
     _install(session, "docs", ".[dask]")
-    options = ["-W", "--keep-going", "-d", "docs/_build/doctrees"]
-    session.run("sphinx-build", *options, "-b", "html", "docs", "docs/_build/html", *session.posargs)
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html", *session.posargs)
     internal = ["-D", "linkcheck_ignore=^https?://", "-D", "nb_execution_mode=off"]
-    session.run("sphinx-build", *options, *internal, "-b", "linkcheck", "docs", "docs/_build/linkcheck")
+    session.run("sphinx-build", "-q", *internal, "-b", "linkcheck", "docs", "docs/_build/linkcheck")
 
 
 @nox.session(python=NEWEST)

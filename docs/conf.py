@@ -27,8 +27,11 @@ html_theme_options = {
     "use_repository_button": True,
     "show_navbar_depth": 1,
     "home_page_in_toc": True,
+    "navbar_persistent": [],
 }
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["scpdex.css"]
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["dollarmath", "colon_fence"]
