@@ -29,10 +29,14 @@ WAYS = [("t-test", None), ("wilcoxon", 7)]
 EVERYTHING = {"tie_correct": True, "pts": True}
 
 
+OPTIONS = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "1GB", "dashboard_address": None}
+# Rather an error than a test run that does not end, where a worker is not started again.
+PATIENCE = 120
+
+
 @pytest.fixture(scope="module")
 def _cluster() -> Iterator[LocalCluster]:
-    options = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "1GB", "dashboard_address": None}
-    with LocalCluster(processes=True, **options) as cluster:
+    with LocalCluster(processes=True, **OPTIONS) as cluster:
         yield cluster
 
 
@@ -40,7 +44,7 @@ def _cluster() -> Iterator[LocalCluster]:
 def client(_cluster) -> Iterator[Client]:
     """Client in charge; whatever a call leaves on the scheduler is an error."""
     with Client(_cluster) as client:
-        client.wait_for_workers(2)
+        client.wait_for_workers(2, timeout=PATIENCE)
         yield client
         left = client.run_on_scheduler(_wait_for_tasks_to_go)
         assert not left
@@ -254,24 +258,20 @@ def test_chunks_that_cannot_be_ranked():
 
 
 @in_small_parts
-def test_workers_that_keep_dying(client):
-    """As often as dask's policy allows, then one error."""
+def test_workers_that_keep_dying():
+    """As often as dask's policy allows, then one error. They are of a cluster that no other test needs again."""
 
     def die(place: np.ndarray) -> None:
         if place[0] == 5:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def allow(dask_scheduler, failures: int) -> int:
-        before, dask_scheduler.allowed_failures = dask_scheduler.allowed_failures, failures
-        return before
+    def allow_one(dask_scheduler) -> None:
+        dask_scheduler.allowed_failures = 1
 
-    before = client.run_on_scheduler(allow, failures=1)
-    try:
+    with LocalCluster(processes=True, **OPTIONS) as cluster, Client(cluster) as client:
+        client.run_on_scheduler(allow_one)
         lazy = in_chunks(labelled(values_of("float32")), 20, -1, seen=die)
         assert_fails(lazy, r"could not be computed: KilledWorker", method="wilcoxon")
-    finally:
-        client.run_on_scheduler(allow, failures=before)
-    client.wait_for_workers(2)
 
 
 def test_chunks_beyond_a_worker():
