@@ -99,7 +99,7 @@ def build(session: nox.Session) -> None:
     session.run("check-wheel-contents", *map(str, dist.glob("*.whl")))
     demo = Path("docs/demo.py").resolve()
     for package in packages:
-        clean = Path(session.create_tmp()) / "clean"
+        clean = Path(session.create_tmp()).resolve() / "clean"
         session.run("python", "-m", "venv", "--clear", str(clean))
         python = str(clean / ("Scripts" if sys.platform == "win32" else "bin") / "python")
         session.run(python, "-m", "pip", "install", "--quiet", str(package), external=True)
