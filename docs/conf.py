@@ -57,6 +57,10 @@ _ELSEWHERE: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             for name in ("ImportError", "KeyError", "OSError", "RuntimeError", "TypeError", "ValueError")
         },
     ),
+    "anndata": (
+        "https://anndata.readthedocs.io/en/stable",
+        {"anndata.AnnData": ("class", "generated/$.html#$")},
+    ),
     "scanpy": (
         "https://scanpy.readthedocs.io/en/stable",
         {

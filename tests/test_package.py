@@ -12,6 +12,10 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "src" / "scpdex").rglob("*.py"))
 
 
+def test_types_are_there_for_others():
+    assert (ROOT / "src" / "scpdex" / "py.typed").exists()
+
+
 def test_public_names():
     assert scpdex.__all__ == ["__version__", "get", "parallel_differential_expression", "tl"]
     assert scpdex.tl.__all__ == ["rank_genes_parallel", "rank_genes_to_uns", "rank_genes_to_varm"]

@@ -86,7 +86,7 @@ def rank_genes_parallel(
     Parameters
     ----------
     adata
-        Annotated data of shape cells x genes. Nothing but ``adata.uns`` (and ``adata.varm``) is changed.
+        :class:`anndata.AnnData`, cells x genes. Nothing but ``adata.uns`` (and ``adata.varm``) is changed.
     groupby
         Column of ``adata.obs`` that holds the groups' labels: categorical, strings, numbers or bools. For scanpy's
         plots, turn labels that are not strings into them: ``.astype(str).astype("category")``. Unused categories are
