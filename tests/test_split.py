@@ -263,8 +263,8 @@ def test_messages_of_the_call(messages):
 def test_on_target_of_a_level_without_targets():
     """All names of that level are missing, which polars must be told are names."""
     adata = with_levels(values_of("float32"))
-    labels = adata.obs["group"].astype(object).where(adata.obs["level"] != "y", "e")
-    labels[np.flatnonzero(adata.obs["level"] == "y")[::2]] = "b"
+    labels = adata.obs["group"].astype(object).where(adata.obs["level"] != "x", "e")
+    labels.iloc[np.flatnonzero(adata.obs["level"] == "x")[::2]] = "b"
     adata.obs["group"] = pd.Categorical(labels)
     adata.obs["target"] = labels.map({"a": "gene0", "c": "gene5"})
     scpdex.tl.rank_genes_parallel(adata, "group", split_by="level", reference="e", method="wilcoxon")
