@@ -177,7 +177,7 @@ def known(adata: ad.AnnData, options: dict[str, Any]) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=120)
 @given(calls(), st.sampled_from(list(STORAGES.values())), st.integers(1, 4))
 def test_combinations(call, storage, gene_chunk_size):
     adata, options = call
