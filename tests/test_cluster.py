@@ -50,6 +50,14 @@ def client(_cluster) -> Iterator[Client]:
         assert not left
 
 
+@pytest.fixture
+def mortal() -> Iterator[Client]:
+    """Client of a cluster whose workers may be killed: that they are started again cannot be relied upon."""
+    with LocalCluster(processes=True, **OPTIONS) as cluster, Client(cluster) as client:
+        client.wait_for_workers(2, timeout=PATIENCE)
+        yield client
+
+
 async def _wait_for_tasks_to_go(dask_scheduler) -> list[str]:
     import asyncio
 
@@ -172,6 +180,7 @@ def test_local_scheduler_beside_a_client(monkeypatch):
 
 
 @in_small_parts
+@pytest.mark.usefixtures("mortal")
 @pytest.mark.parametrize(("method", "gene_chunk_size"), WAYS)
 def test_worker_that_dies_while_chunks_are_computed(tmp_path, monkeypatch, method, gene_chunk_size):
     died = tmp_path / "died"
@@ -189,7 +198,7 @@ def test_worker_that_dies_while_chunks_are_computed(tmp_path, monkeypatch, metho
 
 
 @in_small_parts
-def test_worker_that_dies_while_genes_are_ranked(client, monkeypatch):
+def test_worker_that_dies_while_genes_are_ranked(mortal, monkeypatch):
     """With all pieces that it held, which are made again from their chunks."""
     from scpdex.run._table import Table
 
@@ -198,7 +207,7 @@ def test_worker_that_dies_while_genes_are_ranked(client, monkeypatch):
 
     def kill_a_worker(self: Table, genes: range, other: Table) -> None:
         if not killed:
-            address, process = next(iter(client.run(os.getpid).items()))
+            address, process = next(iter(mortal.run(os.getpid).items()))
             killed.append(address)
             os.kill(process, signal.SIGKILL)
         place(self, genes, other)
@@ -258,8 +267,8 @@ def test_chunks_that_cannot_be_ranked():
 
 
 @in_small_parts
-def test_workers_that_keep_dying():
-    """As often as dask's policy allows, then one error. They are of a cluster that no other test needs again."""
+def test_workers_that_keep_dying(mortal):
+    """As often as dask's policy allows, then one error."""
 
     def die(place: np.ndarray) -> None:
         if place[0] == 5:
@@ -268,10 +277,9 @@ def test_workers_that_keep_dying():
     def allow_one(dask_scheduler) -> None:
         dask_scheduler.allowed_failures = 1
 
-    with LocalCluster(processes=True, **OPTIONS) as cluster, Client(cluster) as client:
-        client.run_on_scheduler(allow_one)
-        lazy = in_chunks(labelled(values_of("float32")), 20, -1, seen=die)
-        assert_fails(lazy, r"could not be computed: KilledWorker", method="wilcoxon")
+    mortal.run_on_scheduler(allow_one)
+    lazy = in_chunks(labelled(values_of("float32")), 20, -1, seen=die)
+    assert_fails(lazy, r"could not be computed: KilledWorker", method="wilcoxon")
 
 
 def test_chunks_beyond_a_worker():
