@@ -8,7 +8,7 @@ import numpy as np
 
 from scpdex.get._rows import Wanted
 from scpdex.labels import suggest
-from scpdex.results import Levels, Repeated, StoredResult, concatenate, make_frame, refuse_backend
+from scpdex.results import Levels, Repeated, StoredResult, concatenate, groups_of, make_frame, refuse_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -131,8 +131,8 @@ def rank_genes_df(
         raise ValueError(msg)
     frames = []
     for position, its_key in enumerate(levels.keys(key)):
-        result = StoredResult.read(adata, its_key)
-        its_groups = [name for name in chosen if name in set(result.ranked.groups)]
+        there = set(groups_of(adata, its_key))
+        its_groups = [name for name in chosen if name in there]
         if not its_groups:
             continue
         columns = wanted.columns(adata, its_key, StoredResult.read(adata, its_key, its_groups), chosen)

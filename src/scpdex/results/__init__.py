@@ -1,7 +1,7 @@
 """Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, and data frames."""
 
 from scpdex.results._frame import Backend, Repeated, concatenate, make_frame, refuse_backend
-from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, unwritable_columns
+from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, strings, unwritable_columns
 from scpdex.results._split import Levels, is_of_level, key_of_level
 from scpdex.results._store import Storage, refuse_storage, refuse_unless_storable, store
 from scpdex.results._stored import StoredResult, groups_of, places_of
@@ -29,5 +29,6 @@ __all__ = [
     "refuse_storage",
     "refuse_unless_storable",
     "store",
+    "strings",
     "unwritable_columns",
 ]

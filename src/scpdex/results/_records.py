@@ -57,6 +57,11 @@ def fractions_table(fractions: NDArray[np.float64], var_names: pd.Index[Any], gr
     return pd.DataFrame(fractions, index=var_names, columns=list(groups))
 
 
+def strings(names: Sequence[str]) -> NDArray[Any]:
+    """Give names as an array that files can hold."""
+    return np.array(names, dtype=object)
+
+
 def unwritable_columns(groups: Sequence[str]) -> list[str]:
     """Find groups whose name cannot be a column of a table in an h5ad or zarr file."""
     return [group for group in groups if "/" in group or group in {"", "_index"}]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from scpdex.results._records import strings
 
 
-def key_of_level(key: str, level: str) -> str:
-    """Key in ``uns`` of the result of a level."""
-    return f"{key}_{level}"
+def key_of_level(key: str, level: str | None) -> str:
+    """Key in ``uns`` of the result of a level; None is that of all cells."""
+    return key if level is None else f"{key}_{level}"
 
 
 def is_of_level(entry: Any) -> bool:
@@ -35,8 +35,7 @@ class Levels:
 
     def entry(self) -> dict[str, Any]:
         """Make the entry of ``uns``."""
-        splits, groups = (np.array(names, dtype=object) for names in (self.levels, self.groups))
-        return {"params": self.params, "splits": splits, "groups": groups}
+        return {"params": self.params, "splits": strings(self.levels), "groups": strings(self.groups)}
 
     def keys(self, key: str) -> list[str]:
         """Give the key in ``uns`` of the result of each level."""

@@ -14,7 +14,7 @@ from scpdex.results._split import Levels
 from scpdex.results._varm import FRACTIONS, is_in_varm, matrices_of, ranked_in_varm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -50,17 +50,9 @@ class StoredResult:
         ValueError
             A group is not in it.
         """
-        entry = adata.uns.get(key)
-        if not isinstance(entry, dict) or "params" not in entry or not entry.keys() & {"names", "fields"}:
-            levels = Levels.read(entry)
-            results = [name for name, value in adata.uns.items() if isinstance(value, dict) and "params" in value]
-            where = f"Entries with params: {listed(results) or 'none'}."
-            if levels is not None:
-                where = f"It lists those of levels: {listed(levels.keys(key))}."
-            msg = f"adata.uns[{key!r}] holds no ranked genes. {where}"
-            raise KeyError(msg)
+        entry = _entry(adata, key)
         in_varm = is_in_varm(entry)
-        all_groups = groups_of(entry)
+        all_groups = groups_of(adata, key)
         chosen = None
         if groups is not None:
             place = {group: i for i, group in enumerate(all_groups)}
@@ -84,9 +76,30 @@ class StoredResult:
         return _of_records(adata, entry, params, all_groups if groups is None else tuple(groups))
 
 
-def groups_of(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the groups of a result."""
+def groups_of(adata: AnnData, key: str) -> tuple[str, ...]:
+    """Names of the groups of a result.
+
+    Raises
+    ------
+    KeyError
+        There is no result of this name.
+    """
+    entry = _entry(adata, key)
     return tuple(map(str, entry["groups"] if is_in_varm(entry) else entry["names"].dtype.names))
+
+
+def _entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """Find the entry of a result in ``uns``, or raise a KeyError that says what there is."""
+    entry = adata.uns.get(key)
+    if isinstance(entry, dict) and "params" in entry and entry.keys() & {"names", "fields"}:
+        return entry
+    levels = Levels.read(entry)
+    results = [name for name, value in adata.uns.items() if isinstance(value, dict) and "params" in value]
+    where = f"Entries with params: {listed(results) or 'none'}."
+    if levels is not None:
+        where = f"It lists those of levels: {listed(levels.keys(key))}."
+    msg = f"adata.uns[{key!r}] holds no ranked genes. {where}"
+    raise KeyError(msg)
 
 
 def _of_records(adata: AnnData, entry: dict[str, Any], params: dict[str, Any], groups: tuple[str, ...]) -> StoredResult:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.results._records import RankedGenes
+from scpdex.results._records import RankedGenes, strings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,12 +51,12 @@ def to_varm(result: StoredResult, key: str, n_vars: int) -> tuple[dict[str, Any]
         np.put_along_axis(ranks[:, some], rows, in_order, axis=0)
         for name, values in ranked.statistics.items():
             np.put_along_axis(fields[name][:, some], rows, values[:, some], axis=0)
-    entry: dict[str, Any] = {"params": result.params | {"storage": STORAGE}, "groups": _strings(ranked.groups)}
+    entry: dict[str, Any] = {"params": result.params | {"storage": STORAGE}, "groups": strings(ranked.groups)}
     for name, (columns, fractions) in result.fractions.items():
         fields[name] = np.full((n_vars, len(columns)), np.nan)
         fields[name][result.places] = fractions
-        entry[f"{name}_groups"] = _strings(columns)
-    entry["fields"] = _strings(tuple(fields))
+        entry[f"{name}_groups"] = strings(columns)
+    entry["fields"] = strings(tuple(fields))
     return entry, {name_of_matrix(key, name): matrix for name, matrix in fields.items()}
 
 
@@ -121,7 +121,3 @@ def remove_matrices(adata: AnnData, key: str) -> None:
         for field in map(str, entry["fields"]):
             if name_of_matrix(key, field) in adata.varm:
                 del adata.varm[name_of_matrix(key, field)]
-
-
-def _strings(names: tuple[str, ...]) -> NDArray[Any]:
-    return np.array(names, dtype=object)

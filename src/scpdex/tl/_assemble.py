@@ -5,14 +5,22 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from scpdex.results import EXTRA_FIELDS, FIELDS, Levels, StoredResult, is_of_level, key_of_level, name_of_matrix
+from scpdex.results import (
+    EXTRA_FIELDS,
+    FIELDS,
+    Levels,
+    StoredResult,
+    is_of_level,
+    key_of_level,
+    name_of_matrix,
+    strings,
+)
 from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Comparison, Design
@@ -33,7 +41,7 @@ def refuse_to_replace(uns: Mapping[str, Any], key: str, task: Task, storage: str
     fields += ["pts", "pts_rest"] if options.pts else []
     seen: set[str] = set()
     for comparison in design.comparisons:
-        its_key = key if comparison.level is None else key_of_level(key, comparison.level)
+        its_key = key_of_level(key, comparison.level)
         if its_key != key and its_key in uns and not is_of_level(uns[its_key]):
             msg = (
                 f"the result of level {comparison.level!r} would replace adata.uns[{its_key!r}], which is something "
@@ -81,14 +89,14 @@ def assemble(
     results = {}
     for comparison, its_ranked, its_fractions in zip(design.comparisons, ranked, fractions, strict=True):
         its_params = params | _params_of(comparison, design)
-        its_key = key if comparison.level is None else key_of_level(key, comparison.level)
+        its_key = key_of_level(key, comparison.level)
         results[its_key] = StoredResult(
             its_params, its_ranked, expression.names, expression.var_positions, use_raw, its_fractions
         )
     if design.split_by is None:
         return results, {}
     levels = tuple(str(comparison.level) for comparison in design.comparisons)
-    params |= {"skipped_splits": _strings([level for level, _ in design.skipped])}
+    params |= {"skipped_splits": strings([level for level, _ in design.skipped])}
     return results, {key: Levels(params, levels, design.groups).entry()}
 
 
@@ -112,13 +120,13 @@ def _params(task: Task, *, layer: str | None, use_raw: bool) -> dict[str, Any]:
         if value != getattr(TestOptions, name):
             params[name] = value if isinstance(value, str) else int(value) if name == "n_genes" else float(value)
     if options.extras:
-        params["extras"] = _strings(tuple(options.extras))
+        params["extras"] = strings(tuple(options.extras))
     if task.expression.target_sum is not None:
         params["normalize"] = float(task.expression.target_sum)
     if len(design.references) > 1:
-        params["references"] = _strings(design.references)
+        params["references"] = strings(design.references)
     if design.excluded:
-        params["exclude"] = _strings(design.excluded)
+        params["exclude"] = strings(design.excluded)
     for name in ("min_cells", "split_by", "strata"):
         if getattr(design, name) is not None:
             params[name] = getattr(design, name)
@@ -128,11 +136,7 @@ def _params(task: Task, *, layer: str | None, use_raw: bool) -> dict[str, Any]:
 def _params_of(comparison: Comparison, design: Design) -> dict[str, Any]:
     params: dict[str, Any] = {} if comparison.level is None else {"split": comparison.level}
     if comparison.apart:
-        params["apart"] = _strings(comparison.apart)
+        params["apart"] = strings(comparison.apart)
     if design.min_cells is not None:
-        params["skipped"] = _strings(comparison.skipped)
+        params["skipped"] = strings(comparison.skipped)
     return params
-
-
-def _strings(names: Sequence[str]) -> NDArray[Any]:
-    return np.array(names, dtype=object)

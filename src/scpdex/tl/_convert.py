@@ -129,14 +129,11 @@ def rank_genes_to_uns(
         raise ValueError(msg)
     refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
     levels = Levels.read(adata.uns.get(key))
-    if levels is None:
-        results = {key_added or key: _fit_for_uns(adata, key, groups)}
-        store(adata, results, "uns", var_names=adata.var_names)
-        return
-    if groups is not None:
+    if levels is not None and groups is not None:
         msg = f"groups= is for one result, and adata.uns[{key!r}] lists those of levels: {listed(levels.keys(key))}."
         raise ValueError(msg)
-    results = {_added(its_key, key, key_added): _fit_for_uns(adata, its_key, None) for its_key in levels.keys(key)}
+    keys = [key] if levels is None else levels.keys(key)
+    results = {_added(its_key, key, key_added): _fit_for_uns(adata, its_key, groups) for its_key in keys}
     store(adata, results, "uns", var_names=adata.var_names, further=_listed_anew(levels, key_added))
 
 

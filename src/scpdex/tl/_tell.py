@@ -129,10 +129,10 @@ def _tell_of_files(design: Design, options: TestOptions, storage: Storage) -> No
         )
     if storage != "uns":
         return
-    most = max((comparison.groups for comparison in design.comparisons), key=len)
-    if any(exceed_hdf5(comparison.groups) for comparison in design.comparisons):
+    beyond = [comparison.n_groups for comparison in design.comparisons if exceed_hdf5(comparison.groups)]
+    if beyond:
         logg.warning(
-            f"an h5ad file cannot hold the records of {len(most):,} groups: pass storage='varm', or call "
+            f"an h5ad file cannot hold the records of {max(beyond):,} groups: pass storage='varm', or call "
             "scpdex.tl.rank_genes_to_varm(adata) before writing the object to a file. See "
             f"{page('tables', 'thousands-of-groups')}"
         )
