@@ -8,33 +8,11 @@ from conftest import STORAGES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import assert_same_bits, by_gene, by_scpdex
-from scipy import stats
-from stored import budget_for, in_chunks, labelled, on_disk, values_of, without_slack
+from plain import plain_van_elteren
+from stored import FORMS, budget_for, in_chunks, labelled, on_disk, values_of, without_slack
 from test_properties import REFERENCES, objects
 
 import scpdex
-
-
-def plain_van_elteren(strata: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float, float, float]:
-    """z, two-sided p, U and how many pairs it counts, of one gene; each stratum has the values of both sides."""
-    difference = variance = u = pairs = 0.0
-    for group, other in strata:
-        n1, n2 = len(group), len(other)
-        n = n1 + n2
-        if n1 == 0 or n2 == 0:
-            continue
-        ranks = stats.rankdata(np.concatenate([group, other]))
-        _, t = np.unique(ranks, return_counts=True)
-        rank_sum = ranks[:n1].sum()
-        of_stratum = n1 * n2 / 12 * (n + 1 - (t**3.0 - t).sum() / (n * (n - 1)))
-        difference += (rank_sum - n1 * (n + 1) / 2) / (n + 1)
-        variance += of_stratum / (n + 1) ** 2
-        u += rank_sum - n1 * (n1 + 1) / 2
-        pairs += n1 * n2
-    if variance <= 1e-300:
-        return 0.0, 1.0, u, pairs
-    z = difference / np.sqrt(variance)
-    return z, 2 * stats.norm.sf(abs(z)), u, pairs
 
 
 def by_stratum(adata: ad.AnnData, group: str, reference: str, gene: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -213,3 +191,18 @@ def test_refused(wrong, error, message):
     with pytest.raises(error, match=message):
         scpdex.tl.rank_genes_parallel(adata, "group", **{"strata": "donor"} | wrong)
     assert not adata.uns
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_a_level_whose_groups_share_no_stratum(form):
+    """Its cells take no part, and the other level is what it is alone."""
+    adata = labelled(form(values_of("float32", 120)))
+    adata.obs["group"] = pd.Categorical(np.resize(["a", "b", "a", "b", "c", "a"], 120))
+    adata.obs["level"] = np.repeat(["x", "y"], 60)
+    apart = np.where(adata.obs["group"] == "a", "p", np.where(adata.obs["group"] == "b", "q", "r"))
+    adata.obs["donor"] = np.where(adata.obs["level"] == "x", apart, np.resize(["p", "q"], 120))
+    arguments = {"method": "wilcoxon", "strata": "donor"}
+    scpdex.tl.rank_genes_parallel(adata, "group", split_by="level", **arguments)
+    assert adata.uns["rank_genes_groups"]["splits"] == ["y"]
+    alone = by_scpdex(adata[60:].copy(), "group", **arguments)
+    assert_same_bits(adata.uns["rank_genes_groups_y"], alone)

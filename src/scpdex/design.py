@@ -159,13 +159,14 @@ class _Comparer:
         if level is not None and n_codes == 1:
             reason = f"all cells are of {labels.names[tested[0]]!r}"
             raise _NotComparableError(reason, reason)
-        strata = self._stratify(cells, of_cells, n_groups, n_codes, first_code)
+        places, strata = self._stratify(cells, of_cells, n_groups, n_codes)
         if strata and not any((sides.group_sizes * sides.other_sizes).any() for sides in strata):
             reason = "no group shares a stratum with what it is compared with"
             doubt = f" There are {len(strata):,} strata for {cells.size:,} cells." if len(strata) > 1 else ""
             raise _NotComparableError(
                 reason, f"{reason}: pass strata= within which groups differ, or leave it out.{doubt}"
             )
+        self.codes[cells] = first_code + places
         recode[skipped] = -1
         selected = [code for code in dict.fromkeys(recode[in_order + against].tolist()) if code >= 0]
         return Comparison(
@@ -182,18 +183,16 @@ class _Comparer:
         )
 
     def _stratify(
-        self, cells: NDArray[np.intp], of_cells: NDArray[np.intp], n_groups: int, n_codes: int, first_code: int
-    ) -> tuple[Sides, ...]:
-        """Write the codes of the cells, and count those of each stratum; none if there are no strata."""
+        self, cells: NDArray[np.intp], of_cells: NDArray[np.intp], n_groups: int, n_codes: int
+    ) -> tuple[NDArray[np.intp], tuple[Sides, ...]]:
+        """Give the codes of the cells, stratum by stratum, and how many each has there; no strata if there are none."""
         if self.of_stratum is None:
-            self.codes[cells] = first_code + of_cells
-            return ()
+            return of_cells, ()
         of_stratum = self.of_stratum[cells]
         present = np.bincount(of_stratum) > 0
-        place = (np.cumsum(present) - 1)[of_stratum] * n_codes + of_cells
-        self.codes[cells] = first_code + place
-        sizes = np.bincount(place, minlength=int(present.sum()) * n_codes).reshape(-1, n_codes)
-        return tuple(Sides(of_one, n_groups, not self.request.against) for of_one in sizes)
+        places = (np.cumsum(present) - 1)[of_stratum] * n_codes + of_cells
+        sizes = np.bincount(places, minlength=int(present.sum()) * n_codes).reshape(-1, n_codes)
+        return places, tuple(Sides(of_one, n_groups, not self.request.against) for of_one in sizes)
 
     def _refuse_small(self, sizes: NDArray[np.intp], tested: list[int]) -> None:
         """Raise an error for a reference, or groups, of too few cells."""
