@@ -68,8 +68,7 @@ class Labels:
             labels = list(column.cat.categories[used])
         else:
             codes, labels = _factorize(column)
-            place = {label: i for i, label in enumerate(_sorted(labels))}
-            used = np.argsort([place[label] for label in labels]) if labels else np.arange(0)
+            used = np.array(_order(labels), dtype=np.intp)
             labels = [labels[i] for i in used]
         if not labels:
             msg = f"{argument}={groupby!r} labels no cell: every value of adata.obs[{groupby!r}] is missing."
@@ -125,11 +124,11 @@ def _factorize(column: pd.Series[Any]) -> tuple[NDArray[np.intp], list[Hashable]
     return spellings, list(column[first & (spellings >= 0)])
 
 
-def _sorted(labels: list[Hashable]) -> list[Hashable]:
-    """Sort numbers by value, all else naturally by spelling ("2" before "10"), as anndata orders strings."""
+def _order(labels: list[Hashable]) -> list[int]:
+    """Order numbers by value, all else naturally by spelling ("2" before "10"), as anndata orders strings."""
     if all(isinstance(label, Real | np.bool_) for label in labels):
-        return sorted(labels)  # type: ignore[type-var]
-    return list(natsorted(labels, key=str))
+        return sorted(range(len(labels)), key=lambda i: labels[i])  # type: ignore[arg-type,return-value]
+    return list(natsorted(range(len(labels)), key=lambda i: str(labels[i])))
 
 
 def _is_number(label: Hashable) -> bool:
