@@ -119,8 +119,8 @@ def _plus(some: PartialSums, other: PartialSums) -> PartialSums:
     a, b = some.sums, other.sums
     n = some.sizes + other.sizes
     share = other.sizes / np.maximum(n, 1)
-    # Infinite values are refused later.
-    with np.errstate(invalid="ignore"):
+    # Infinite values are refused later; sums of the largest are infinite too.
+    with np.errstate(invalid="ignore", over="ignore"):
         difference = b.means - a.means
         sums = replace(
             a,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from scpdex.statistics.options import TestOptions
 
 
+# Sums of the largest values are infinite, and so are means: what follows from these is undefined, and told as NaN.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def conclude(of_ranked: Iterable[Sums], design: Design, options: TestOptions, table: Table, part: Statistics) -> None:
     """Test, and write what came out to ``table`` and to the block's ``part`` of it.
 
@@ -74,7 +76,7 @@ class _Concluded:
         if not self.comparison.against_rest:
             return self.fractions[:, self.comparison.n_groups :]
         rest = self.sums.nonzero.sum(axis=1, keepdims=True) - self.sums.nonzero[:, : self.comparison.n_groups]
-        return _divide(rest, self.comparison.other_sizes)
+        return np.asarray(rest / self.comparison.other_sizes)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Give what may be reported, genes x groups."""
@@ -92,7 +94,7 @@ class _Concluded:
             columns["log10_pvals"] = tested.log10_pvals
         if {"auc", "u"} & set(options.extras):
             u = self.sums.twice_u[:, :n_groups] / 2
-            columns |= {"u": u, "auc": _divide(u, comparison.pairs)}
+            columns |= {"u": u, "auc": u / comparison.pairs}
         if "means" in options.extras:
             columns["means"] = self.sums.means[:, :n_groups]
             columns["means_reference"] = np.broadcast_to(_others(self.sums.means, comparison), change.shape)
@@ -123,10 +125,4 @@ def _others(means: NDArray[np.float64], comparison: Comparison) -> NDArray[np.fl
     rest = np.zeros_like(sums)
     np.cumsum(sums[:, :-1], axis=1, out=rest[:, 1:])
     rest[:, :-1] += np.cumsum(sums[:, :0:-1], axis=1)[:, ::-1]
-    return _divide(rest[:, :n_groups], comparison.other_sizes)
-
-
-def _divide(a: NDArray[Any], n: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Divide, giving NaN without a warning where there are no cells."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(a / n)
+    return np.asarray(rest[:, :n_groups] / comparison.other_sizes)

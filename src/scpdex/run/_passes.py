@@ -39,6 +39,7 @@ class RowPasses:
     pool: Executor
     bar: Any
 
+    @np.errstate(over="ignore", invalid="ignore")
     def sums(self) -> Sums:
         """Add up what the test needs.
 
