@@ -34,6 +34,13 @@ def slow(session: nox.Session) -> None:
     session.run("pytest", "-m", "slow", *session.posargs)
 
 
+@nox.session(python=NEWEST)
+def fuzz(session: nox.Session) -> None:
+    """Rank whatever Hypothesis makes up, against plain code, scipy and scanpy; ``-- --minutes 60`` says how long."""
+    _install(session, "test-newest", ".[dask,polars]")
+    session.run("python", "tests/fuzz.py", *session.posargs)
+
+
 @nox.session(python=OLDEST)
 def compat(session: nox.Session) -> None:
     """Hold the drop-in against pdex 0.1.28 itself."""
