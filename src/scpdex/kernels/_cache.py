@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numba
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+# Taken by whoever tells, and never released.
+_told = Lock()
+
+
+def _tell_once(reason: object) -> None:
+    """Warn, the first time in a process, that what was compiled is not kept."""
+    if _told.acquire(blocking=False):
+        msg = (
+            f"scpdex's compiled kernels cannot be kept on disk ({reason}), so that each process compiles them again, "
+            "which takes 5 to 15 seconds: set the environment variable NUMBA_CACHE_DIR to a folder with space that can "
+            "be written to."
+        )
+        warnings.warn(msg, stacklevel=2)
 
 
 def _digest_of_kernels() -> str:
@@ -35,15 +52,25 @@ class _KeyedFile(IndexDataCacheFile):
         digest = hashlib.sha256(content.encode()).hexdigest()
         return f"{self._index_name.removesuffix('.nbi')}.{digest[:32]}.nbc"
 
+    def _dump(self, obj: Any) -> bytes:
+        # What reads it ends before the digest.
+        content: bytes = super()._dump(obj)
+        return content + hashlib.sha256(content).digest()
+
     def save(self, key: Any, data: Any) -> None:
+        """Keep what was compiled."""
         self._save_data(self._name_of(key), data)
 
     def load(self, key: Any) -> Any:
+        """Give what was kept; None, to compile it, if there is nothing, or nothing whole."""
+        name = self._name_of(key)
         try:
-            return self._load_data(self._name_of(key))
+            kept = Path(self._data_path(name)).read_bytes()
         except OSError:
-            # not there, or not readable: compile
             return None
+        if hashlib.sha256(kept[:-_DIGEST_BYTES]).digest() != kept[-_DIGEST_BYTES:]:
+            return None
+        return self._load_data(name)
 
 
 class KernelCache(FunctionCache):
@@ -52,3 +79,26 @@ class KernelCache(FunctionCache):
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         self._cache_file = _KeyedFile(self._cache_path, self._impl.filename_base, _DIGEST)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled, where that is possible."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            _tell_once(error.strerror)
+
+
+class NoCache(NullCache):
+    """Of a function that there is no folder for."""
+
+    def save_overload(self, _sig: Any, _data: Any) -> None:
+        """Say so instead."""
+        _tell_once("neither the installation nor the home can be written to")
+
+
+def cache_of(function: Callable[..., Any]) -> KernelCache | NoCache:
+    """Find a folder for what is compiled of a function: beside the sources or in the home."""
+    try:
+        return KernelCache(function)
+    except RuntimeError:
+        return NoCache()

@@ -1,12 +1,11 @@
 """How every kernel is compiled: without the GIL, exact arithmetic, cached on disk where that is possible."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 import numba
 
-from scpdex.kernels._cache import KernelCache
+from scpdex.kernels._cache import cache_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -18,10 +17,7 @@ def kernel(function: Function) -> Function:
     fights with other thread pools).
     """
     compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
-    # Numba finds no folder to cache in where neither the installation nor the home can be written to; kernels are
-    # then compiled anew in each process.
-    with suppress(RuntimeError):
-        compiled._cache = KernelCache(function)
+    compiled._cache = cache_of(function)
     return cast("Function", compiled)
 
 
