@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -101,12 +102,18 @@ def store(
         adata = adata.copy()
     entries |= further or {}
     outdated = [key for key in _levels_before(adata, entries) if key not in entries]
-    for key in [*entries, *outdated]:
-        remove_matrices(adata, key)
-    for key in outdated:
-        del adata.uns[key]
-    for name, matrix in matrices.items():
-        adata.varm[name] = matrix
-    for key, entry in entries.items():
-        adata.uns[key] = entry
+
+    def write() -> None:
+        for key in [*entries, *outdated]:
+            remove_matrices(adata, key)
+        for key in outdated:
+            del adata.uns[key]
+        for name, matrix in matrices.items():
+            adata.varm[name] = matrix
+        for key, entry in entries.items():
+            adata.uns[key] = entry
+
+    # Ctrl-C reaches the main thread only: on another, all is written or nothing.
+    with ThreadPoolExecutor(1, thread_name_prefix="scpdex") as pool:
+        pool.submit(write).result()
     return adata if copy else None
