@@ -211,9 +211,11 @@ def _bounds_of_change(x: np.ndarray, y: np.ndarray, options: dict[str, Any], sca
                 counts = np.expm1(side * scale)
                 mean, off = counts.sum() / side.size, 10 * ROUNDING * np.abs(counts).sum() / side.size
                 ends.append([mean - off, mean + off])
+        if not np.isfinite(ends).all():
+            return -np.inf, np.inf
         changes = [np.log2((a + 1e-9) / (b + 1e-9)) for a, b in product(*ends)]
-        if np.isnan(changes).all() or np.isposinf(changes).all() or np.isneginf(changes).all():
-            return changes[0], changes[0]
+        if np.isnan(changes).all():
+            return np.nan, np.nan
         if not np.isfinite(changes).all():
             return -np.inf, np.inf
         slack = 1e-5 + 1e-6 * np.max(np.abs(changes))

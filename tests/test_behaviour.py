@@ -326,6 +326,7 @@ def test_no_mask_per_group():
     assert peak < n_groups * 2 * n_groups
 
 
+@pytest.mark.filterwarnings("ignore:\\s*AnnData expects .var.index to contain strings:UserWarning")
 @pytest.mark.parametrize("dtype", ["string[python]", "string[pyarrow]", "category", "object"])
 def test_string_dtypes(dtype):
     """Row 19: names are plain str in object arrays for every dtype of strings that pandas has."""
@@ -430,6 +431,7 @@ def test_integers_beyond_float64():
         scpdex.tl.rank_genes_parallel(adata, "label")
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 def test_np_matrix():
     """Row 22: np.matrix ranks like the array that it is."""
     adata = small(np.zeros((60, 12)), three())

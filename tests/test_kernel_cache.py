@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import scpdex
-
 from scpdex.kernels import _cache, _jit
 
 # Ranks matrices of some dtypes, in that order, and holds each against the float64 one.
