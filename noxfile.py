@@ -41,6 +41,13 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "tests/fuzz.py", *session.posargs)
 
 
+@nox.session(python=NEWEST)
+def interrupt(session: nox.Session) -> None:
+    """Interrupt 200 calls at random times, on every way through the package; ``-- --runs 1000`` for more."""
+    _install(session, "test-newest", ".[dask,polars]")
+    session.run("python", "tests/interrupt.py", *session.posargs)
+
+
 @nox.session(python=OLDEST)
 def compat(session: nox.Session) -> None:
     """Hold the drop-in against pdex 0.1.28 itself."""

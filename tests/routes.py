@@ -1,6 +1,6 @@
 """Routes: one small call for each way through the package, and what has to hold after any of them was cut off."""
 
-import os
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -87,6 +87,8 @@ def assert_all_or_nothing(adata: ad.AnnData, whole: ad.AnnData) -> None:
 
 def assert_nothing_left(scratch: Path) -> None:
     """No thread of scpdex is running, and no scratch is held, with a name or without."""
+    # What the traceback of an interruption still holds is closed when it is collected.
+    gc.collect()
     until = time.monotonic() + 30
     while any(thread.name.startswith("scpdex") for thread in threading.enumerate()):
         assert time.monotonic() < until, "a thread is left running"
@@ -94,7 +96,7 @@ def assert_nothing_left(scratch: Path) -> None:
     assert not list(scratch.iterdir())
     for descriptor in Path("/proc/self/fd").glob("*"):
         try:
-            target = os.readlink(descriptor)
+            target = str(descriptor.readlink())
         except OSError:
             continue
         assert not target.startswith(str(scratch)), f"scratch is still open: {target}"

@@ -1,4 +1,4 @@
-"""Interruption at each boundary of a stage: nothing or the whole result, nothing left, and the next call works (row 23)."""
+"""Interruption at each function: all of the result or none, nothing left, and the next call works (row 23)."""
 
 import sys
 import tempfile
