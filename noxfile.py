@@ -19,12 +19,23 @@ def _install(session: nox.Session, group: str, package: str = ".") -> None:
     session.install(package, *nox.project.dependency_groups(PROJECT, group))
 
 
+def _test(session: nox.Session, *options: str) -> None:
+    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *options, *session.posargs)
+
+
 # A machine that has neither of the two Pythons runs the newest set on the one it has.
 @nox.session(python=[OLDEST, NEWEST] if THIS in {OLDEST, NEWEST} else [OLDEST, NEWEST, THIS])
 def tests(session: nox.Session) -> None:
-    """Run the tests: on Python 3.11 with the oldest supported versions of all it needs, else with the newest."""
-    _install(session, "test-oldest" if session.python == OLDEST else "test-newest", ".[dask,polars]")
-    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
+    """Run the tests with the newest versions of all it needs that there are for this Python."""
+    _install(session, "test" if session.python == OLDEST else "test-newest", ".[dask,polars]")
+    _test(session)
+
+
+@nox.session(python=OLDEST)
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions that pyproject.toml allows, which warn of much that is no longer so."""
+    _install(session, "test-oldest", ".[dask,polars]")
+    _test(session, "-o", "filterwarnings=ignore\nerror:::scpdex")
 
 
 @nox.session(python=NEWEST)
@@ -74,12 +85,13 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Hold style, types and the rules of the architecture."""
+    """Hold style, types and the rules of the architecture, and look for known holes in what this depends on."""
     _install(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
     session.run("lint-imports")
+    session.run("pip-audit", "--progress-spinner", "off")
 
 
 @nox.session
