@@ -143,3 +143,15 @@ def test_large_mean_tiny_variance():
         result = by_scpdex(ad.AnnData(noise + 2.0**12, obs=obs), "label", method="t-test", reference=reference)
         ours = by_gene(result, "a")["pvals"].loc[[str(j) for j in range(20)]]
         np.testing.assert_allclose(ours, stats.ttest_ind(noise[:200], noise[200:], equal_var=False).pvalue, rtol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [1e-120, 1e-90, 1.0, 1e90, 1e120])
+def test_degrees_of_freedom_at_every_scale(scale):
+    """Variances of variances would be beyond float64."""
+    values = np.random.default_rng(8).normal(size=(40, 3))
+    values[:10] *= 3
+    adata = ad.AnnData(values * scale, obs=pd.DataFrame({"label": np.repeat(["a", "b"], [10, 30])}))
+    result = by_scpdex(adata, "label", method="t-test")
+    for j in range(3):
+        expected = stats.ttest_ind(values[:10, j], values[10:, j], equal_var=False).pvalue
+        np.testing.assert_allclose(by_gene(result, "a").loc[str(j), "pvals"], expected, rtol=1e-9)

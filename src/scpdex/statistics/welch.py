@@ -45,7 +45,8 @@ def welch_test(
         error_other = np.where(n_other > 1, squares_other / (n_other - 1) / counted_as, np.nan)
         error = error_group + error_other
         t = (mean_group - mean_other) / np.sqrt(error)
-        freedom = error**2 / (error_group**2 / (n_group - 1) + error_other**2 / (counted_as - 1))
+        # Of shares, whose squares are within what float64 holds.
+        freedom = 1 / ((error_group / error) ** 2 / (n_group - 1) + (error_other / error) ** 2 / (counted_as - 1))
         # Without spread any number of degrees of freedom gives the same p.
         freedom[np.isnan(freedom)] = 1
     return t, freedom
