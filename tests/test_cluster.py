@@ -371,3 +371,21 @@ def test_peak_memory_of_the_client(tmp_path):
     )
     _, _, *grown = map(int, re.findall(r"[0-9]+", done.stdout.splitlines()[-1]))
     assert max(grown) < 24e6
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["in memory", "dask"])
+@pytest.mark.parametrize("method", TESTS)
+def test_in_tasks_of_workers(client, method, lazy):
+    """Calls that are tasks of a cluster themselves, on all threads that it has, and wait for others of its tasks."""
+    adata = labelled(sparse.csr_matrix(values_of("float32")))
+    expected = by_scpdex(adata, "group", method=method)
+    if lazy:
+        adata = in_chunks(adata, RAGGED, -1)
+    rank = scpdex.tl.rank_genes_parallel
+    calls = [client.submit(rank, adata, "group", method=method, copy=True, pure=False) for _ in range(3)]
+    for call in calls:
+        result = call.result(timeout=PATIENCE).uns["rank_genes_groups"]
+        for field in ("scores", "pvals"):
+            for group in expected[field].dtype.names:
+                np.testing.assert_allclose(result[field][group], expected[field][group], rtol=1e-6)
+    del call, calls

@@ -9,7 +9,8 @@ from uuid import uuid4
 
 from dask.core import flatten
 from dask.highlevelgraph import HighLevelGraph
-from distributed import as_completed
+from distributed import as_completed, rejoin, secede
+from distributed.worker import thread_state
 
 from scpdex.facts import Workers
 from scpdex.matrix._dask import ChunkError, ChunkKindError, ChunkValueError
@@ -90,7 +91,8 @@ class ClusterChunks:
         keys = list(keys)
         futures = dict(zip(keys, self.client.get(self._with(tasks), keys, sync=False), strict=True))
         try:
-            yield self._as_completed(futures, (ChunkKindError, ChunkValueError, *let_through))
+            with _thread_left_to_others():
+                yield self._as_completed(futures, (ChunkKindError, ChunkValueError, *let_through))
         finally:
             self.client.cancel(list(futures.values()))
 
@@ -117,3 +119,16 @@ class ClusterChunks:
         )
         layer = f"scpdex-{uuid4().hex}"
         return HighLevelGraph({**graph.layers, layer: tasks}, {**graph.dependencies, layer: set(graph.layers)})
+
+
+@contextmanager
+def _thread_left_to_others() -> Generator[None, None, None]:
+    """Where the call is itself a task of a worker, let its thread be taken for the tasks that it waits for."""
+    if not getattr(thread_state, "key", None):
+        yield
+        return
+    secede()
+    try:
+        yield
+    finally:
+        rejoin()
