@@ -1,5 +1,6 @@
 """The package's own shape: what is public, and that its documents are true."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -71,3 +72,24 @@ def test_workflows_are_pinned_and_can_do_little():
         for action in re.findall(r"uses: (\S+)", text):
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action), f"{path.name}: {action}"
         assert "permissions:\n  contents: read\n" in text
+
+
+# What would run what data say.
+_MODULES = {"code", "ctypes", "dill", "cloudpickle", "marshal", "pickle", "runpy", "shelve", "socket"}
+_MODULES |= {"subprocess", "urllib", "webbrowser"}
+_CALLS = {"__import__", "eval", "exec", "execfile", "execv", "popen", "spawn", "system", "startfile"}
+_CALLS |= {"loads", "unpack_from", "mktemp"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_unpickled_evaluated_or_run(path):
+    """Sources name no such module or function, nor a folder or file that is open to others."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not {name.name.split(".")[0] for name in node.names} & _MODULES
+        elif isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] not in _MODULES
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", None))
+            assert name not in _CALLS, f"line {node.lineno}"
+            assert not {keyword.arg for keyword in node.keywords} & {"allow_pickle", "shell"}, f"line {node.lineno}"

@@ -4,12 +4,14 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from stored import tightest
 
 import scpdex
 
@@ -137,3 +139,84 @@ def test_arrays_within_the_budget(tmp_path, make, storage, cells, megabytes, arg
         tracemalloc.stop()
     n_results = 32 * ranked.uns["rank_genes_groups"]["names"].size * len(ranked.uns["rank_genes_groups"]["names"].dtype)
     assert peak - n_results <= 1e6 * megabytes
+
+
+def _random_case(seed: int) -> tuple[ad.AnnData, str, dict[str, Any]]:
+    """An object of random size and contents, how it is stored, and how it is ranked."""
+    rng = np.random.default_rng(seed)
+    n_cells, n_genes = int(rng.integers(2_000, 40_000)), int(rng.integers(20, 1_500))
+    density = float(rng.choice([0.02, 0.1, 0.3, 0.6]))
+    # Up to 6 million values.
+    n_cells = min(n_cells, int(6e6 / n_genes / density))
+    n_groups = int(rng.integers(2, 300))
+    adata = _screen(n_cells, n_genes, density, n_groups, counts=bool(rng.integers(2)))
+    storage = str(rng.choice(["csr", "csr", "csc", "dense"]))
+    arguments: dict[str, Any] = {"method": str(rng.choice(["wilcoxon", "t-test", "anderson"]))}
+    arguments |= {"reference": str(rng.choice(["rest", "0"])), "pts": bool(rng.integers(2))}
+    arguments |= {"n_jobs": int(rng.integers(1, 4)), "mean_in_log_space": bool(rng.integers(2))}
+    if rng.random() < 0.3:
+        arguments["mask_var"] = rng.random(n_genes) < 0.3
+    return adata, storage, arguments
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_random_plans_keep_to_the_budget(tmp_path, seed):
+    """From one to four times the least budget that is accepted, or what the plan says that it would need."""
+    adata, storage, arguments = _random_case(seed)
+    adata.X = adata.X.toarray() if storage == "dense" else adata.X.asformat(storage)
+    adata.write_h5ad(tmp_path / "x.h5ad", compression=[None, "gzip"][seed % 2])
+    disk = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+    least = tightest(disk, **arguments)
+    budget = int(least * np.random.default_rng(seed).uniform(1, 4))
+    scpdex.tl.rank_genes_parallel(disk, "group", max_memory=budget, **arguments)
+    tracemalloc.start()
+    try:
+        scpdex.tl.rank_genes_parallel(disk, "group", max_memory=budget, **arguments)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    names = disk.uns["rank_genes_groups"]["names"]
+    fractions = 16 * disk.n_vars * len(names.dtype) if arguments["pts"] else 0
+    assert peak - 32 * names.size * len(names.dtype) - fractions <= budget
+
+
+_REPEATED = """
+import gc, sys
+from pathlib import Path
+import anndata as ad
+import scpdex
+sys.path.insert(0, sys.argv[1])
+from stored import in_chunks
+
+disk = ad.read_h5ad(sys.argv[2], backed="r")
+memory = disk.to_memory()
+lazy = in_chunks(memory, 300, -1)
+
+def held():
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+def rank():
+    for adata, more in ((memory, {"pts": True}), (disk, {"max_memory": "8MB"}), (lazy, {}), (memory[::2], {"copy": True})):
+        for method in ("wilcoxon", "t-test"):
+            scpdex.tl.rank_genes_parallel(adata, "group", method=method, n_jobs=2, **more)
+
+for _ in range(10):
+    rank()
+before = held()
+for _ in range(25):
+    rank()
+print(held() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux says of a process")
+@pytest.mark.slow
+def test_200_calls_hold_no_more_than_the_first(tmp_path):
+    """In memory, on disk, of dask and of views: within what an allocator keeps for itself."""
+    adata = _screen(1_000, 200, 0.3, 20)
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    command = [sys.executable, "-W", "ignore", "-c", _REPEATED, str(Path(__file__).parent), str(tmp_path / "x.h5ad")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) < 2e6
