@@ -208,6 +208,20 @@ def test_every_number_of_bits(n, reference):
             assert (twice_u[group], tie_sums[group if reference >= 0 else 0]) == (2 * u, tie_sum)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("reference", [-1, 2])
+def test_zeros_beside_buckets(reference, sign):
+    """They lie below values that are put in buckets if these are positive, and above them if these are negative."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, 600)
+    values = np.float32(sign * (1 + rng.integers(0, 1 << 15, 600) / (1 << 15)) * (rng.random(600) < 0.7))
+    _, twice_u, tie_sums = _rank_sums(values, codes, 3, reference, np.int64)
+    for group in range(2):
+        other = codes == reference if reference >= 0 else codes != group
+        u, tie_sum = _plain_u(values[codes == group], values[other])
+        assert (twice_u[group], tie_sums[group if reference >= 0 else 0]) == (2 * u, tie_sum)
+
+
 @pytest.mark.parametrize(("n_values", "dtype"), [(1, float), (10_000, float), (10_000, np.float32)])
 def test_tie_sums_past_int64(n_values, dtype):
     """3 million cells tied: t**3 does not fit int64, and float64 is right to rounding. By table, sort and buckets."""
