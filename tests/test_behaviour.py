@@ -114,6 +114,22 @@ def test_unsorted_and_repeated_indices(sparse_format, method):
     np.testing.assert_array_equal(adata.X.indices, indices)
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("fault", ["unsorted", "repeated"])
+@pytest.mark.parametrize("sparse_format", ["csr", "csc"])
+def test_indices_of_the_last_row_or_column(sparse_format, fault, n_jobs):
+    """Row 5: one that is unsorted, or has an index twice and in order, is noticed by whichever thread looks at it."""
+    matrix = sparse.csr_matrix(tied()).asformat(sparse_format)
+    indices = matrix.indices.copy()
+    last = indices[matrix.indptr[-2] :]
+    assert last.size > 2
+    last[:] = last[::-1].copy() if fault == "unsorted" else [last[0], *last[:-1]]
+    adata = small(type(matrix)((matrix.data, indices, matrix.indptr), shape=matrix.shape), three())
+    arguments = {"method": "wilcoxon", "tie_correct": True, "pts": True}
+    expected = by_scpdex(small(adata.X.toarray(), three()), "label", **arguments)
+    assert_same_bits(by_scpdex(adata, "label", n_jobs=n_jobs, gene_chunk_size=5, **arguments), expected)
+
+
 @pytest.mark.parametrize("method", SCANPY_TESTS)
 @pytest.mark.parametrize("reference", ["rest", "b"])
 def test_nan_labels(method, reference):
