@@ -260,6 +260,19 @@ def test_filters(limits, scope, corr_method, reference):
         np.testing.assert_allclose(q, multipletests(p, method=name)[1], rtol=1e-12)
 
 
+@pytest.mark.parametrize("limit", ["min_pct", "min_logfc"])
+def test_genes_at_the_limit_are_tested(limit):
+    adata = uneven()
+    whole = by_scpdex(adata, "group", method="wilcoxon", pts=True)
+    of_gene = {
+        "min_pct": np.maximum(whole["pts"]["a"], whole["pts_rest"]["a"]),
+        "min_logfc": by_gene(whole, "a")["logfoldchanges"].abs(),
+    }[limit]
+    least = float(np.sort(of_gene)[10])
+    tested = by_gene(by_scpdex(adata, "group", method="wilcoxon", **{limit: least}), "a")["pvals"].notna()
+    assert tested.equals((of_gene >= least).loc[tested.index])
+
+
 @pytest.mark.parametrize("storage", ["uns", "varm"])
 def test_genes_that_are_not_tested_are_not_in_tables(storage):
     adata = uneven()
