@@ -59,6 +59,13 @@ def interrupt(session: nox.Session) -> None:
     session.run("python", "tests/interrupt.py", *session.posargs)
 
 
+@nox.session(python=NEWEST)
+def mutate(session: nox.Session) -> None:
+    """Put deliberate faults in, one at a time: the fast tests have to notice each."""
+    _install(session, "test-newest", ".[dask,polars]")
+    session.run("python", "tests/mutate.py", *session.posargs)
+
+
 @nox.session(python=OLDEST)
 def compat(session: nox.Session) -> None:
     """Hold the drop-in against pdex 0.1.28 itself."""
