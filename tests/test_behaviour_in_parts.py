@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -142,5 +141,3 @@ def test_every_row_has_tests():
         for found in re.findall(r"\b[Rr]ows? (\d+)(?: and (\d+))?", path.read_text(encoding="utf-8")):
             said |= {int(row) for row in found if row}
     assert rows <= said
-
-

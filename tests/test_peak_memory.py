@@ -198,7 +198,8 @@ def held():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 def rank():
-    for adata, more in ((memory, {"pts": True}), (disk, {"max_memory": "8MB"}), (lazy, {}), (memory[::2], {"copy": True})):
+    ways = (memory, {"pts": True}), (disk, {"max_memory": "8MB"}), (lazy, {}), (memory[::2], {"copy": True})
+    for adata, more in ways:
         for method in ("wilcoxon", "t-test"):
             scpdex.tl.rank_genes_parallel(adata, "group", method=method, n_jobs=2, **more)
 

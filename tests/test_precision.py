@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import by_gene, by_scpdex
 from plain import exact_moments, plain_t
-from stored import budget_for, labelled, on_disk, without_slack
 from scipy import sparse
+from stored import budget_for, labelled, on_disk, without_slack
 from test_kernels import _moments
 
 EPS = np.finfo(np.float64).eps
