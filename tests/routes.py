@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,21 +86,27 @@ def assert_all_or_nothing(adata: ad.AnnData, whole: ad.AnnData) -> None:
     assert not len(adata.varm)
 
 
+def open_files(folder: Path) -> list[str]:
+    """Files of a folder that this process holds, those without a name too."""
+    found = []
+    for descriptor in Path("/proc/self/fd").glob("*"):
+        # One that was listed may be closed by now.
+        with suppress(OSError):
+            found.append(str(descriptor.readlink()))
+    return [target for target in found if target.startswith(str(folder))]
+
+
 def assert_nothing_left(scratch: Path) -> None:
     """No thread of scpdex is running, and no scratch is held, with a name or without."""
-    # What the traceback of an interruption still holds is closed when it is collected.
-    gc.collect()
     until = time.monotonic() + 30
     while any(thread.name.startswith("scpdex") for thread in threading.enumerate()):
         assert time.monotonic() < until, "a thread is left running"
         time.sleep(0.01)
     assert not list(scratch.iterdir())
-    for descriptor in Path("/proc/self/fd").glob("*"):
-        try:
-            target = str(descriptor.readlink())
-        except OSError:
-            continue
-        assert not target.startswith(str(scratch)), f"scratch is still open: {target}"
+    if open_files(scratch):
+        # What the traceback of an interruption still holds is closed when it is collected.
+        gc.collect()
+    assert not open_files(scratch)
 
 
 def same_result(a: ad.AnnData, b: ad.AnnData) -> None:
