@@ -121,6 +121,12 @@ def test_min_cells(cells, messages, reference):
     messages()
 
 
+def test_groups_of_just_min_cells_are_tested(cells):
+    n_cells = int((cells.obs["group"] == "c").sum())
+    assert "c" in by_scpdex(cells, "group", min_cells=n_cells, method="wilcoxon")["names"].dtype.names
+    assert "c" in by_scpdex(cells, "group", min_cells=n_cells + 1, method="wilcoxon")["params"]["skipped"]
+
+
 def test_min_cells_of_requested_groups(cells, messages):
     cells.obs["group"] = pd.Categorical(["tiny", *cells.obs["group"].astype(object).tolist()[1:]])
     ours = by_scpdex(cells, "group", min_cells=2, groups=["tiny", "c"], method="t-test")
