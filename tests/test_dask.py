@@ -455,3 +455,14 @@ def test_without_dask():
         "scpdex.tl.rank_genes_parallel(adata, 'bulk_labels', method='t-test', low_memory=True)\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=Path(__file__).parent)
+
+
+@pytest.mark.parametrize("method", TESTS)
+def test_no_thread_or_pool_is_left(method):
+    """dask keeps a pool for each thread that it was called from, for ever."""
+    lazy = in_chunks(labelled(sparse.csr_matrix(values_of("float32"))), RAGGED, -1)
+    before, pools = set(threading.enumerate()), len(dask.threaded.pools)
+    for _ in range(3):
+        scpdex.tl.rank_genes_parallel(lazy, "group", method=method, n_jobs=2)
+    assert set(threading.enumerate()) <= before
+    assert len(dask.threaded.pools) <= pools

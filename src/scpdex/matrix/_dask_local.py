@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from dask import config, threaded
 from dask.core import flatten, get_dependencies, quote, reverse_dict, toposort
 from dask.sizeof import sizeof
+from dask.system import CPU_COUNT
 
 from scpdex.matrix._dask import ChunkError
 
@@ -36,6 +39,7 @@ class LocalChunks:
         """Find out which step needs what; ``schedule`` computes keys of a graph, as dask's local schedulers do."""
         self._grid = grid
         self._schedule = schedule
+        self._pool: ThreadPoolExecutor | None = None
         self._kept: dict[Any, Any] = {}
         # No bound until the budget is shared out.
         self._most_kept = sys.maxsize
@@ -77,7 +81,11 @@ class LocalChunks:
         blocks = [self._grid.keys([i], stripe) for i in places]
         self._looked_at = set(flatten(blocks))
         current = {self._steps[stripe, i] for i in places}
-        values = self._compute(list(flatten(blocks)), current, _BEFORE_ALL, reader.where)
+        try:
+            values = self._compute(list(flatten(blocks)), current, _BEFORE_ALL, reader.where)
+        except BaseException:
+            self.release()
+            raise
         shapes = [self._grid.shapes([i], stripe) for i in places]
         return [
             reader.look([[values[key] for key in row] for row in block], shape)
@@ -103,8 +111,19 @@ class LocalChunks:
         self._keep(self._kept, _BEFORE_ALL)
 
     def release(self) -> None:
-        """Let go of what was kept."""
+        """Let go of what was kept, and end the threads."""
         self._kept.clear()
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _threads(self) -> dict[str, Any]:
+        """Give the threaded scheduler a pool, unless the user did: its own, one for each thread, it never lets go."""
+        if self._schedule is not threaded.get or config.get("pool", None) is not None:
+            return {}
+        if self._pool is None:
+            n_threads = config.get("num_workers", None) or CPU_COUNT
+            self._pool = ThreadPoolExecutor(n_threads, thread_name_prefix="scpdex-dask")
+        return {"pool": self._pool}
 
     def _compute(self, keys: Sequence[Any], current: set[int], step: int, where: str) -> dict[Any, Any]:
         """Compute what belongs to the current steps, and keep what is needed after ``step``."""
@@ -123,7 +142,7 @@ class LocalChunks:
         # A few of them are chunks that were cut more than once; many are all that goes into a median.
         wanted += others if len(others) <= len(keys) else []
         try:
-            values = dict(zip(wanted, self._schedule(graph, wanted), strict=True))
+            values = dict(zip(wanted, self._schedule(graph, wanted, **self._threads()), strict=True))
         except Exception as error:
             raise ChunkError.of(where, error) from error
         self._keep(self._kept | values, step)
