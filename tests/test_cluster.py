@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import scanpy as sc
 from anndata.experimental import read_lazy
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, worker_client
 from oracles import by_scpdex
 from scipy import sparse
 from stored import FORMS, RAGGED, TESTS, assert_same_tests, in_chunks, labelled, values_of
@@ -329,7 +329,7 @@ _CALL = """
 import re, sys
 from pathlib import Path
 import anndata as ad, dask.array as da, numpy as np, pandas as pd
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, worker_client
 from scipy import sparse
 import scpdex
 
@@ -389,3 +389,17 @@ def test_in_tasks_of_workers(client, method, lazy):
             for group in expected[field].dtype.names:
                 np.testing.assert_allclose(result[field][group], expected[field][group], rtol=1e-6)
     del call, calls
+
+
+def test_in_a_task_that_has_left_its_thread(client):
+    """As inside of worker_client(), which leaves before the call does."""
+    lazy = in_chunks(labelled(sparse.csr_matrix(values_of("float32"))), RAGGED, -1)
+    expected = by_scpdex(lazy, "group", method="wilcoxon")["pvals"]
+
+    def rank(adata: ad.AnnData) -> ad.AnnData:
+        with worker_client():
+            return scpdex.tl.rank_genes_parallel(adata, "group", method="wilcoxon", copy=True)
+
+    ranked = client.submit(rank, lazy).result(timeout=PATIENCE)
+    for group in expected.dtype.names:
+        np.testing.assert_array_equal(ranked.uns["rank_genes_groups"]["pvals"][group], expected[group])

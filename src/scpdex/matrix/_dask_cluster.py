@@ -10,6 +10,7 @@ from uuid import uuid4
 from dask.core import flatten
 from dask.highlevelgraph import HighLevelGraph
 from distributed import as_completed, rejoin, secede
+from distributed.threadpoolexecutor import thread_state as pool_state
 from distributed.worker import thread_state
 
 from scpdex.facts import Workers
@@ -90,11 +91,11 @@ class ClusterChunks:
         """
         keys = list(keys)
         futures = dict(zip(keys, self.client.get(self._with(tasks), keys, sync=False), strict=True))
-        try:
-            with _thread_left_to_others():
+        with _thread_left_to_others():
+            try:
                 yield self._as_completed(futures, (ChunkKindError, ChunkValueError, *let_through))
-        finally:
-            self.client.cancel(list(futures.values()))
+            finally:
+                self.client.cancel(list(futures.values()))
 
     def _as_completed(
         self, futures: dict[Any, Any], let_through: tuple[type[Exception], ...]
@@ -123,8 +124,8 @@ class ClusterChunks:
 
 @contextmanager
 def _thread_left_to_others() -> Generator[None, None, None]:
-    """Where the call is itself a task of a worker, let its thread be taken for the tasks that it waits for."""
-    if not getattr(thread_state, "key", None):
+    """Where the call is itself a task of a worker, let its thread, if it has not left, do tasks that it waits for."""
+    if not getattr(thread_state, "key", None) or not getattr(pool_state, "proceed", False):
         yield
         return
     secede()
