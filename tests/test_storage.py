@@ -16,6 +16,7 @@ from stored import labelled, on_disk, values_of
 
 import scpdex
 from scpdex.results import exceed_hdf5
+from scpdex.results._varm import remove_matrices
 
 GROUPBY = "bulk_labels"
 KEY = "rank_genes_groups"
@@ -301,3 +302,27 @@ def test_any_names(names):
     adata = ad.AnnData(np.eye(labels.size, 2), obs=obs)
     entry = rank(adata, "varm", "label", pts=False)
     assert list(entry["groups"]) == names
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_what_was_there_comes_back(pbmc, monkeypatch, n):
+    """An error while a result replaces another, after some of that was taken away."""
+    pbmc.obs["level"] = np.resize(["x", "y"], pbmc.n_obs)
+    arguments = {"use_raw": False, "storage": "varm", "split_by": "level", "min_cells": 2}
+    scpdex.tl.rank_genes_parallel(pbmc, "bulk_labels", **arguments)
+    uns, varm = dict(pbmc.uns), dict(pbmc.varm)
+    remove, calls = remove_matrices, []
+
+    def remove_or_fail(adata: ad.AnnData, key: str) -> None:
+        calls.append(key)
+        if len(calls) == n:
+            raise MemoryError
+        remove(adata, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("scpdex.results._store.remove_matrices", remove_or_fail)
+        with pytest.raises(MemoryError):
+            scpdex.tl.rank_genes_parallel(pbmc, "bulk_labels", **arguments)
+    assert dict(pbmc.uns).keys() == uns.keys()
+    assert all(pbmc.uns[key] is value for key, value in uns.items())
+    assert dict(pbmc.varm).keys() == varm.keys()

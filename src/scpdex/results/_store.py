@@ -104,14 +104,20 @@ def store(
     outdated = [key for key in _levels_before(adata, entries) if key not in entries]
 
     def write() -> None:
-        for key in [*entries, *outdated]:
-            remove_matrices(adata, key)
-        for key in outdated:
-            del adata.uns[key]
-        for name, matrix in matrices.items():
-            adata.varm[name] = matrix
-        for key, entry in entries.items():
-            adata.uns[key] = entry
+        uns, varm = dict(adata.uns), dict(adata.varm)
+        try:
+            for key in [*entries, *outdated]:
+                remove_matrices(adata, key)
+            for key in outdated:
+                del adata.uns[key]
+            for name, matrix in matrices.items():
+                adata.varm[name] = matrix
+            for key, entry in entries.items():
+                adata.uns[key] = entry
+        except BaseException:
+            if not adata.is_view:
+                adata.uns, adata.varm = uns, varm
+            raise
 
     # Ctrl-C reaches the main thread only: on another, all is written or nothing.
     with ThreadPoolExecutor(1, thread_name_prefix="scpdex") as pool:
