@@ -66,11 +66,10 @@ class _KeyedFile(IndexDataCacheFile):
         name = self._name_of(key)
         try:
             kept = Path(self._data_path(name)).read_bytes()
+            is_whole = hashlib.sha256(kept[:-_DIGEST_BYTES]).digest() == kept[-_DIGEST_BYTES:]
+            return self._load_data(name) if is_whole else None
         except OSError:
             return None
-        if hashlib.sha256(kept[:-_DIGEST_BYTES]).digest() != kept[-_DIGEST_BYTES:]:
-            return None
-        return self._load_data(name)
 
 
 class KernelCache(FunctionCache):
@@ -85,7 +84,7 @@ class KernelCache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            _tell_once(error.strerror)
+            _tell_once(error.strerror or error)
 
 
 class NoCache(NullCache):
@@ -93,7 +92,7 @@ class NoCache(NullCache):
 
     def save_overload(self, _sig: Any, _data: Any) -> None:
         """Say so instead."""
-        _tell_once("neither the installation nor the home can be written to")
+        _tell_once("neither the installation nor the home, nor NUMBA_CACHE_DIR, can be written to")
 
 
 def cache_of(function: Callable[..., Any]) -> KernelCache | NoCache:
