@@ -74,7 +74,7 @@ def main() -> int:
                 counts[name] += 1
                 assert_all_or_nothing(route.adata, whole)
                 counts["whole results"] += route.adata.uns.get(KEY, "as before") != "as before"
-                assert_nothing_left(scratch)
+                assert_nothing_left(scratch, patience=30)
                 clear(route.adata)
                 route.rank()
                 same_result(route.adata, whole)

@@ -75,7 +75,7 @@ def test_ctrl_c_at_every_function(tmp_path, monkeypatch, scratch, name):
         finally:
             sys.setprofile(None)
         assert_all_or_nothing(route.adata, whole)
-        assert_nothing_left(scratch)
+        assert_nothing_left(scratch, patience=30)
     route.rank()
     same_result(route.adata, whole)
 
