@@ -19,7 +19,10 @@ def _install(session: nox.Session, group: str, package: str = ".") -> None:
     session.install(package, *nox.project.dependency_groups(PROJECT, group))
 
 
-def _test(session: nox.Session, *options: str) -> None:
+def _test(session: nox.Session, *, others_may_warn: bool) -> None:
+    """Run the fast tests; packages that are not the newest warn each other of what has changed since."""
+    _, *filters = PROJECT["tool"]["pytest"]["ini_options"]["filterwarnings"]
+    options = ["-o", "\n".join(["filterwarnings=ignore", *filters])] if others_may_warn else []
     session.run("pytest", "-n", "auto", "--dist", "loadgroup", *options, *session.posargs)
 
 
@@ -28,15 +31,14 @@ def _test(session: nox.Session, *options: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests with the newest versions of all it needs that there are for this Python."""
     _install(session, "test" if session.python == OLDEST else "test-newest", ".[dask,polars]")
-    _test(session)
+    _test(session, others_may_warn=session.python == OLDEST)
 
 
 @nox.session(python=OLDEST)
 def lowest(session: nox.Session) -> None:
-    """Run the tests with the lowest versions that pyproject.toml allows, which warn each other of what has changed."""
+    """Run the tests with the lowest versions that pyproject.toml allows."""
     _install(session, "test-oldest", ".[dask,polars]")
-    _, *filters = PROJECT["tool"]["pytest"]["ini_options"]["filterwarnings"]
-    _test(session, "-o", "\n".join(["filterwarnings=ignore", *filters]))
+    _test(session, others_may_warn=True)
 
 
 @nox.session(python=NEWEST)
