@@ -155,3 +155,11 @@ def test_degrees_of_freedom_at_every_scale(scale):
     for j in range(3):
         expected = stats.ttest_ind(values[:10, j], values[10:, j], equal_var=False).pvalue
         np.testing.assert_allclose(by_gene(result, "a").loc[str(j), "pvals"], expected, rtol=1e-9)
+
+
+def test_t_beyond_float32():
+    """Stored as infinite, and no warning of numpy's."""
+    adata = ad.AnnData(np.array([[1e50], [1e50], [0], [1e5]]), obs=pd.DataFrame({"label": list("aabb")}))
+    result = by_scpdex(adata, "label", method="t-test")
+    assert result["scores"]["a"][0] == np.inf
+    assert 0 < result["pvals"]["a"][0] < 1e-30

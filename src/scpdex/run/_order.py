@@ -58,6 +58,8 @@ def _order_groups(
     statistics: dict[str, NDArray[Any]] = {name: np.empty(shape, dtype=dtype) for name, dtype in fields.items()}
     ranked = RankedGenes(groups, np.empty(shape[::-1], dtype=np.intp), statistics)
 
+    # A t beyond float32 is stored as infinite.
+    @np.errstate(over="ignore")
     def work(some: slice) -> None:
         part = table.of_groups(slice(first + some.start, first + some.stop))
         if position is not None:
