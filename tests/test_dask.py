@@ -445,6 +445,7 @@ def test_any_chunking(method, data):
         assert_same_tests(patch, in_chunks(memory, sizes, -1), memory, method=method)
 
 
+@pytest.mark.slow
 def test_without_dask():
     """Everything else works, and dask is not imported for it."""
     code = (

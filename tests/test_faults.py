@@ -218,6 +218,7 @@ print("refused")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 def test_a_quota(tmp_path):
     """A real limit of the operating system on how large files can be."""

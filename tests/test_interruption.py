@@ -4,6 +4,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ import scpdex
 
 PACKAGE = str(Path(scpdex.__file__).parent)
 Boundary = tuple[str, int, int]
+
+# The others are run by nox -s slow.
+FAST = {"CSR in memory", "levels and strata, as matrices", "row buckets"}
+
+
+def by_speed(names: Iterable[str]) -> list[Any]:
+    """Mark those that are left to the slow tests."""
+    return [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def _boundary(frame: Any, calls: Counter[tuple[str, int]]) -> Boundary | None:
@@ -37,7 +46,7 @@ def scratch(tmp_path, monkeypatch) -> Path:
 
 # Scratch that Ctrl-C keeps from being closed is closed when it is collected.
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("name", ROUTES)
+@pytest.mark.parametrize("name", by_speed(ROUTES))
 def test_ctrl_c_at_every_function(tmp_path, monkeypatch, scratch, name):
     """Ctrl-C comes in the main thread: at the first call of each function that is called there."""
     without_slack(monkeypatch)
@@ -80,7 +89,9 @@ def test_ctrl_c_at_every_function(tmp_path, monkeypatch, scratch, name):
     same_result(route.adata, whole)
 
 
-@pytest.mark.parametrize("name", ["CSR in memory", "column blocks", "row buckets", "row passes", "dask, row buckets"])
+@pytest.mark.parametrize(
+    "name", by_speed(["CSR in memory", "column blocks", "row buckets", "row passes", "dask, row buckets"])
+)
 def test_an_error_in_any_thread(tmp_path, monkeypatch, scratch, name):
     """A worker or reader that runs out of memory: the error is raised, and the other threads end."""
     without_slack(monkeypatch)

@@ -282,6 +282,7 @@ def test_polars_is_named_where_it_is_missing(monkeypatch):
         compare(ad.AnnData(np.eye(4), obs=pd.DataFrame({"label": [*"abab"]})), as_polars=True)
 
 
+@pytest.mark.slow
 def test_progress():
     """A bar where it is asked for, to standard error and not through the log."""
     code = (
