@@ -1,17 +1,15 @@
 """Fuzz: whatever Hypothesis makes up is ranked as plain code, scipy and scanpy do, and alike in every storage."""
 
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-import scanpy as sc
 from drawn import Call, calls
 from hypothesis import HealthCheck, given, settings
-from oracles import SCANPY_TESTS
+from oracles import SCANPY_TESTS, by_scanpy
 from plain import Numbers, Plain, compared, numbers_of, spelt
 from statsmodels.stats.multitest import multipletests
 
@@ -150,14 +148,11 @@ def check_scanpy(call: Call, found: dict[str, Any], values: np.ndarray) -> None:
     groups = sorted({*names} - {None})
     if min((names == group).sum() for group in groups) < 2:
         return
-    adata = ad.AnnData(values.copy(), obs=pd.DataFrame({"label": pd.Categorical(names)}, index=call.plain.obs_names))
+    adata = ad.AnnData(values, obs=pd.DataFrame({"label": pd.Categorical(names)}, index=call.plain.obs_names))
     adata.var_names = call.plain.var_names
     arguments = {name: options[name] for name in ("method", "groups", "tie_correct") if name in options}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        reference = str(options.get("reference", "rest"))
-        sc.tl.rank_genes_groups(adata, "label", reference=reference, **arguments)
-    scanpys = adata.uns[KEY]
+    reference = str(options.get("reference", "rest"))
+    scanpys = by_scanpy(adata, "label", reference=reference, **arguments)
     assert set(scanpys["names"].dtype.names) == set(found["names"].dtype.names)
     for group in scanpys["names"].dtype.names:
         a, b = (

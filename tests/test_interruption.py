@@ -4,8 +4,10 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -36,6 +38,16 @@ def _boundary(frame: Any, calls: Counter[tuple[str, int]]) -> Boundary | None:
     return (*place, calls[place])
 
 
+@contextmanager
+def profiled(by: ModuleType, profile: Callable[[Any, str, Any], None]) -> Iterator[None]:
+    """Have calls seen: those of this thread by ``sys``, those of threads that begin by ``threading``."""
+    by.setprofile(profile)
+    try:
+        yield
+    finally:
+        by.setprofile(None)
+
+
 @pytest.fixture
 def scratch(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "scratch"
@@ -61,11 +73,8 @@ def test_ctrl_c_at_every_function(tmp_path, monkeypatch, scratch, name):
         if event == "call" and (boundary := _boundary(frame, calls)) is not None:
             seen.append(boundary)
 
-    sys.setprofile(see)
-    try:
+    with profiled(sys, see):
         route.rank()
-    finally:
-        sys.setprofile(None)
     whole = light(route.adata)
     at = [(file, line, n) for file, line, n in seen if n == 1]
     assert len(at) > 40
@@ -77,12 +86,8 @@ def test_ctrl_c_at_every_function(tmp_path, monkeypatch, scratch, name):
             if event == "call" and _boundary(frame, calls) == stop:
                 raise KeyboardInterrupt
 
-        sys.setprofile(interrupt)
-        try:
-            with pytest.raises(KeyboardInterrupt):
-                route.rank()
-        finally:
-            sys.setprofile(None)
+        with profiled(sys, interrupt), pytest.raises(KeyboardInterrupt):
+            route.rank()
         assert_all_or_nothing(route.adata, whole)
         assert_nothing_left(scratch, patience=30)
     route.rank()
@@ -106,11 +111,8 @@ def test_an_error_in_any_thread(tmp_path, monkeypatch, scratch, name):
             if event == "call" and (boundary := _boundary(frame, calls)) is not None:
                 seen.add(boundary[:2])
 
-    threading.setprofile(see)
-    try:
+    with profiled(threading, see):
         route.rank()
-    finally:
-        threading.setprofile(None)
     whole = light(route.adata)
     assert len(seen) > 5
     for place in sorted(seen):
@@ -120,13 +122,10 @@ def test_an_error_in_any_thread(tmp_path, monkeypatch, scratch, name):
             if event == "call" and (frame.f_code.co_filename, frame.f_code.co_firstlineno) == place:
                 raise MemoryError
 
-        threading.setprofile(fail)
-        try:
-            # What happens in the computation of a chunk is told as that.
-            with pytest.raises((MemoryError, RuntimeError), match=r"^$|could not be computed: MemoryError"):
-                route.rank()
-        finally:
-            threading.setprofile(None)
+        # What happens in the computation of a chunk is told as that.
+        told = pytest.raises((MemoryError, RuntimeError), match=r"^$|could not be computed: MemoryError")
+        with profiled(threading, fail), told:
+            route.rank()
         assert_all_or_nothing(route.adata, whole)
         assert_nothing_left(scratch)
     route.rank()

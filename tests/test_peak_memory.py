@@ -162,7 +162,7 @@ def _random_case(seed: int) -> tuple[ad.AnnData, str, dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_random_plans_keep_to_the_budget(tmp_path, seed):
-    """From one to four times the least budget that is accepted, or what the plan says that it would need."""
+    """From one to four times the least budget that is accepted."""
     adata, storage, arguments = _random_case(seed)
     adata.X = adata.X.toarray() if storage == "dense" else adata.X.asformat(storage)
     adata.write_h5ad(tmp_path / "x.h5ad", compression=[None, "gzip"][seed % 2])
