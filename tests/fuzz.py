@@ -17,8 +17,10 @@ from test_fuzz import check_call
 ROUND = 200
 
 
-def work(worker: int, until: float, first_seed: int) -> tuple[int, int]:
+def work(worker: int, minutes: float, first_seed: int) -> tuple[int, int]:
     """Draw and check until the time is over; tell how many examples that were, and how many rounds found something."""
+    # From when this process is ready.
+    until = time.time() + 60 * minutes
     sc.settings.verbosity = 0
     n_examples = n_found = 0
 
@@ -51,11 +53,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the first round")
     given_ = parser.parse_args()
-    until = time.time() + 60 * given_.minutes
     n_workers = os.cpu_count() or 1
     print(f"seed {given_.seed}")
     with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(work, worker, until, given_.seed) for worker in range(n_workers)]
+        futures = [pool.submit(work, worker, given_.minutes, given_.seed) for worker in range(n_workers)]
         counts = [future.result() for future in futures]
     n_examples, n_found = (sum(of_each) for of_each in zip(*counts, strict=True))
     print(f"{n_examples:,} examples; {n_found} rounds of up to {ROUND} found something")
