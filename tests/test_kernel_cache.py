@@ -1,20 +1,22 @@
 """Compiled kernels on disk: right for every process, whoever wrote them and when."""
 
 import errno
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import numba
 import numpy as np
 import pytest
+from numba.core.caching import CompileResultCacheImpl
 
 import scpdex
-from scpdex.kernels import _cache, _jit
+from scpdex.kernels import _cache, _jit, _private_folder, _warning
 
 # Ranks matrices of some dtypes, in that order, and holds each against the float64 one.
 RANK = """
@@ -71,7 +73,7 @@ def test_all_kernels_are_part_of_the_digest(tmp_path, monkeypatch):
 @pytest.fixture
 def untold(monkeypatch) -> None:
     """As in a process that has not been warned."""
-    monkeypatch.setattr(_cache, "_told", Lock())
+    monkeypatch.setattr(_warning, "_warned", Lock())
 
 
 def _total() -> Any:
@@ -82,17 +84,51 @@ def _total() -> Any:
     return total
 
 
+@pytest.fixture
+def unwritable(monkeypatch, tmp_path) -> Path:
+    """Leave Numba without a lasting folder, and give the temporary folder."""
+    only = CompileResultCacheImpl._locator_classes[-1:]
+    assert only == [_private_folder.PrivateFolderLocator]
+    monkeypatch.setattr(CompileResultCacheImpl, "_locator_classes", only)
+    monkeypatch.setattr(_private_folder, "_folder", None)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("atexit.register", lambda *_: None)
+    return tmp_path
+
+
 @pytest.mark.usefixtures("untold")
-def test_without_a_place_to_cache(monkeypatch):
-    """Where nothing can be written, kernels compile in each process, and that is said once."""
-
-    def no_place(_function: object) -> None:
-        msg = "cannot cache function: no locator available"
-        raise RuntimeError(msg)
-
-    monkeypatch.setattr(_cache, "KernelCache", no_place)
-    one, other = _total(), _total()
+def test_only_the_temporary_folder_can_be_written(unwritable):
+    """Row 31: a private folder of this process, from all threads, for our kernels and for others; one warning."""
+    kernels: list[Any] = []
+    before = dict(os.environ)
     with pytest.warns(UserWarning, match=r"cannot be kept on disk \(neither .* set .* NUMBA_CACHE_DIR") as told:
+        threads = [Thread(target=lambda: kernels.append(_total())) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        # As scanpy does when it is imported.
+        kernels.append(numba.njit(cache=True)(lambda x: x.sum()))
+        assert [kernel(np.ones(3)) for kernel in kernels] == [3] * 5
+    assert len(told) == 1
+    (folder,) = unwritable.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert list(folder.rglob("*.nbc"))
+    assert os.environ == before
+    _private_folder._remove(folder, os.getpid() + 1)
+    assert folder.exists(), "a forked process leaves the folder to its parent"
+    _private_folder._remove(folder, os.getpid())
+    assert not list(unwritable.iterdir())
+
+
+@pytest.mark.usefixtures("untold")
+def test_no_folder_at_all(unwritable, monkeypatch):
+    """Row 31: others that cache are refused with the way out; our kernels compile without a cache, and one warns."""
+    monkeypatch.setattr("tempfile.tempdir", str(unwritable / "missing"))
+    with pytest.raises(OSError, match=r"not the installation, the home, nor the temporary folder.*NUMBA_CACHE_DIR"):
+        numba.njit(cache=True)(lambda x: x.sum())
+    one, other = _total(), _total()
+    with pytest.warns(UserWarning, match=r"cannot be kept on disk \(no folder can be written to\)") as told:
         totals = [one(np.ones(3)), other(np.ones(3))]
     assert totals == [3, 3]
     assert len(told) == 1
@@ -133,24 +169,75 @@ def test_a_file_that_is_damaged(monkeypatch, tmp_path, damage):
     assert last.stats.cache_hits
 
 
-@pytest.mark.slow
-def test_nothing_can_be_written(tmp_path):
-    """Neither beside the sources, nor in the home, nor in NUMBA_CACHE_DIR: the same numbers, and one warning."""
-    copied = tmp_path / "scpdex"
-    shutil.copytree(Path(scpdex.__file__).parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    # Not even root can make a folder of a file.
-    (copied / "kernels" / "__pycache__").write_text("")
-    nowhere = str(tmp_path / "scpdex" / "py.typed" / "below")
-    done = subprocess.run(
-        [sys.executable, "-W", "always:scpdex", "-c", RANK, "float32"],
-        env=os.environ
+# What an import of scpdex compiles is cached by these packages.
+_CACHING = ("scpdex", "scanpy", "fast_array_utils")
+
+
+@pytest.fixture(scope="module")
+def read_only(tmp_path_factory) -> dict[str, str]:
+    """Environment of a process with packages, a home and a NUMBA_CACHE_DIR where nothing can be written."""
+    site = tmp_path_factory.mktemp("site")
+    for name in _CACHING:
+        (source,) = importlib.util.find_spec(name).submodule_search_locations
+        shutil.copytree(source, site / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for module in (site / name).rglob("*.py"):
+            # Not even root can make a folder of a file.
+            (module.parent / "__pycache__").write_text("")
+    nowhere = str(site / "scpdex" / "py.typed" / "below")
+    return (
+        os.environ
         | dict.fromkeys(["HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR"], nowhere)
-        | {"PYTHONPATH": str(tmp_path), "MPLCONFIGDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        | {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+    )
+
+
+def _run(environment: dict[str, str], temporary: Path, program: str, *, check: bool = True) -> Any:
+    return subprocess.run(
+        [sys.executable, "-W", "always:compiled kernels", "-c", program, "float32"],
+        env=environment | {"TMPDIR": str(temporary), "MPLCONFIGDIR": str(temporary)},
         capture_output=True,
         text=True,
-        check=True,
+        check=check,
+        cwd="/",
     )
+
+
+@pytest.mark.slow
+def test_nothing_lasting_can_be_written(read_only, tmp_path):
+    """Row 31: scanpy can be imported, the numbers are the same, there is one warning, and nothing is left."""
+    child = f"""
+import os, pathlib, subprocess, sys
+before = dict(os.environ)
+{RANK}
+assert "scanpy" in sys.modules and sys.modules["scanpy"].__file__.startswith(os.environ["PYTHONPATH"])
+assert os.environ == before
+(folder,) = pathlib.Path(os.environ["TMPDIR"]).glob("scpdex-kernels-*")
+assert folder.stat().st_mode & 0o777 == 0o700
+pid = os.fork()
+if not pid:
+    sys.exit()
+assert os.waitpid(pid, 0)[1] == 0 and folder.exists()
+"""
+    done = _run(read_only, tmp_path, child)
     assert done.stderr.count("cannot be kept on disk (neither the installation nor the home") == 1
+    assert not list(tmp_path.glob("scpdex-kernels-*"))
+
+
+@pytest.mark.slow
+def test_scanpy_imported_first(read_only, tmp_path):
+    """Row 31: its own error stands, as the promises say."""
+    done = _run(read_only, tmp_path, "import scanpy, scpdex", check=False)
+    assert done.returncode == 1
+    assert "no locator available" in done.stderr
+
+
+@pytest.mark.slow
+def test_no_temporary_folder_either(read_only, tmp_path):
+    """Row 31: an error that names NUMBA_CACHE_DIR."""
+    cannot = "import tempfile; tempfile.tempdir = '/dev/null/below'; import scpdex"
+    done = _run(read_only, tmp_path, cannot, check=False)
+    assert done.returncode == 1
+    assert "NUMBA_CACHE_DIR" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow
@@ -159,7 +246,7 @@ def test_a_small_quota(tmp_path):
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000));"
     done = subprocess.run(
-        [sys.executable, "-W", "always:scpdex", "-c", limit + RANK, "float32"],
+        [sys.executable, "-W", "always:compiled kernels", "-c", limit + RANK, "float32"],
         env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
         capture_output=True,
         text=True,

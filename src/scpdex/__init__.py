@@ -2,8 +2,15 @@
 
 from importlib.metadata import version
 
-from scpdex import get, tl
-from scpdex.pdex import parallel_differential_expression
+from scpdex.kernels._private_folder import offer_private_folder
+
+# scanpy caches compiled functions when it is imported.
+offer_private_folder()
+
+# isort: split
+
+from scpdex import get, tl  # noqa: E402
+from scpdex.pdex import parallel_differential_expression  # noqa: E402
 
 __all__ = ["__version__", "get", "parallel_differential_expression", "tl"]
 

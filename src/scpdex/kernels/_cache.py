@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 
+from scpdex.kernels._warning import warn_once
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
-# Taken by whoever tells, and never released.
-_told = Lock()
-
-
-def _tell_once(reason: object) -> None:
-    """Warn, the first time in a process, that what was compiled is not kept."""
-    if _told.acquire(blocking=False):
-        msg = (
-            f"scpdex's compiled kernels cannot be kept on disk ({reason}), so that each process compiles them again, "
-            "which takes 5 to 15 seconds: set the environment variable NUMBA_CACHE_DIR to a folder with space that can "
-            "be written to."
-        )
-        warnings.warn(msg, stacklevel=2)
 
 
 def _digest_of_kernels() -> str:
@@ -84,20 +71,20 @@ class KernelCache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            _tell_once(error.strerror or error)
+            warn_once(error.strerror or error)
 
 
 class NoCache(NullCache):
     """Of a function that there is no folder for."""
 
     def save_overload(self, _sig: Any, _data: Any) -> None:
-        """Say so instead."""
-        _tell_once("neither the installation nor the home, nor NUMBA_CACHE_DIR, can be written to")
+        """Warn instead."""
+        warn_once("no folder can be written to")
 
 
 def cache_of(function: Callable[..., Any]) -> KernelCache | NoCache:
-    """Find a folder for what is compiled of a function: beside the sources or in the home."""
+    """Find a folder for a compiled function: beside its source, in the home, or the private folder of the process."""
     try:
         return KernelCache(function)
-    except RuntimeError:
+    except (RuntimeError, OSError):
         return NoCache()
