@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from numba.core.caching import CompileResultCacheImpl
 
-import scpdex
 from scpdex.kernels import _cache, _jit, _private_folder, _warning
 
 # Ranks matrices of some dtypes, in that order, and holds each against the float64 one.
@@ -101,7 +100,8 @@ def test_only_the_temporary_folder_can_be_written(unwritable):
     """Row 31: a private folder of this process, from all threads, for our kernels and for others; one warning."""
     kernels: list[Any] = []
     before = dict(os.environ)
-    with pytest.warns(UserWarning, match=r"cannot be kept on disk \(neither .* set .* NUMBA_CACHE_DIR") as told:
+
+    def compile_all() -> None:
         threads = [Thread(target=lambda: kernels.append(_total())) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -109,7 +109,10 @@ def test_only_the_temporary_folder_can_be_written(unwritable):
             thread.join()
         # As scanpy does when it is imported.
         kernels.append(numba.njit(cache=True)(lambda x: x.sum()))
-        assert [kernel(np.ones(3)) for kernel in kernels] == [3] * 5
+
+    with pytest.warns(UserWarning, match=r"cannot be kept on disk \(neither .* set .* NUMBA_CACHE_DIR") as told:
+        compile_all()
+    assert [kernel(np.ones(3)) for kernel in kernels] == [3] * 5
     assert len(told) == 1
     (folder,) = unwritable.iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
