@@ -50,7 +50,11 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         r"index is not the names of the genes.*reindex\(adata.var_names\)",
     ),
     "use_continuity": ({"use_continuity": True}, ValueError, "use_continuity=True needs method='wilcoxon'"),
-    "groupby, not a name": ({"groupby": 3}, TypeError, "groupby is a int; pass a name"),
+    "groupby, not a name": (
+        {"groupby": 3},
+        TypeError,
+        "groupby=3 is not the name of a column of adata.obs: pass a string",
+    ),
     "key_added, not a name": ({"key_added": 3}, TypeError, "key_added is a int; pass a name"),
     "groupby, not labels": ({"groupby": "percent_mito"}, ValueError, r"Are these labels\? There are \d+ for 700 cells"),
     "unknown": ({"tie_corect": True}, TypeError, "unexpected keyword arguments 'tie_corect'; only method='logreg'"),

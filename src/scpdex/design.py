@@ -244,11 +244,9 @@ def _refuse_min_cells(min_cells: Any) -> None:
 def _refuse_shared_columns(columns: dict[str, str | None]) -> None:
     seen: dict[str, str] = {}
     for argument, column in columns.items():
-        if column is None:
-            continue
         if not isinstance(column, str):
-            msg = f"{argument} is a {type(column).__name__}; pass a name, as a string."
-            raise TypeError(msg)
+            # Reading the labels refuses all else but None.
+            continue
         other = seen.setdefault(column, argument)
         if other != argument:
             msg = f"{argument}={column!r} is {other} too: pass another column of adata.obs."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
@@ -53,21 +54,34 @@ class Labels:
         ------
         KeyError
             ``groupby`` is not one column of ``obs``.
+        TypeError
+            ``groupby`` is not a string, or labels are lists or other objects that cannot be compared.
         ValueError
-            No cell has a label, or two labels have the same spelling.
+            There are no cells, no cell has a label, or two labels have the same spelling.
         """
+        if not isinstance(groupby, str):
+            valid = listed([str(column) for column in obs.columns]) or "none exist"
+            msg = f"{argument}={groupby!r} is not the name of a column of adata.obs: pass a string. Valid: {valid}."
+            raise TypeError(msg)
         n_columns = list(obs.columns).count(groupby)
         if n_columns != 1:
             found = f"{n_columns} columns" if n_columns else "no column"
             msg = f"{argument}={groupby!r} names {found} of adata.obs.{suggest(groupby, [str(c) for c in obs.columns])}"
             raise KeyError(msg)
+        if not obs.shape[0]:
+            msg = "adata has no cells: there is nothing to rank."
+            raise ValueError(msg)
         column = obs[groupby]
         if isinstance(column.dtype, pd.CategoricalDtype):
             codes = column.cat.codes.to_numpy().astype(np.intp)
             used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(column.cat.categories)))
             labels = list(column.cat.categories[used])
         else:
-            codes, labels = _factorize(column)
+            try:
+                codes, labels = _factorize(column)
+            except (TypeError, NotImplementedError):
+                _refuse_unhashable(column, argument)
+                raise
             used = np.array(_order(labels), dtype=np.intp)
             labels = [labels[i] for i in used]
         if not labels:
@@ -122,6 +136,20 @@ def _factorize(column: pd.Series[Any]) -> tuple[NDArray[np.intp], list[Hashable]
     spellings = pd.factorize(column.map(str, na_action="ignore"))[0]
     first = ~pd.DataFrame({"value": values, "spelling": spellings}).duplicated().to_numpy()
     return spellings, list(column[first & (spellings >= 0)])
+
+
+def _refuse_unhashable(column: pd.Series[Any], argument: str) -> None:
+    """Raise a TypeError that names the first label that cannot be compared with others, such as a list."""
+    for cell, label in column.items():
+        try:
+            hash(label)
+        except TypeError:
+            msg = (
+                f"{argument}={column.name!r} holds labels of type {type(label).__name__}, the first in cell {cell!r}: "
+                f"{reprlib.repr(label)}. Labels are strings, numbers or bools: pass a column of these, such as "
+                f"adata.obs[{column.name!r}].map(str)."
+            )
+            raise TypeError(msg) from None
 
 
 def _order(labels: list[Hashable]) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scpdex.matrix._dask import is_dask, refuse_unknown_chunks
-from scpdex.matrix._stored import is_on_disk
+from scpdex.matrix._stored import is_closed, is_on_disk
 from scpdex.matrix._values import fit_for_kernels, refuse_dtype
 
 if TYPE_CHECKING:
@@ -119,6 +119,9 @@ def select_expression(
         msg = f"layer={layer!r} is not in adata.layers. Valid: {layers or 'none exist'}."
         raise KeyError(msg)
     matrix, where, cells, columns, var_names = _locate(adata, use_raw=use_raw, layer=layer)
+    if is_closed(matrix):
+        msg = f"{where} is in a file that was closed: open the file again, as by anndata.read_h5ad(path, backed='r')."
+        raise ValueError(msg)
     on_disk = is_on_disk(matrix)
     lazy = is_dask(matrix)
     if (on_disk or lazy) and low_memory is False:
@@ -157,21 +160,30 @@ def _locate(
         return raw.X, "adata.raw.X", np.arange(adata.n_obs), np.arange(raw.n_vars), raw.var_names
     where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     if not adata.is_view:
-        matrix = adata.X if layer is None else adata.layers[layer]
+        matrix = _x(adata) if layer is None else adata.layers[layer]
         return matrix, where, np.arange(adata.n_obs), np.arange(adata.n_vars), adata.var_names
     # `view.X` copies the subset, so the parent's matrix is read through the indices that the view keeps.
     parent = adata._adata_ref
-    matrix = parent.X if layer is None else parent.layers[layer]
+    matrix = _x(parent) if layer is None else parent.layers[layer]
     cells = _positions(adata._oidx, parent.n_obs)
     columns = _positions(adata._vidx, parent.n_vars)
     return matrix, where, cells, columns, adata.var_names
+
+
+def _x(adata: AnnData) -> Any:
+    """Give X; None where there is none, in a file or in memory."""
+    try:
+        return adata.X
+    except KeyError:
+        # What anndata raises of a file without X.
+        return None
 
 
 def in_memory(annotations: Any, *columns: str) -> pd.DataFrame:
     """Give obs or var as a data frame; of a lazily opened one, no more than some columns are read."""
     if isinstance(annotations, pd.DataFrame):
         return annotations
-    if all(column in annotations.columns for column in columns):
+    if all(isinstance(column, str) and column in annotations.columns for column in columns):
         return pd.DataFrame(annotations[list(columns)].to_memory())
     return pd.DataFrame(columns=annotations.columns)
 

@@ -28,6 +28,12 @@ def is_on_disk(matrix: Any) -> bool:
     return isinstance(matrix, (*_ARRAYS_ON_DISK, CSRDataset, CSCDataset))
 
 
+def is_closed(matrix: Any) -> bool:
+    """Tell whether the HDF5 file that holds a matrix was closed."""
+    handle = getattr(matrix, "group", matrix)
+    return isinstance(handle, h5py.Dataset | h5py.Group) and not handle
+
+
 @dataclass(frozen=True)
 class StoredMatrix:
     """A matrix in parts: values of runs of rows or columns, with the numbers that kernels take."""

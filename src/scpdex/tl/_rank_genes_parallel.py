@@ -15,7 +15,7 @@ from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic
 from scpdex.statistics.logistic_regression import make_classifier
 from scpdex.task import Task
 from scpdex.tl._assemble import Fractions, assemble, fractions_of, refuse_to_replace
-from scpdex.tl._tell import introduction, tell
+from scpdex.tl._tell import describe_raw, introduction, tell
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -327,7 +327,7 @@ def rank_genes_parallel(
     light = refuse_unless_storable(adata, on_disk=expression.on_disk or adata.isbacked, copy=copy)
     key = "rank_genes_groups" if key_added is None else key_added
     refuse_to_replace(adata.uns, key, task, storage)
-    start = logg.info(introduction(design, options))
+    start = logg.info(introduction(design, options, describe_raw(adata) if ranks_raw else ""))
     if classifier is not None:
         ranked = [run_logistic_regression(classifier, expression, design, options)]
         fractions: list[Fractions] = [{}]

@@ -15,6 +15,8 @@ from scpdex.results import exceed_hdf5, unwritable_columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from anndata import AnnData
+
     from scpdex.comparisons import Design
     from scpdex.results import RankedGenes, Storage
     from scpdex.run import Table
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 _FEW_CELLS = 25
 
 
-def introduction(design: Design, options: TestOptions) -> str:
-    """Say what is going to be done."""
+def introduction(design: Design, options: TestOptions, raw: str = "") -> str:
+    """Say what is going to be done; ``raw`` says so where raw is ranked."""
     first = design.comparisons[0]
     names = design.groups
     of = f"of {len(names):,} groups" if len(names) > 1 else f"of group {names[0]!r}"
@@ -37,9 +39,19 @@ def introduction(design: Design, options: TestOptions) -> str:
     if design.strata is not None:
         text += f" within {design.strata!r}"
     columns = " or ".join(repr(column) for column in (design.split_by, design.strata) if column is not None)
-    return text + (
-        f"; {design.n_without:,} cells have no value of {columns} and take no part" if design.n_without else ""
+    return (
+        text
+        + raw
+        + (f"; {design.n_without:,} cells have no value of {columns} and take no part" if design.n_without else "")
     )
+
+
+def describe_raw(adata: AnnData) -> str:
+    """Say that raw is ranked, and how many of its genes ``var`` lacks."""
+    names = adata.raw.var_names
+    n_absent = int((~names.isin(adata.var_names)).sum())
+    absent = f", {n_absent:,} of which are not in adata.var" if n_absent else ""
+    return f"; the matrix is adata.raw.X ({len(names):,} genes{absent})"
 
 
 def tell(
