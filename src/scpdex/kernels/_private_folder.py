@@ -52,7 +52,7 @@ def _remove(folder: Path, owner: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class PrivateFolderLocator(_SourceFileBackedLocatorMixin, _CacheLocator):  # type: ignore[misc]
+class PrivateFolderLocator(_SourceFileBackedLocatorMixin, _CacheLocator):
     """Numba's last resort for where to cache a function, in this package and in others."""
 
     def __init__(self, function: Callable[..., Any], source: str) -> None:

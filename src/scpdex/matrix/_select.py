@@ -115,8 +115,9 @@ def select_expression(
         raise ValueError(msg)
     if layer is not None and layer not in adata.layers:
         # From anndata 0.13 on, layers list X under None.
-        layers = ", ".join(repr(name) for name in adata.layers if name is not None)
-        msg = f"layer={layer!r} is not in adata.layers. Valid: {layers or 'none exist'}."
+        names: Any = adata.layers
+        layers = [repr(name) for name in names if name is not None]
+        msg = f"layer={layer!r} is not in adata.layers. Valid: {', '.join(layers) or 'none exist'}."
         raise KeyError(msg)
     matrix, where, cells, columns, var_names = _locate(adata, use_raw=use_raw, layer=layer)
     if is_closed(matrix):
@@ -152,7 +153,7 @@ def _locate(
     """Matrix, its name, the row of each cell, the column of each variable, the variables' names."""
     if use_raw and adata.is_view and adata.isbacked:
         # As below; variables of raw are never subset.
-        raw = adata._adata_ref.raw
+        raw = _parent(adata).raw
         return raw.X, "adata.raw.X", _positions(adata._oidx, raw.n_obs), np.arange(raw.n_vars), raw.var_names
     if use_raw:
         # anndata subsets raw by itself when it makes a view in memory.
@@ -163,11 +164,16 @@ def _locate(
         matrix = _x(adata) if layer is None else adata.layers[layer]
         return matrix, where, np.arange(adata.n_obs), np.arange(adata.n_vars), adata.var_names
     # `view.X` copies the subset, so the parent's matrix is read through the indices that the view keeps.
-    parent = adata._adata_ref
+    parent = _parent(adata)
     matrix = _x(parent) if layer is None else parent.layers[layer]
     cells = _positions(adata._oidx, parent.n_obs)
     columns = _positions(adata._vidx, parent.n_vars)
     return matrix, where, cells, columns, adata.var_names
+
+
+def _parent(view: AnnData) -> Any:
+    """Give the object of which some rows and columns are the view."""
+    return view._adata_ref
 
 
 def _x(adata: AnnData) -> Any:

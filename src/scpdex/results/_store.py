@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from scpdex.results._records import fractions_table
@@ -15,8 +16,6 @@ from scpdex.results._varm import all_matrices, remove_matrices, to_varm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    import pandas as pd
 
     from scpdex.results._stored import StoredResult
 
@@ -72,6 +71,12 @@ def _levels_before(adata: AnnData, keys: Iterable[str]) -> list[str]:
     return [key for key in listed if is_of_level(adata.uns.get(key))]
 
 
+def _copied(annotations: Any) -> pd.DataFrame:
+    """Copy obs or var; of a lazily opened object it is read into memory."""
+    is_frame = isinstance(annotations, pd.DataFrame)
+    return annotations.copy() if is_frame else pd.DataFrame(annotations.to_memory())
+
+
 def store(
     adata: AnnData,
     results: Mapping[str, StoredResult],
@@ -96,8 +101,8 @@ def store(
         else:
             entries[key] = as_records(result, var_names)
     if light:
-        varm = all_matrices(adata)
-        adata = AnnData(obs=adata.obs.copy(), var=adata.var.copy(), uns=deepcopy(dict(adata.uns)), varm=varm)
+        obs, var = _copied(adata.obs), _copied(adata.var)
+        adata = AnnData(obs=obs, var=var, uns=deepcopy(dict(adata.uns)), varm=all_matrices(adata))
     elif copy:
         adata = adata.copy()
     entries |= further or {}
