@@ -274,9 +274,9 @@ def test_refused(pbmc):
         scpdex.tl.rank_genes_to_uns(doubled, groups=["CD34+"])
     with pytest.raises(ValueError, match=r"group 'CD34' is not in .* Did you mean 'CD34\+'"):
         scpdex.tl.rank_genes_to_uns(doubled, groups=["CD34"], key_added="x")
-    for junk in ("text", {"params": None}, {"params": "text"}):
-        doubled.uns["junk"] = junk
-        rank(doubled, key_added="junk", pts=False)
+    for i, junk in enumerate(["text", {"params": None}, {"params": "text"}]):
+        doubled.uns[f"junk{i}"] = junk
+        rank(doubled, key_added=f"junk{i}", pts=False)
     del doubled.varm[f"{KEY}_ranks"]
     with pytest.raises(KeyError, match=r"rank_genes_groups_ranks.* is gone"):
         scpdex.tl.rank_genes_to_uns(doubled)

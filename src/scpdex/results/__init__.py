@@ -2,6 +2,7 @@
 
 from scpdex.results._frame import Backend, Repeated, concatenate, make_frame, refuse_backend
 from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, strings, unwritable_columns
+from scpdex.results._replace import refuse_to_replace
 from scpdex.results._split import Levels, is_of_level, key_of_level
 from scpdex.results._store import Storage, refuse_storage, refuse_unless_storable, store
 from scpdex.results._stored import StoredResult, groups_of, places_of
@@ -27,6 +28,7 @@ __all__ = [
     "places_of",
     "refuse_backend",
     "refuse_storage",
+    "refuse_to_replace",
     "refuse_unless_storable",
     "store",
     "strings",

@@ -11,11 +11,11 @@ import pandas as pd
 from anndata import AnnData
 
 from scpdex.results._records import fractions_table
-from scpdex.results._split import Levels, is_of_level
+from scpdex.results._replace import outdated_levels
 from scpdex.results._varm import all_matrices, remove_matrices, to_varm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from scpdex.results._stored import StoredResult
 
@@ -64,13 +64,6 @@ def as_records(result: StoredResult, var_names: pd.Index[Any]) -> dict[str, Any]
     return {"params": result.params} | tables | result.ranked.records(result.names)
 
 
-def _levels_before(adata: AnnData, keys: Iterable[str]) -> list[str]:
-    """Find the results of levels that entries under these keys, which are to be replaced, list."""
-    lists = [(key, Levels.read(adata.uns.get(key))) for key in keys]
-    listed = [level_key for key, levels in lists if levels is not None for level_key in levels.keys(key)]
-    return [key for key in listed if is_of_level(adata.uns.get(key))]
-
-
 def _copied(annotations: Any) -> pd.DataFrame:
     """Copy obs or var; of a lazily opened object it is read into memory."""
     is_frame = isinstance(annotations, pd.DataFrame)
@@ -106,7 +99,7 @@ def store(
     elif copy:
         adata = adata.copy()
     entries |= further or {}
-    outdated = [key for key in _levels_before(adata, entries) if key not in entries]
+    outdated = [key for key in outdated_levels(adata, entries) if key not in entries]
 
     def write() -> None:
         uns, varm = dict(adata.uns), dict(adata.varm)

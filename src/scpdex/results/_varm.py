@@ -107,17 +107,19 @@ def ranked_in_varm(
     return RankedGenes(groups, order, {name: statistics[name] for name in matrices if name in statistics})
 
 
+def names_of_matrices(entry: Any, key: str) -> list[str]:
+    """Name the matrices of a result in ``varm``; other entries of ``uns`` have none."""
+    return [name_of_matrix(key, str(field)) for field in entry["fields"]] if is_in_varm(entry) else []
+
+
 def all_matrices(adata: AnnData) -> dict[str, Any]:
     """Find the matrices of all results."""
-    results = [(key, entry) for key, entry in adata.uns.items() if is_in_varm(entry)]
-    names = {name_of_matrix(key, str(field)) for key, entry in results for field in entry["fields"]}
+    names = {name for key, entry in adata.uns.items() for name in names_of_matrices(entry, key)}
     return {name: adata.varm[name] for name in names if name in adata.varm}
 
 
 def remove_matrices(adata: AnnData, key: str) -> None:
     """Take the matrices of a result that is replaced out of ``varm``."""
-    entry: Any = adata.uns.get(key)
-    if is_in_varm(entry):
-        for field in map(str, entry["fields"]):
-            if name_of_matrix(key, field) in adata.varm:
-                del adata.varm[name_of_matrix(key, field)]
+    for name in names_of_matrices(adata.uns.get(key), key):
+        if name in adata.varm:
+            del adata.varm[name]

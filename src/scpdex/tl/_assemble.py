@@ -10,15 +10,13 @@ from scpdex.results import (
     FIELDS,
     Levels,
     StoredResult,
-    is_of_level,
     key_of_level,
-    name_of_matrix,
     strings,
 )
 from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -34,28 +32,17 @@ Fractions = dict[str, tuple[tuple[str, ...], "NDArray[np.float64]"]]
 _SAID_IF_GIVEN = ("n_genes", "alternative", "corr_scope", "min_pct", "min_logfc")
 
 
-def refuse_to_replace(uns: Mapping[str, Any], key: str, task: Task, storage: str) -> None:
-    """Raise a ValueError where the result of a level would replace something else, or matrices of another level."""
+def fields_of_levels(task: Task) -> dict[str | None, list[str]]:
+    """Name the fields of the result of each level; None is that of all cells."""
     design, options = task.design, task.options
+    if options.method == "logreg":
+        return {None: ["ranks", "scores"]}
     fields = ["ranks", *FIELDS, *(name for name in EXTRA_FIELDS if name in options.columns)]
-    fields += ["pts", "pts_rest"] if options.pts else []
-    seen: set[str] = set()
-    for comparison in design.comparisons:
-        its_key = key_of_level(key, comparison.level)
-        if its_key != key and its_key in uns and not is_of_level(uns[its_key]):
-            msg = (
-                f"the result of level {comparison.level!r} would replace adata.uns[{its_key!r}], which is something "
-                "else: pass another key_added."
-            )
-            raise ValueError(msg)
-        names = {name_of_matrix(its_key, field) for field in fields} if storage == "varm" else set()
-        if names & seen:
-            msg = (
-                f"matrices of level {comparison.level!r} would have names that those of another level have "
-                f"({min(names & seen)!r}): rename the level, or pass storage='uns'."
-            )
-            raise ValueError(msg)
-        seen |= names
+    fields += ["pts"] if options.pts else []
+    return {
+        comparison.level: fields + (["pts_rest"] if options.pts and comparison.against_rest else [])
+        for comparison in design.comparisons
+    }
 
 
 def fractions_of(executed: Executed, design: Design) -> list[Fractions]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scpdex.labels import listed
-from scpdex.results import Levels, StoredResult, is_in_varm, refuse_unless_storable, store
+from scpdex.results import Levels, StoredResult, is_in_varm, refuse_to_replace, refuse_unless_storable, store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
+
+    from scpdex.results import Storage
 
 
 def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_added: str | None = None) -> None:
@@ -35,7 +37,8 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
         There is no such result.
     ValueError
         It is in ``adata.varm`` already; its genes are not all in ``adata.var``, or one name is there twice; genes were
-        filtered out of it; or ``adata`` is a view of data on disk.
+        filtered out of it; it would replace a matrix in ``adata.varm`` that is not its own; or ``adata`` is a view of
+        data on disk.
 
     Examples
     --------
@@ -51,6 +54,7 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     levels = Levels.read(adata.uns.get(key))
     keys = [key] if levels is None else levels.keys(key)
     results = {_added(its_key, key, key_added): _fit_for_varm(adata, its_key) for its_key in keys}
+    _refuse_to_replace(adata, results, levels, key_added or key, "varm")
     store(adata, results, "varm", var_names=adata.var_names, further=_listed_anew(levels, key_added))
 
 
@@ -134,6 +138,7 @@ def rank_genes_to_uns(
         raise ValueError(msg)
     keys = [key] if levels is None else levels.keys(key)
     results = {_added(its_key, key, key_added): _fit_for_uns(adata, its_key, groups) for its_key in keys}
+    _refuse_to_replace(adata, results, levels, key_added or key, "uns")
     store(adata, results, "uns", var_names=adata.var_names, further=_listed_anew(levels, key_added))
 
 
@@ -160,6 +165,15 @@ def _fit_for_uns(adata: AnnData, key: str, groups: Sequence[str] | None) -> Stor
 def _added(key_of_result: str, key: str, key_added: str | None) -> str:
     """Give the key that a result, of a level or not, is moved to."""
     return (key_added or key) + key_of_result[len(key) :]
+
+
+def _refuse_to_replace(
+    adata: AnnData, results: Mapping[str, StoredResult], levels: Levels | None, key: str, storage: Storage
+) -> None:
+    """Raise a ValueError where the moved results would replace anything but what was under their own keys."""
+    names = [None] if levels is None else levels.levels
+    fields = [["ranks", *result.ranked.statistics, *result.fractions] for result in results.values()]
+    refuse_to_replace(adata, key, dict(zip(names, fields, strict=True)), storage)
 
 
 def _listed_anew(levels: Levels | None, key_added: str | None) -> dict[str, dict[str, Any]]:

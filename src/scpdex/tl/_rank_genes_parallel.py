@@ -10,11 +10,11 @@ from scanpy import logging as logg
 
 from scpdex.execute import execute
 from scpdex.labels import REST, listed
-from scpdex.results import refuse_storage, refuse_unless_storable, store
+from scpdex.results import refuse_storage, refuse_to_replace, refuse_unless_storable, store
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.statistics.logistic_regression import make_classifier
 from scpdex.task import Task
-from scpdex.tl._assemble import Fractions, assemble, fractions_of, refuse_to_replace
+from scpdex.tl._assemble import Fractions, assemble, fields_of_levels, fractions_of
 from scpdex.tl._tell import describe_raw, introduction, tell
 
 if TYPE_CHECKING:
@@ -196,7 +196,8 @@ def rank_genes_parallel(
     storage
         ``"uns"`` is scanpy's layout. ``"varm"`` stores genes x groups matrices instead, which files hold for any number
         of groups and any names of these; :func:`scpdex.tl.rank_genes_to_uns` makes scanpy's layout of it, and
-        :func:`scpdex.get.rank_genes_df` reads both. Raw data with other genes than ``adata.var`` do not fit there.
+        :func:`scpdex.get.rank_genes_df` reads both. Raw data with other genes than ``adata.var`` do not fit there, and
+        only matrices of the result that was under the same key are replaced.
     **kwds
         Arguments of :class:`sklearn.linear_model.LogisticRegression`, for ``method="logreg"`` only.
 
@@ -244,8 +245,8 @@ def rank_genes_parallel(
     ValueError
         An argument has a value that is not valid, or that makes no sense with another (``strata`` with a t-test, say),
         ``max_memory`` one that is too small included; a group has a single cell, or nothing is left to compare; the
-        compared cells and tested genes hold NaN or infinite values; ``storage="varm"`` does not fit raw;
-        ``adata`` is a view of data on disk and ``copy`` is False; or a file was changed while it was read.
+        compared cells and tested genes hold NaN or infinite values; ``storage="varm"`` does not fit raw,
+        or would replace other matrices; ``adata`` is a view of data on disk and ``copy`` is False; or a file was changed while it was read.
     RuntimeError
         A chunk of a dask array cannot be computed, or workers died over it more often than dask allows.
     OSError
@@ -326,7 +327,7 @@ def rank_genes_parallel(
     refuse_storage(adata, storage, use_raw=ranks_raw)
     light = refuse_unless_storable(adata, on_disk=expression.on_disk or adata.isbacked, copy=copy)
     key = "rank_genes_groups" if key_added is None else key_added
-    refuse_to_replace(adata.uns, key, task, storage)
+    refuse_to_replace(adata, key, fields_of_levels(task), storage)
     start = logg.info(introduction(design, options, describe_raw(adata) if ranks_raw else ""))
     if classifier is not None:
         ranked = [run_logistic_regression(classifier, expression, design, options)]
