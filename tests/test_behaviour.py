@@ -187,10 +187,12 @@ def test_kinds_of_labels(kind):
             pytest.importorskip("pyarrow")
             column = pd.array(column, dtype="string[pyarrow]")
     adata = small(tied(), column)
-    before = adata.obs["label"].copy()
+    before = adata.obs[["label"]].copy()
+    if type_ is str:
+        adata.strings_to_categoricals(before)
     result = by_scpdex(adata, "label", method="wilcoxon")
     assert list(result["names"].dtype.names) == names
-    pd.testing.assert_series_equal(adata.obs["label"], before)
+    pd.testing.assert_frame_equal(adata.obs[["label"]], before)
 
     as_str = small(tied(), pd.Categorical(np.array([str(x) for x in column]), categories=names))
     if type_ is not float:

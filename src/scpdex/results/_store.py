@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from natsort import natsorted
 
 from scpdex.results._records import fractions_table
 from scpdex.results._replace import outdated_levels
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from scpdex.results._stored import StoredResult
 
 Storage = Literal["uns", "varm"]
+
+_OBS_LOCK = Lock()
 
 
 def refuse_unless_storable(adata: AnnData, *, on_disk: bool, copy: bool) -> bool:
@@ -70,6 +74,18 @@ def _copied(annotations: Any) -> pd.DataFrame:
     return annotations.copy() if is_frame else pd.DataFrame(annotations.to_memory())
 
 
+def _convert_strings(obs: Any, name: str) -> None:
+    """Make a column of strings categorical, as anndata does: in natural order, unless every string is another one."""
+    # Calls of several threads may write the same column, which pandas does in several steps.
+    with _OBS_LOCK:
+        if not isinstance(obs, pd.DataFrame) or pd.api.types.infer_dtype(obs[name]) != "string":
+            return
+        labels = pd.Categorical(obs[name])
+        if len(labels.categories) < len(labels):
+            in_order = natsorted(labels.categories)
+            obs[name] = labels if list(labels.categories) == in_order else labels.reorder_categories(in_order)
+
+
 def store(
     adata: AnnData,
     results: Mapping[str, StoredResult],
@@ -77,13 +93,15 @@ def store(
     *,
     var_names: pd.Index[Any],
     further: Mapping[str, dict[str, Any]] | None = None,
+    groupby: str | None = None,
     copy: bool = False,
     light: bool = False,
 ) -> AnnData | None:
-    """Put whole results into an object or its copy, ``uns`` last; matrices of those that they replace are removed.
+    """Put whole results into an object or its copy; matrices of those that they replace are removed.
 
     ``results`` are by their keys in ``uns``, and so are ``further`` entries; ``var_names`` are those of the genes;
-    ``light`` makes the copy one without X.
+    ``groupby`` is a column of ``obs`` that becomes categorical if it holds strings; ``light`` makes the copy one
+    without X.
     """
     entries: dict[str, dict[str, Any]] = {}
     matrices: dict[str, Any] = {}
@@ -112,6 +130,9 @@ def store(
                 adata.varm[name] = matrix
             for key, entry in entries.items():
                 adata.uns[key] = entry
+            # Last, since a view is an object of its own by now, and this step has no way back.
+            if groupby is not None:
+                _convert_strings(adata.obs, groupby)
         except BaseException:
             if not adata.is_view:
                 adata.uns, adata.varm = uns, varm

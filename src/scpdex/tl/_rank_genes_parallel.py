@@ -338,7 +338,9 @@ def rank_genes_parallel(
             fractions = fractions_of(executed, design)
         tell(executed.table, ranked, design, options, expression.where, storage)
     results, further = assemble(task, ranked, fractions, key, layer=layer, use_raw=ranks_raw)
-    stored = store(adata, results, storage, var_names=expression.var_names, further=further, copy=copy, light=light)
+    stored = store(
+        adata, results, storage, var_names=expression.var_names, further=further, groupby=groupby, copy=copy, light=light
+    )
     if split_by is not None:
         logg.info(f"    results of the levels: key={' or key='.join(map(repr, results))}")
     if light:
