@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -15,7 +16,7 @@ from scpdex.labels import REST
 from scpdex.matrix import Expression, in_memory, open_source, select_expression
 from scpdex.resources import Resources
 from scpdex.statistics.corrections import bytes_of_family
-from scpdex.statistics.options import TestOptions
+from scpdex.statistics.options import TestOptions, resolve_method
 from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
 from scpdex.strategies import make_plan
 
@@ -24,12 +25,17 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     import pandas as pd
+    from anndata.acc import AdRef
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Design
     from scpdex.matrix import ChunkedSource, DaskSource, GeneSource
     from scpdex.plan import Plan
-    from scpdex.statistics.options import Alternative, Extra, Method, Scope
+    from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
+
+
+# Parameters of the public verb that say what becomes of a result.
+RESULT_PARAMETERS = ("key_added", "copy", "storage")
 
 
 @dataclass(frozen=True)
@@ -47,18 +53,18 @@ class Task:
         adata: AnnData,
         groupby: str,
         *,
-        mask_var: NDArray[np.bool_] | pd.Series[bool] | str | None = None,
+        mask_var: NDArray[np.bool_] | pd.Series[bool] | str | AdRef[Any, Any] | None = None,
         use_raw: bool | None = None,
         groups: Literal["all"] | Iterable[Hashable] = "all",
         reference: Hashable | Iterable[Hashable] = REST,
         n_genes: int | None = None,
         rankby_abs: bool = False,
         pts: bool = False,
-        method: Method | None = None,
+        method: Method | Alias | None = None,
         corr_method: str = "benjamini-hochberg",
         tie_correct: bool = False,
         layer: str | None = None,
-        mean_in_log_space: bool = True,
+        mean_in_log_space: bool | None = None,
         use_continuity: bool = False,
         exclude: Iterable[Hashable] | None = None,
         min_cells: int | None = None,
@@ -85,13 +91,13 @@ class Task:
             raise TypeError(msg)
         _refuse_target_sum(normalize)
         options = TestOptions(
-            method="t-test" if method is None else method,
+            method=resolve_method(method),
             corr_method=corr_method,
             corr_scope=corr_scope,
             # The stratified test always corrects for ties.
             tie_correct=tie_correct or strata is not None,
             use_continuity=use_continuity,
-            mean_in_log_space=mean_in_log_space,
+            mean_in_log_space=True if mean_in_log_space is None else mean_in_log_space,
             # Normalized values are natural logs, whatever became of X.
             log_base=adata.uns.get("log1p", {}).get("base") if normalize is None else None,
             pts=pts,
@@ -163,6 +169,11 @@ class Task:
         finally:
             if source.facts.is_dask:
                 cast("DaskSource", source).chunks.release()
+
+
+def parameter_names() -> list[str]:
+    """Name the parameters of the public verb."""
+    return [*signature(Task.of).parameters, *RESULT_PARAMETERS]
 
 
 def _refuse_target_sum(normalize: Any) -> None:

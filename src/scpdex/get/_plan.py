@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from scpdex.task import Task
+from scpdex.keywords import find_misspelt, tell_of_ignored
+from scpdex.task import RESULT_PARAMETERS, Task, parameter_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from scpdex.plan import Plan
-
-
-# What becomes of the result has no part in the plan.
-_OF_RESULTS = {"key_added", "copy", "storage"}
 
 
 def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
@@ -61,13 +57,17 @@ def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
     >>> scpdex.get.plan(adata, "bulk_labels", method="wilcoxon", n_jobs=1)
     CSR float32 in memory, 700 cells x 765 genes: genes ranked in 1 block of up to 765 genes on 1 thread
     """
-    for unknown in arguments.keys() - signature(Task.of).parameters.keys() - _OF_RESULTS:
-        msg = f"plan() got an unexpected keyword argument {unknown!r}."
+    parameters = parameter_names()
+    unknown = [name for name in arguments if name not in parameters]
+    for wrong, right in find_misspelt(unknown, parameters).items():
+        msg = f"plan() got an unexpected keyword argument {wrong!r}. Did you mean {right!r}?"
         raise TypeError(msg)
-    task = Task.of(adata, groupby, **{name: value for name, value in arguments.items() if name not in _OF_RESULTS})
+    without_part = {*unknown, *RESULT_PARAMETERS}
+    task = Task.of(adata, groupby, **{name: value for name, value in arguments.items() if name not in without_part})
     if task.options.method == "logreg":
         msg = "method='logreg' is handed to scikit-learn whole: there is no plan for it."
         raise ValueError(msg)
+    tell_of_ignored(unknown)
     with (
         ThreadPoolExecutor(task.resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
         task.open(pool) as opened,

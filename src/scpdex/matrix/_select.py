@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from scpdex.matrix._values import fit_for_kernels, refuse_dtype
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from anndata.acc import AdRef
     from numpy.typing import NDArray
 
 
@@ -89,7 +91,7 @@ def select_expression(
     *,
     use_raw: bool | None,
     layer: str | None,
-    mask_var: NDArray[Any] | pd.Series[bool] | str | None,
+    mask_var: NDArray[Any] | pd.Series[bool] | str | AdRef[Any, Any] | None,
     low_memory: bool | None,
     normalize: float | None,
 ) -> Expression:
@@ -200,13 +202,14 @@ def _positions(index: Any, n: int) -> NDArray[np.int64]:
 
 def _mask(
     adata: AnnData,
-    mask_var: NDArray[Any] | pd.Series[bool] | str | None,
+    mask_var: NDArray[Any] | pd.Series[bool] | str | AdRef[Any, Any] | None,
     var_names: pd.Index[Any],
     *,
     use_raw: bool,
 ) -> NDArray[np.bool_] | None:
     if mask_var is None:
         return None
+    mask_var = _resolve_reference(mask_var)
     if isinstance(mask_var, str):
         if mask_var not in adata.var.columns:
             columns = ", ".join(map(repr, adata.var.columns)) or "none exist"
@@ -228,3 +231,18 @@ def _mask(
         )
         raise ValueError(msg)
     return mask.to_numpy(dtype=bool)
+
+
+def _resolve_reference(mask_var: Any) -> Any:
+    """Give the name of the column of var that one of anndata's references means; leave all else as it is."""
+    # anndata has references from 0.13 on, and who has one has imported this module.
+    acc = sys.modules.get("anndata.acc")
+    if acc is None or not isinstance(mask_var, acc.AdRef):
+        return mask_var
+    if not isinstance(mask_var.acc, acc.MetaAcc) or mask_var.acc.dim != "var" or mask_var.idx is None:
+        msg = (
+            f"mask_var={mask_var!r} is no reference to a column of adata.var: pass one such as A.var['highly_variable'], "
+            "or a boolean array."
+        )
+        raise ValueError(msg)
+    return mask_var.idx

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,16 @@ if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
 
+def classifier_parameters() -> set[str]:
+    """Name the options of the classifier."""
+    # scikit-learn takes longer to import than all else here, and few calls need it.
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
+    return set(signature(LogisticRegression).parameters)
+
+
 def make_classifier(options: Mapping[str, Any]) -> LogisticRegression:
     """Build the classifier; scikit-learn refuses unknown options with a TypeError."""
-    # scikit-learn takes longer to import than all else here, and few calls need it.
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
     return LogisticRegression(**options)

@@ -12,6 +12,8 @@ from scpdex.labels import suggest
 from scpdex.statistics.corrections import refuse_correction
 
 Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "anderson", "logreg"]
+# scanpy 1.13's name for another implementation of the same test.
+Alias = Literal["wilcoxon_illico"]
 Alternative = Literal["two-sided", "less", "greater"]
 Scope = Literal["group", "all"]
 Extra = Literal["auc", "log10_pvals", "u", "means"]
@@ -133,6 +135,13 @@ class TestOptions:
     def log_scale(self) -> float:
         """What a value is multiplied by before ``expm1``: the natural log of the base."""
         return 1.0 if self.log_base is None else float(np.log(self.log_base))
+
+
+def resolve_method(method: Method | Alias | None) -> Method:
+    """Give the test that a name stands for; None is the default."""
+    if method is None:
+        return "t-test"
+    return "wilcoxon" if method == "wilcoxon_illico" else method
 
 
 def _refuse_unknown(argument: str, value: object, valid: tuple[str, ...]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from scanpy import logging as logg
@@ -12,10 +10,10 @@ from scpdex.execute import execute
 from scpdex.labels import REST, listed
 from scpdex.results import refuse_storage, refuse_to_replace, refuse_unless_storable, store
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
-from scpdex.statistics.logistic_regression import make_classifier
 from scpdex.task import Task
 from scpdex.tl._assemble import Fractions, assemble, fields_of_levels, fractions_of
-from scpdex.tl._tell import describe_raw, introduction, tell
+from scpdex.tl._keywords import take_keywords
+from scpdex.tl._tell import describe_raw, introduction, tell, tell_of_preset
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -23,17 +21,18 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from anndata import AnnData
+    from anndata.acc import AdRef
     from numpy.typing import NDArray
 
     from scpdex.results import Storage
-    from scpdex.statistics.options import Alternative, Extra, Method, Scope
+    from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
 
 def rank_genes_parallel(
     adata: AnnData,
     groupby: str,
     *,
-    mask_var: NDArray[np.bool_] | pd.Series[bool] | str | None = None,
+    mask_var: NDArray[np.bool_] | pd.Series[bool] | str | AdRef[Any, Any] | None = None,
     use_raw: bool | None = None,
     groups: Literal["all"] | Iterable[Hashable] = "all",
     reference: Hashable | Iterable[Hashable] = REST,
@@ -42,11 +41,11 @@ def rank_genes_parallel(
     pts: bool = False,
     key_added: str | None = None,
     copy: bool = False,
-    method: Method | None = None,
+    method: Method | Alias | None = None,
     corr_method: str = "benjamini-hochberg",
     tie_correct: bool = False,
     layer: str | None = None,
-    mean_in_log_space: bool = True,
+    mean_in_log_space: bool | None = None,
     use_continuity: bool = False,
     # Beyond scanpy: who is compared,
     exclude: Iterable[Hashable] | None = None,
@@ -281,13 +280,7 @@ def rank_genes_parallel(
     if key_added is not None and not isinstance(key_added, str):
         msg = f"key_added is a {type(key_added).__name__}; pass a name, as a string."
         raise TypeError(msg)
-    if kwds and method != "logreg":
-        unknown = ", ".join(map(repr, kwds))
-        close = get_close_matches(next(iter(kwds)), signature(rank_genes_parallel).parameters, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        msg = f"rank_genes_parallel() got unexpected keyword arguments {unknown}; only method='logreg' takes more."
-        raise TypeError(msg + hint)
-    classifier = make_classifier(kwds) if method == "logreg" else None
+    classifier = take_keywords(kwds, method)
     task = Task.of(
         adata,
         groupby,
@@ -328,6 +321,7 @@ def rank_genes_parallel(
     light = refuse_unless_storable(adata, on_disk=expression.on_disk or adata.isbacked, copy=copy)
     key = "rank_genes_groups" if key_added is None else key_added
     refuse_to_replace(adata, key, fields_of_levels(task), storage)
+    tell_of_preset(method, mean_in_log_space)
     start = logg.info(introduction(design, options, describe_raw(adata) if ranks_raw else ""))
     if classifier is not None:
         ranked = [run_logistic_regression(classifier, expression, design, options)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scanpy import logging as logg
+from scanpy import settings
 
 from scpdex.design import reasons_of
 from scpdex.labels import REST, listed
@@ -52,6 +53,24 @@ def describe_raw(adata: AnnData) -> str:
     n_absent = int((~names.isin(adata.var_names)).sum())
     absent = f", {n_absent:,} of which are not in adata.var" if n_absent else ""
     return f"; the matrix is adata.raw.X ({len(names):,} genes{absent})"
+
+
+def tell_of_preset(method: str | None, mean_in_log_space: bool | None) -> None:
+    """Say which values scanpy's preset has for arguments that are not given."""
+    # There are presets from scanpy 1.13 on.
+    preset = getattr(settings, "preset", None)
+    defaults = getattr(preset, "rank_genes_groups", None)
+    others = []
+    if method is None and getattr(defaults, "method", "t-test") != "t-test":
+        others.append(f"method={defaults.method!r}")
+    # Logistic regression has no fold changes.
+    if mean_in_log_space is None and method != "logreg" and not getattr(defaults, "mean_in_log_space", True):
+        others.append("mean_in_log_space=False")
+    if others:
+        logg.warning(
+            f"scanpy's preset {str(preset)!r} has no effect here: pass {', '.join(others)} to compute what "
+            "scanpy.tl.rank_genes_groups would."
+        )
 
 
 def tell(
