@@ -1,4 +1,4 @@
-"""String labels become categories where the result is stored, as scanpy and anndata make them, and nothing else does."""
+"""String labels become categories where the result is stored, as anndata makes them, and nothing else does."""
 
 from collections.abc import Callable
 from threading import Barrier, Thread
@@ -110,7 +110,7 @@ def test_labels_that_are_all_distinct():
     pd.testing.assert_series_equal(adata.obs["label"], before)
 
 
-@given(st.lists(st.sampled_from([*"aAb", "10", "9", "", "ä", None]), min_size=4, max_size=12).filter(lambda x: any(x)))
+@given(st.lists(st.sampled_from([*"aAb", "10", "9", "", "ä", None]), min_size=4, max_size=12).filter(any))
 def test_any_labels(labels):
     """Row 28: each of them twice, so that they can be ranked."""
     obs = pd.DataFrame({"label": pd.Series([*labels, *labels], dtype=object)}).set_index(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from scanpy import logging as logg
@@ -26,15 +25,22 @@ def find_misspelt(unknown: Iterable[str], parameters: Iterable[str]) -> dict[str
 
 def _is_close(name: str, parameter: str) -> bool:
     a, b = (text.replace("_", "").casefold() for text in (name, parameter))
-    start = len(commonprefix([a, b]))
+    start = _length_of_common_start(a, b)
     a, b = a[start:], b[start:]
-    end = len(commonprefix([a[::-1], b[::-1]]))
+    end = _length_of_common_start(a[::-1], b[::-1])
     # Slicing to -0 would leave nothing.
     a, b = a[: len(a) - end], b[: len(b) - end]
     return max(len(a), len(b)) <= 1 or (len(a) == 2 and a == b[::-1])
 
 
+def _length_of_common_start(a: str, b: str) -> int:
+    differ = (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
+    return next(differ, min(len(a), len(b)))
+
+
 def tell_of_ignored(names: Iterable[str], hint: str = "") -> None:
     """Name arguments that have no meaning here, in one warning."""
     if names := list(names):
-        logg.warning(f"arguments {listed(names)} are ignored, as scanpy ignores them: no parameter has such a name.{hint}")
+        logg.warning(
+            f"arguments {listed(names)} are ignored, as scanpy ignores them: no parameter has such a name.{hint}"
+        )

@@ -241,8 +241,8 @@ def _resolve_reference(mask_var: Any) -> Any:
         return mask_var
     if not isinstance(mask_var.acc, acc.MetaAcc) or mask_var.acc.dim != "var" or mask_var.idx is None:
         msg = (
-            f"mask_var={mask_var!r} is no reference to a column of adata.var: pass one such as A.var['highly_variable'], "
-            "or a boolean array."
+            f"mask_var={mask_var!r} is no reference to a column of adata.var: pass one such as "
+            "A.var['highly_variable'], or a boolean array."
         )
         raise ValueError(msg)
     return mask_var.idx

@@ -22,9 +22,7 @@ def outdated_levels(adata: AnnData, keys: Iterable[str]) -> list[str]:
     return [key for key in listed if is_of_level(adata.uns.get(key))]
 
 
-def refuse_to_replace(
-    adata: AnnData, key: str, fields: Mapping[str | None, Iterable[str]], storage: Storage
-) -> None:
+def refuse_to_replace(adata: AnnData, key: str, fields: Mapping[str | None, Iterable[str]], storage: Storage) -> None:
     """Raise a ValueError where a result would replace anything but the result that was under its own key.
 
     ``fields`` are those of the result of each level, by its name; None is that of all cells. Entries of ``uns`` are
@@ -55,7 +53,10 @@ def _refuse_to_replace_matrices(adata: AnnData, names: Iterable[str], replaced_k
     """Raise a ValueError where ``varm`` has a matrix of one of these names that none of the replaced results owns."""
     present = [name for name in names if name in adata.varm]
     owners = {
-        name: key for key, entry in adata.uns.items() if key not in replaced_keys for name in names_of_matrices(entry, key)
+        name: key
+        for key, entry in adata.uns.items()
+        if key not in replaced_keys
+        for name in names_of_matrices(entry, key)
     }
     if of_others := [name for name in present if name in owners]:
         msg = (

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from scanpy import logging as logg
 
 from scpdex.execute import execute
-from scpdex.labels import REST, listed
+from scpdex.labels import REST
 from scpdex.results import refuse_storage, refuse_to_replace, refuse_unless_storable, store
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.task import Task
 from scpdex.tl._assemble import Fractions, assemble, fields_of_levels, fractions_of
 from scpdex.tl._keywords import take_keywords
-from scpdex.tl._tell import describe_raw, introduction, tell, tell_of_preset
+from scpdex.tl._tell import describe_raw, introduction, tell, tell_of_preset, tell_of_stored
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -76,7 +76,7 @@ def rank_genes_parallel(
     Expects log1p-transformed data, or raw counts with ``normalize=``, in memory or on disk: a backed AnnData, or X or a
     layer that is a dataset of an h5ad file or zarr store, is read in parts, within ``max_memory``. dask arrays are
     computed chunk by chunk, by the workers of a cluster where a ``dask.distributed.Client`` is active. scanpy's presets
-    and ``scanpy.settings.n_jobs`` are not consulted.
+    and ``scanpy.settings.n_jobs`` have no effect; a message says which arguments another preset would have changed.
 
     scanpy's arguments come first. Those beyond scanpy follow, all off by default, in four groups: who is compared
     (``exclude`` to ``strata``), how it is tested (``normalize`` to ``corr_scope``), what is reported (``extras``,
@@ -85,15 +85,17 @@ def rank_genes_parallel(
     Parameters
     ----------
     adata
-        :class:`anndata.AnnData`, cells x genes. Nothing but ``adata.uns`` (and ``adata.varm``) is changed.
+        :class:`anndata.AnnData`, cells x genes. Nothing is changed but ``adata.uns[key_added]``, ``adata.varm`` where
+        ``storage`` asks for it, and the dtype of a ``groupby`` column of strings.
     groupby
-        Column of ``adata.obs`` that holds the groups' labels: categorical, strings, numbers or bools. For scanpy's
-        plots, turn labels that are not strings into them: ``.astype(str).astype("category")``. Unused categories are
-        ignored. Cells without a label (NaN) are part of the rest, and of no other comparison.
+        Column of ``adata.obs`` that holds the groups' labels: categorical, strings, numbers or bools. Strings become
+        categorical when the result is stored, as in scanpy, except in a lazily opened object. For scanpy's plots, turn
+        numbers and bools into strings: ``.astype(str).astype("category")``. Unused categories are ignored. Cells
+        without a label (NaN) are part of the rest, and of no other comparison.
     mask_var
-        Genes to test: boolean array of shape ``(n_vars,)``, a boolean Series indexed by gene names in their order, or
-        the name of a boolean column of ``adata.var``.
-        Adjusted p-values count these genes only.
+        Genes to test: boolean array of shape ``(n_vars,)``, a boolean Series indexed by gene names in their order, or a
+        boolean column of ``adata.var``, by its name or as a reference (``A.var["highly_variable"]``, with ``A`` of
+        ``anndata.acc``). Adjusted p-values count these genes only.
     use_raw
         Rank ``adata.raw.X``. The default is to do so when raw is present.
     groups
@@ -118,11 +120,11 @@ def rank_genes_parallel(
     method
         ``"t-test"`` (the default, Welch's), ``"t-test_overestim_var"`` (the same with the variance of the other cells
         taken as if there were only as many as the group has), ``"wilcoxon"`` (rank sum, normal approximation, see
-        :func:`scipy.stats.mannwhitneyu`), ``"anderson"`` (two-sample Anderson-Darling in its form for tied values,
-        which sees differences of spread and shape too, see :func:`scipy.stats.anderson_ksamp`; p lies between 0.001 and
-        0.25, the ends of the published table) or ``"logreg"``
-        (:class:`sklearn.linear_model.LogisticRegression` on the selected groups; no p-values or fold changes, and one
-        row for two groups, as in scanpy).
+        :func:`scipy.stats.mannwhitneyu`; also called ``"wilcoxon_illico"`` as in scanpy 1.13, and recorded as
+        ``"wilcoxon"``), ``"anderson"`` (two-sample Anderson-Darling in its form for tied values, which sees differences
+        of spread and shape too, see :func:`scipy.stats.anderson_ksamp`; p lies between 0.001 and 0.25, the ends of the
+        published table) or ``"logreg"`` (:class:`sklearn.linear_model.LogisticRegression` on the selected groups; no
+        p-values or fold changes, and one row for two groups, as in scanpy).
     corr_method
         ``"benjamini-hochberg"``, ``"bonferroni"``, or another method of
         :func:`statsmodels.stats.multitest.multipletests` by its name there (``"holm"``, ``"fdr_by"``, ...).
@@ -133,7 +135,7 @@ def rank_genes_parallel(
         Rank ``adata.layers[layer]``. On an object with raw this needs ``use_raw=False``, as in scanpy.
     mean_in_log_space
         True takes the mean of the log values and then ``expm1``, as scanpy 1.x does; False takes ``expm1`` of each
-        value and then the mean, as Seurat does. Log fold changes are all that it alters.
+        value and then the mean, as Seurat does. None, the default, is True. Log fold changes are all that it alters.
     use_continuity
         Wilcoxon: lower ``|U - n1 n2 / 2|`` by 1/2, as scipy and Seurat do by default and scanpy does not. Scores hold
         the corrected value.
@@ -198,7 +200,8 @@ def rank_genes_parallel(
         :func:`scpdex.get.rank_genes_df` reads both. Raw data with other genes than ``adata.var`` do not fit there, and
         only matrices of the result that was under the same key are replaced.
     **kwds
-        Arguments of :class:`sklearn.linear_model.LogisticRegression`, for ``method="logreg"`` only.
+        Arguments of :class:`sklearn.linear_model.LogisticRegression`, for ``method="logreg"``. Other methods ignore
+        them, as scanpy does, and one message names them; a misspelt parameter is a TypeError.
 
     Returns
     -------
@@ -240,12 +243,13 @@ def rank_genes_parallel(
         ``groupby``, ``split_by``, ``strata``, ``layer`` or the column ``mask_var`` does not exist.
     TypeError
         The matrix cannot be ranked (complex numbers, not in memory with ``method="logreg"``, chunks that are no numpy
-        arrays or scipy CSR or CSC matrices, ...), or an argument is unknown.
+        arrays or scipy CSR or CSC matrices, ...), or an argument is a misspelt parameter.
     ValueError
         An argument has a value that is not valid, or that makes no sense with another (``strata`` with a t-test, say),
         ``max_memory`` one that is too small included; a group has a single cell, or nothing is left to compare; the
-        compared cells and tested genes hold NaN or infinite values; ``storage="varm"`` does not fit raw,
-        or would replace other matrices; ``adata`` is a view of data on disk and ``copy`` is False; or a file was changed while it was read.
+        compared cells and tested genes hold NaN or infinite values; ``storage="varm"`` does not fit raw, or would
+        replace matrices that are not the result's own; ``adata`` is a view of data on disk and ``copy`` is False; or a
+        file was changed while it was read.
     RuntimeError
         A chunk of a dask array cannot be computed, or workers died over it more often than dask allows.
     OSError
@@ -332,13 +336,7 @@ def rank_genes_parallel(
             fractions = fractions_of(executed, design)
         tell(executed.table, ranked, design, options, expression.where, storage)
     results, further = assemble(task, ranked, fractions, key, layer=layer, use_raw=ranks_raw)
-    stored = store(
-        adata, results, storage, var_names=expression.var_names, further=further, groupby=groupby, copy=copy, light=light
-    )
-    if split_by is not None:
-        logg.info(f"    results of the levels: key={' or key='.join(map(repr, results))}")
-    if light:
-        logg.info("    the copy has obs, var, uns and the result, and no X: the matrix stays on disk")
-    fields = ", ".join(map(repr, ["names", *ranked[0].statistics, *fractions[0]]))
-    logg.info("    finished", time=start, deep=f"added to `.{storage}`, under {listed(list(results))}: {fields}")
+    names = expression.var_names
+    stored = store(adata, results, storage, var_names=names, further=further, groupby=groupby, copy=copy, light=light)
+    tell_of_stored(results, storage, start, of_levels=split_by is not None, light=light)
     return stored

@@ -14,12 +14,13 @@ from scpdex.links import page
 from scpdex.results import exceed_hdf5, unwritable_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from anndata import AnnData
 
     from scpdex.comparisons import Design
-    from scpdex.results import RankedGenes, Storage
+    from scpdex.results import RankedGenes, Storage, StoredResult
     from scpdex.run import Table
     from scpdex.statistics.options import TestOptions
 
@@ -61,8 +62,8 @@ def tell_of_preset(method: str | None, mean_in_log_space: bool | None) -> None:
     preset = getattr(settings, "preset", None)
     defaults = getattr(preset, "rank_genes_groups", None)
     others = []
-    if method is None and getattr(defaults, "method", "t-test") != "t-test":
-        others.append(f"method={defaults.method!r}")
+    if method is None and (other := getattr(defaults, "method", "t-test")) != "t-test":
+        others.append(f"method={other!r}")
     # Logistic regression has no fold changes.
     if mean_in_log_space is None and method != "logreg" and not getattr(defaults, "mean_in_log_space", True):
         others.append("mean_in_log_space=False")
@@ -90,6 +91,19 @@ def tell(
         few = int((np.concatenate(smaller) <= _FEW_CELLS).sum())
         if few:
             logg.hint(f"few cells on one side (at most {_FEW_CELLS}) in {few:,} of the comparisons: z is approximate.")
+
+
+def tell_of_stored(
+    results: Mapping[str, StoredResult], storage: Storage, start: datetime, *, of_levels: bool, light: bool
+) -> None:
+    """Say where the results are, and how long it took."""
+    if of_levels:
+        logg.info(f"    results of the levels: key={' or key='.join(map(repr, results))}")
+    if light:
+        logg.info("    the copy has obs, var, uns and the result, and no X: the matrix stays on disk")
+    first = next(iter(results.values()))
+    fields = ", ".join(map(repr, ["names", *first.ranked.statistics, *first.fractions]))
+    logg.info("    finished", time=start, deep=f"added to `.{storage}`, under {listed(list(results))}: {fields}")
 
 
 def _tell_of_left_out(design: Design) -> None:
