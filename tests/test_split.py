@@ -132,7 +132,7 @@ def test_no_level_can_be_compared():
         scpdex.tl.rank_genes_parallel(adata, "group", split_by="group")
     with pytest.raises(KeyError, match="split_by='levels' names no column of adata"):
         scpdex.tl.rank_genes_parallel(adata, "group", split_by="levels")
-    with pytest.raises(TypeError, match="split_by=.* is not the name of a column of adata.obs: pass a string"):
+    with pytest.raises(TypeError, match=r"split_by=.* is not the name of a column of adata\.obs: pass a string"):
         scpdex.tl.rank_genes_parallel(adata, "group", split_by=["level"])
     assert KEY not in adata.uns
 
