@@ -11,6 +11,7 @@ import anndata as ad
 import numpy as np
 import pytest
 import scanpy as sc
+from papalexi import read_papalexi
 from scipy import sparse
 from testing.fast_array_utils import SUPPORTED_TYPES, Flags
 
@@ -83,31 +84,48 @@ def pbmc() -> ad.AnnData:
     return _pbmc().copy()
 
 
-@cache
-def _read(name: str, *, normalise: bool) -> ad.AnnData:
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"{path} is absent; set SCPDEX_DATA to the folder of the data sets")
-    adata = ad.read_h5ad(path)
-    if normalise:
-        sc.pp.normalize_total(adata, target_sum=1e4)
-        sc.pp.log1p(adata)
+def data_path(name: str) -> Path:
+    """Find a data set that is not part of the project; a test that needs it is skipped where it is absent."""
+    if not (DATA / name).exists():
+        pytest.skip(f"{name} is absent; set SCPDEX_DATA to the folder of the data sets")
+    return DATA / name
+
+
+def _normalize(adata: ad.AnnData) -> ad.AnnData:
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
     return adata
+
+
+@cache
+def _papalexi(*, normalize: bool) -> ad.AnnData:
+    return _normalize(read_papalexi()) if normalize else read_papalexi()
 
 
 @pytest.fixture
 def papalexi() -> ad.AnnData:
     """20,729 THP-1 cells x 299 genes, log-normalised: 26 groups in gene, control non-targeting."""
-    return _read("papalexi2021_thp1.h5ad", normalise=True).copy()
+    return _papalexi(normalize=True).copy()
 
 
 @pytest.fixture
 def papalexi_counts() -> ad.AnnData:
     """The same as raw counts."""
-    return _read("papalexi2021_thp1.h5ad", normalise=False).copy()
+    return _papalexi(normalize=False).copy()
+
+
+@cache
+def _pbmc3k() -> ad.AnnData:
+    return _normalize(ad.read_h5ad(data_path("pbmc3k.h5ad")))
 
 
 @pytest.fixture
 def pbmc3k() -> ad.AnnData:
     """2,638 PBMCs x 13,714 genes, log-normalised: 8 cell types in louvain."""
-    return _read("pbmc3k.h5ad", normalise=True).copy()
+    return _pbmc3k().copy()
+
+
+@pytest.fixture
+def papalexi_source() -> ad.AnnData:
+    """Raw counts of the same screen, as the file beside the tests was made of."""
+    return ad.read_h5ad(data_path("papalexi2021_thp1.h5ad"))

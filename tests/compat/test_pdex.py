@@ -5,7 +5,6 @@ pdex is given float64: on float32 its p-values underflow.
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import anndata as ad
@@ -14,12 +13,12 @@ import pandas as pd
 import pdex
 import pytest
 import scanpy as sc
+from papalexi import read_papalexi
 
 import scpdex
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-DATA = Path(os.environ.get("SCPDEX_DATA", Path(__file__).parents[3] / "shared" / "data"))
 METRICS = ["wilcoxon", "anderson", "t-test"]
 MEANS = [
     {"is_log1p": True},
@@ -78,10 +77,7 @@ def simulated() -> ad.AnnData:
 @pytest.fixture(scope="module")
 def papalexi() -> ad.AnnData:
     """20,729 cells x 299 genes, 25 perturbations and a control, log-normalised, float64."""
-    path = DATA / "papalexi2021_thp1.h5ad"
-    if not path.exists():
-        pytest.skip(f"{path} is absent; set SCPDEX_DATA to the folder of the data sets")
-    adata = ad.read_h5ad(path)
+    adata = read_papalexi()
     adata.X = adata.X.astype(np.float64)
     sc.pp.normalize_total(adata, target_sum=1e4)
     sc.pp.log1p(adata)
