@@ -117,14 +117,32 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", "-q", *internal, "-b", "linkcheck", "docs", "docs/_build/linkcheck")
 
 
+def _install_peers(session: nox.Session) -> str:
+    """Install what scpdex is timed beside, and give the folder of pdex 0.1."""
+    _install(session, "bench", ".[dask,polars]")
+    # Two versions of one package cannot share an environment.
+    old = str(Path(session.create_tmp()) / "pdex 0.1")
+    session.install("--target", old, "pdex==0.1.28")
+    return old
+
+
 @nox.session(python=NEWEST)
 def bench(session: nox.Session) -> None:
     """Time scpdex and its peers side by side; ``-- --quick`` takes 3 minutes."""
-    _install(session, "bench", ".[dask,polars]")
-    # Two versions of one package cannot share an environment.
-    old = Path(session.create_tmp()) / "pdex 0.1"
-    session.install("--target", str(old), "pdex==0.1.28")
-    session.run("python", "benchmarks/run.py", "--old-pdex", str(old), *session.posargs)
+    old = _install_peers(session)
+    session.run("python", "benchmarks/run.py", "--old-pdex", old, *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def scripts(session: nox.Session) -> None:
+    """Run each script of benchmarks/ in small, so that none names what is gone."""
+    old, results = _install_peers(session), str(Path(session.create_tmp()) / "results")
+    session.run("python", "benchmarks/scaling.py", "--small")
+    for storage in ("CSR", "CSC", "dense"):
+        session.run("python", "benchmarks/stages.py", "--small", "--only", f"vs rest, log {storage}")
+    for method in ("t-test", "anderson"):
+        session.run("python", "benchmarks/stages.py", "--small", "--method", method)
+    session.run("python", "benchmarks/run.py", "--small", "--old-pdex", old, "--out", results)
 
 
 @nox.session

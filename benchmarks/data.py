@@ -13,6 +13,7 @@ import scanpy as sc
 from scipy import sparse
 
 DATA = Path(os.environ.get("SCPDEX_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SHIPPED = Path(__file__).parents[1] / "tests" / "data"
 CONTROL = "non-targeting"
 _CELLS_AT_A_TIME = 10_000
 
@@ -53,6 +54,20 @@ def generate(recipe: Recipe) -> ad.AnnData:
     return adata
 
 
+def read(recipe: Recipe | str | None) -> ad.AnnData:
+    """Make the matrix of a recipe, or read pbmc3k (None) or the screen (its name)."""
+    if isinstance(recipe, Recipe):
+        return generate(recipe)
+    return pbmc3k() if recipe is None else papalexi()
+
+
+def cut(adata: ad.AnnData) -> ad.AnnData:
+    """Keep some cells of the five largest groups, and some genes."""
+    largest = adata.obs["group"].value_counts().index[:5]
+    cells = np.flatnonzero(adata.obs["group"].isin(largest))[:1_200]
+    return adata[cells, :40].copy()
+
+
 def pbmc3k() -> ad.AnnData:
     """2,638 PBMCs x 13,714 genes, log-normalised, cell types in obs["group"]."""
     adata = ad.read_h5ad(DATA / "pbmc3k.h5ad")
@@ -64,7 +79,7 @@ def pbmc3k() -> ad.AnnData:
 
 def papalexi() -> ad.AnnData:
     """20,729 THP-1 cells x 299 genes, log-normalised, 25 perturbations and a control in obs["group"]."""
-    adata = ad.read_h5ad(DATA / "papalexi2021_thp1.h5ad")
+    adata = ad.read_h5ad(SHIPPED / "papalexi2021_thp1.h5ad")
     sc.pp.normalize_total(adata, target_sum=1e4)
     sc.pp.log1p(adata)
     adata.obs["group"] = adata.obs["gene"].astype("category")

@@ -20,8 +20,8 @@ import joblib
 import numpy as np
 import pandas as pd
 import psutil
-from cases import CASES, DISK_CASES, LAZY_CASES, SPLIT_CASES, TABLE_CASES, Case, quick
-from data import generate, papalexi, pbmc3k, stored_as
+from cases import CASES, DISK_CASES, LAZY_CASES, SPLIT_CASES, TABLE_CASES, Case, quick, small
+from data import cut, read, stored_as
 from disk import run_disk_case
 from lazy import run_lazy_case
 from splits import run_split_case
@@ -182,6 +182,7 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small matrices, one repetition: about 3 minutes")
+    parser.add_argument("--small", action="store_true", help="only see that it runs: tiny matrices, one repetition")
     parser.add_argument("--only", default="", help="run the cases whose name holds this")
     parser.add_argument("--dask", action="store_true", help="run the cases through dask only")
     parser.add_argument("--disk", action="store_true", help="run the cases on disk only")
@@ -194,16 +195,17 @@ def main() -> None:
     kinds = {"disk": DISK_CASES, "dask": LAZY_CASES, "tables": TABLE_CASES, "splits": SPLIT_CASES}
     some = [case for kind, cases in kinds.items() if getattr(options, kind) for case in cases]
     cases = some or [*CASES, *DISK_CASES, *LAZY_CASES, *TABLE_CASES, *SPLIT_CASES]
-    chosen = [quick(case) if options.quick else case for case in cases if options.only in case.name]
+    shrink = small if options.small else quick if options.quick else None
+    chosen = [case if shrink is None else shrink(case) for case in cases if options.only in case.name]
     read_speed = bandwidth(options.threads)
     rows: list[dict[str, Any]] = []
     disk_rows, lazy_rows, table_rows, anderson_rows, split_rows = [], [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for recipe in dict.fromkeys(case.recipe for case in chosen):
-            rows_of = pbmc3k() if recipe is None else papalexi() if isinstance(recipe, str) else generate(recipe)
+            rows_of = cut(read(recipe)) if options.small else read(recipe)
             for case in (case for case in chosen if case.recipe == recipe):
                 adata = stored_as(case.storage, rows_of)
-                repeats = 1 if options.quick else 5
+                repeats = 5 if shrink is None else 1
                 if case.on_disk:
                     disk_rows.append(run_disk_case(case, adata, options.threads, repeats, Path(folder)))
                     print(json.dumps(disk_rows[-1]), flush=True)
@@ -226,16 +228,15 @@ def main() -> None:
                     anderson_rows.append(run_anderson_case(case, adata, options.threads, repeats))
                     print(json.dumps(anderson_rows[-1]), flush=True)
                     continue
-                with_memory = not (options.quick and rows)
+                with_memory = shrink is None or not rows
                 rows.append(
                     run_case(case, adata, options.threads, repeats, read_speed, Path(folder), with_memory=with_memory)
                 )
                 print(json.dumps(rows[-1]), flush=True)
-        fresh = (
-            []
-            if options.only or some
-            else run_fresh(pbmc3k(), options.threads, 1 if options.quick else 2, Path(folder))
-        )
+        fresh = []
+        if not (options.only or some):
+            rows_of = rows_of if options.small else read(None)
+            fresh = run_fresh(rows_of, options.threads, 2 if shrink is None else 1, Path(folder))
     table = pd.DataFrame(rows)
     print(table.round(2).to_string(index=False))
     for more in (disk_rows, lazy_rows, table_rows, anderson_rows, split_rows):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from cases import SCREEN
+from cases import SCREEN, TINY
 from data import generate
 from distributed import Client, LocalCluster, wait
 
-from scpdex.comparisons import compare
+from scpdex.design import design_comparisons
 from scpdex.matrix import ChunkReader, Part, block_of
 from scpdex.plan import PAIRS_PER_TILE, cut
 from scpdex.run._combined import PartialSums
+from scpdex.run._conclude import conclude
 from scpdex.run._summary import Summary
 from scpdex.run._table import Table
 from scpdex.statistics.options import TestOptions
@@ -22,11 +24,13 @@ from scpdex.statistics.options import TestOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from data import Recipe
     from numpy.typing import NDArray
 
     from scpdex.matrix import Piece
 
 CELLS_PER_CHUNK, GENES_PER_BLOCK, N_TASKS = 50_000, 100, 20_000
+SMALL_CELLS_PER_CHUNK, SMALL_GENES_PER_BLOCK, SMALL_N_TASKS = 400, 10, 20
 
 
 def median_seconds(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -40,50 +44,52 @@ def median_seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     return float(np.median(times)), made
 
 
-def time_steps() -> Piece:
+def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Piece:
     """Time split, cut, rank and combine, and give a piece."""
-    adata = generate(SCREEN)
-    comparison = compare(adata.obs, "group")
+    adata = generate(recipe)
+    design = design_comparisons(adata.obs, "group")
     options = TestOptions(method="wilcoxon", tie_correct=True)
-    codes = comparison.codes.astype(np.uint16)
+    codes = design.codes.astype(np.uint16)
     n_cells, n_genes = adata.shape
     nanoseconds = 1e9 / adata.X.nnz
-    reader = ChunkReader("X", None, adata.X.dtype)
-    starts = range(0, n_cells, CELLS_PER_CHUNK)
-    chunks = [adata.X[start : start + CELLS_PER_CHUNK] for start in starts]
-    whole = Part(slice(0), None, range(n_genes), np.arange(n_genes), range(1), range(1))
-    blocks = list(cut(range(n_genes), GENES_PER_BLOCK))
+    starts = range(0, n_cells, cells_per_chunk)
+    chunks = [adata.X[start : start + cells_per_chunk] for start in starts]
+    reader = ChunkReader("X", np.arange(n_genes), None, adata.X.dtype)
+    blocks = list(cut(range(n_genes), genes_per_block))
 
     def split(codes: NDArray[np.uint16]) -> list[Piece]:
-        found = zip(starts, chunks, strict=True)
-        return [reader.piece([[chunk]], whole, codes[i : i + CELLS_PER_CHUNK], n_genes) for i, chunk in found]
+        pieces = []
+        for i, (start, chunk) in enumerate(zip(starts, chunks, strict=True)):
+            cells = slice(start, start + chunk.shape[0])
+            part = Part(cells, None, range(n_genes), 0, [[chunk.shape]], (i,), range(1))
+            pieces.append(reader.piece([[chunk]], part, codes[cells], n_genes))
+        return pieces
 
     taken, pieces = median_seconds(lambda: split(codes))
     print(f"split {taken * nanoseconds:.1f} ns")
     taken, parts = median_seconds(lambda: [[piece.part(block).copy() for piece in pieces] for block in blocks])
     print(f"cut {taken * nanoseconds:.1f} ns, {sum(piece.n_bytes for piece in pieces) / adata.X.nnz:.2f} bytes moved")
-    taken, gathered = median_seconds(lambda: [block_of(some, comparison.sizes.size) for some in parts])
+    taken, gathered = median_seconds(lambda: [block_of(some, design.sizes.size) for some in parts])
     print(f"bring together {taken * nanoseconds:.1f} ns")
 
     def rank() -> None:
         for block in gathered:
-            table = Table.empty(comparison, options, len(block.genes), None)
+            table = Table.empty(design, options, len(block.genes), None)
             part = table.room_for(block.genes)
-            summary = Summary(comparison, options, n_cells, block.keys.dtype)
-            for tile in cut(block.genes, PAIRS_PER_TILE // comparison.sizes.size):
-                summary.sums(block.part(tile)).conclude(comparison, options, table, part)
+            summary = Summary(design.ranked, options, n_cells, block.keys.dtype)
+            for tile in cut(block.genes, PAIRS_PER_TILE // design.sizes.size):
+                conclude(summary.sums(block.part(tile)), design, options, table, part)
 
-    print(f"rank {median_seconds(rank)[0] * nanoseconds:.1f} ns, {comparison.n_groups:,} groups")
-    few = compare(adata.obs.assign(group=np.resize(list("abcdefghijklmnopqrst"), n_cells)), "group")
+    print(f"rank {median_seconds(rank)[0] * nanoseconds:.1f} ns, {design.n_groups:,} groups")
+    few = design_comparisons(adata.obs.assign(group=np.resize(list("abcdefghijklmnopqrst"), n_cells)), "group")
     moments, of_few = replace(options, method="t-test", tie_correct=False), few.codes.astype(np.uint16)
-
     of_few_groups = split(of_few)
 
     def add_up() -> PartialSums:
         found = zip(starts, of_few_groups, strict=True)
         return PartialSums.sum_of(
             [
-                PartialSums.of(piece, range(n_genes), of_few[i : i + CELLS_PER_CHUNK], few, moments, 0)
+                PartialSums.of(piece, range(n_genes), of_few[i : i + cells_per_chunk], few, moments, 0)
                 for i, piece in found
             ]
         )
@@ -92,14 +98,14 @@ def time_steps() -> Piece:
     return pieces[0]
 
 
-def time_dask(piece: Piece) -> None:
+def time_dask(piece: Piece, n_tasks: int) -> None:
     """Time tasks that do nothing, and a piece on its way from one worker to another."""
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
         first, second = client.nthreads()
-        tasks = {("add", i): (sum, [i, 1]) for i in range(N_TASKS)}
+        tasks = {("add", i): (sum, [i, 1]) for i in range(n_tasks)}
         start = time.perf_counter()
         wait(client.get(tasks, list(tasks), sync=False))
-        print(f"task {(time.perf_counter() - start) / N_TASKS * 1e3:.2f} ms")
+        print(f"task {(time.perf_counter() - start) / n_tasks * 1e3:.2f} ms")
         times = []
         for i in range(4):
             held = client.submit(
@@ -112,5 +118,15 @@ def time_dask(piece: Piece) -> None:
         print(f"move {piece.n_bytes / 1e6:.0f} MB: {piece.n_bytes / float(np.median(times[1:])) / 1e9:.2f} GB/s")
 
 
+def main() -> None:
+    """Time all of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="only see that it runs: a tiny matrix, few tasks")
+    if parser.parse_args().small:
+        time_dask(time_steps(TINY, SMALL_CELLS_PER_CHUNK, SMALL_GENES_PER_BLOCK), SMALL_N_TASKS)
+    else:
+        time_dask(time_steps(SCREEN, CELLS_PER_CHUNK, GENES_PER_BLOCK), N_TASKS)
+
+
 if __name__ == "__main__":
-    time_dask(time_steps())
+    main()

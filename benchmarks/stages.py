@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import defaultdict
 from contextlib import ExitStack
+from dataclasses import replace
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
-from cases import CASES, quick
-from data import generate, pbmc3k, stored_as
+from cases import CASES, quick, small
+from data import cut, read, stored_as
 from tools import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STAGES = {
-    "labels": ["scpdex.task.compare"],
+    "labels": ["scpdex.task.design_comparisons"],
     "count non-zeros": ["scpdex.task.open_source"],
     "gather": [
         "scpdex.matrix._sparse._RowReader.read",
@@ -37,9 +39,9 @@ STAGES = {
         "scpdex.run._tests.welch_test",
         "scpdex.run._tests.anderson_darling_test",
     ],
-    "fold changes": ["scpdex.run._sums.log2_fold_change"],
+    "fold changes": ["scpdex.run._conclude.log2_fold_change"],
     "order and adjust": ["scpdex.tl._rank_genes_parallel.order_table"],
-    "record arrays": ["scpdex.results.RankedGenes.records"],
+    "record arrays": ["scpdex.tl._rank_genes_parallel.store"],
 }
 
 
@@ -47,11 +49,16 @@ def main() -> None:
     """Time the stages of the first case whose name holds what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="vs rest, log CSR")
+    parser.add_argument("--method", help="time this method instead of the case's own")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--small", action="store_true", help="only see that it runs: a tiny matrix, one repetition")
     options = parser.parse_args()
     case = next(case for case in CASES if options.only in case.name)
-    case = quick(case) if options.quick else case
-    adata = stored_as(case.storage, pbmc3k() if case.recipe is None else generate(case.recipe))
+    case = small(case) if options.small else quick(case) if options.quick else case
+    if options.method:
+        case = replace(case, method=options.method)
+    adata = read(case.recipe)
+    adata = stored_as(case.storage, cut(adata) if options.small else adata)
     nonzero = int(np.count_nonzero(adata.X if case.storage == "dense" else adata.X.data))
     times: dict[str, float] = defaultdict(float)
 
@@ -67,7 +74,7 @@ def main() -> None:
 
     TOOLS["scpdex"](adata, case.method, case.reference, 1)
     rows = []
-    for _ in range(5):
+    for _ in range(1 if options.small else 5):
         times.clear()
         with ExitStack() as stack:
             for stage, places in STAGES.items():
@@ -76,6 +83,8 @@ def main() -> None:
             start = time.perf_counter()
             TOOLS["scpdex"](adata, case.method, case.reference, 1)
             total = time.perf_counter() - start
+        if missing := STAGES.keys() - times.keys():
+            sys.exit(f"no call goes through what STAGES names for {', '.join(sorted(missing))}")
         rows.append(dict(times) | {"all else": total - sum(times.values()), "whole call": total})
     medians = pd.DataFrame(rows).median()
     print(f"{case.name}: {adata.n_obs:,} cells x {adata.n_vars:,} genes, {nonzero:,} non-zeros, one thread")
