@@ -49,7 +49,7 @@ def rank_genes_df(
         Where in ``adata.uns`` the result is; with ``split_by``, the key that was given stands for all levels.
     order
         ``"score"``: each group's genes from the highest score down; ``"gene"``: in the order of var
-        (in scanpy's layout, genes whose name var has twice come last).
+        (in scanpy's layout, genes whose name var has twice, or no longer has, come last).
     pval_cutoff
         Only rows with an adjusted p-value below this.
     log2fc_min, log2fc_max
@@ -69,8 +69,9 @@ def rank_genes_df(
     Returns
     -------
     A data frame with a row for each group and gene, group by group, and the columns below. Ranks that
-    :func:`scanpy.tl.filter_rank_genes_groups` has emptied are left out, as are genes that are no longer in ``adata``
-    and those that ``min_pct`` or ``min_logfc`` left untested.
+    :func:`scanpy.tl.filter_rank_genes_groups` has emptied are left out, as are genes that ``min_pct`` or ``min_logfc``
+    left untested. Genes that are no longer in ``adata`` are left out of a result in ``varm``, which is cut with the
+    genes; scanpy's layout keeps their names and numbers, and so does the table.
 
     ``split``
         Categorical: the level of ``split_by``, where there are levels.
