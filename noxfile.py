@@ -92,9 +92,10 @@ def dev(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Rank the cell types of 700 PBMCs, check the numbers against scanpy's, and draw scanpy's dotplot."""
+    """Rank 700 PBMCs and a CRISPR screen, check the numbers against scanpy's, and draw scanpy's dotplot."""
     session.install(".")
     session.run("python", "docs/demo.py", *session.posargs)
+    session.run("python", "docs/demo_screen.py", *session.posargs)
 
 
 @nox.session

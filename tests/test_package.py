@@ -74,6 +74,21 @@ def test_workflows_are_pinned_and_can_do_little():
         assert "permissions:\n  contents: read\n" in text
 
 
+@pytest.mark.skipif(not (ROOT / "benchmarks").exists(), reason="benchmarks are in a clone only")
+def test_every_script_is_run_in_small():
+    """Sessions that .ci/run runs start each script of benchmarks/ and docs/, or a script that starts it."""
+    noxfile, ci = ((ROOT / name).read_text(encoding="utf-8") for name in ("noxfile.py", ".ci/run"))
+    sessions = re.findall(r"(?ms)^def (\w+)\(session.*?\n(.*?)(?=^@|^def |\Z)", noxfile)
+    commands = "".join(text for name, text in sessions if re.search(rf"-s {name}\b", ci))
+    paths = [path for folder in ("benchmarks", "docs") for path in (ROOT / folder).rglob("*.py")]
+    texts = {path: path.read_text(encoding="utf-8") for path in paths}
+    scripts = [path for path, text in texts.items() if '__name__ == "__main__"' in text]
+    assert len(scripts) >= 8
+    for path in scripts:
+        by_others = any(f'"{path.name}"' in text for other, text in texts.items() if other != path)
+        assert by_others or f'"{path.relative_to(ROOT).as_posix()}"' in commands, f"no session runs {path.name}"
+
+
 # What would run what data say.
 _MODULES = {"code", "ctypes", "dill", "cloudpickle", "marshal", "pickle", "runpy", "shelve", "socket"}
 _MODULES |= {"subprocess", "urllib", "webbrowser", "http", "ftplib", "requests", "smtplib", "telnetlib"}

@@ -294,3 +294,15 @@ def test_groups_that_are_gone():
     adata = adata[40:].copy()
     with pytest.raises(ValueError, match=r"groups 'gene0 guide' of the result are not in adata\.obs"):
         rank_genes_df(adata, on_target="target")
+
+
+def test_records_keep_genes_that_are_left_out_later(pbmc):
+    """Scanpy's layout is not cut with the genes: all rows stay, as in scanpy's table, and in gene order come last."""
+    adata = pbmc.raw.to_adata()
+    rank(adata)
+    part = adata[:, 5:9].copy()
+    scanpys = sc.get.rank_genes_groups_df(part, None)
+    assert rank_genes_df(part)["names"].tolist() == scanpys["names"].tolist()
+    by_gene = rank_genes_df(part, "CD34+", order="gene")["names"].tolist()
+    assert by_gene[:4] == part.var_names.tolist()
+    assert sorted(by_gene) == sorted(adata.var_names)
