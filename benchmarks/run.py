@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -197,6 +198,9 @@ def main() -> None:
     cases = some or [*CASES, *DISK_CASES, *LAZY_CASES, *TABLE_CASES, *SPLIT_CASES]
     shrink = small if options.small else quick if options.quick else None
     chosen = [case if shrink is None else shrink(case) for case in cases if options.only in case.name]
+    if options.small:
+        # Once shrunk, some differ by name only.
+        chosen = list({repr(replace(case, name="")): case for case in chosen}.values())
     read_speed = bandwidth(options.threads)
     rows: list[dict[str, Any]] = []
     disk_rows, lazy_rows, table_rows, anderson_rows, split_rows = [], [], [], [], []
