@@ -11,9 +11,14 @@ import anndata as ad
 import numpy as np
 import pytest
 import scanpy as sc
+from hypothesis import settings
 from papalexi import read_papalexi
 from scipy import sparse
 from testing.fast_array_utils import SUPPORTED_TYPES, Flags
+
+# No clock in a test.
+settings.register_profile("scpdex", deadline=None)
+settings.load_profile("scpdex")
 
 DATA = Path(os.environ.get("SCPDEX_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
