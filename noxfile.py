@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2025.5"
+nox.needs_version = ">=2025.11"
 nox.options.sessions = ["tests"]
 nox.options.default_venv_backend = "uv|virtualenv"
 # A Python that is missing is skipped, not fetched.
