@@ -16,6 +16,7 @@ from scpdex.labels import REST
 from scpdex.matrix import Expression, in_memory, open_source, select_expression
 from scpdex.resources import Resources
 from scpdex.statistics.corrections import bytes_of_family
+from scpdex.statistics.log_base import read_log_base
 from scpdex.statistics.options import TestOptions, resolve_method
 from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
 from scpdex.strategies import make_plan
@@ -99,7 +100,7 @@ class Task:
             use_continuity=use_continuity,
             mean_in_log_space=True if mean_in_log_space is None else mean_in_log_space,
             # Normalized values are natural logs, whatever became of X.
-            log_base=adata.uns.get("log1p", {}).get("base") if normalize is None else None,
+            log_base=read_log_base(adata.uns) if normalize is None and method != "logreg" else None,
             pts=pts,
             n_genes=n_genes,
             rankby_abs=rankby_abs,
