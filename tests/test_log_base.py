@@ -94,29 +94,28 @@ def logged(base: float | None) -> ad.AnnData:
     return adata
 
 
-def as_it_is(adata: ad.AnnData, _: Path) -> ad.AnnData:
-    return adata
+def as_it_is(uns: dict[str, Any], _: Path) -> Any:
+    return uns
 
 
-def through_h5ad(adata: ad.AnnData, folder: Path) -> ad.AnnData:
-    adata.write_h5ad(folder / "x.h5ad")
-    return ad.read_h5ad(folder / "x.h5ad")
+def through_h5ad(uns: dict[str, Any], folder: Path) -> Any:
+    ad.AnnData(uns=uns).write_h5ad(folder / "x.h5ad")
+    return ad.read_h5ad(folder / "x.h5ad").uns
 
 
-def through_zarr(adata: ad.AnnData, folder: Path) -> ad.AnnData:
-    adata.write_zarr(folder / "x.zarr")
-    return ad.read_zarr(folder / "x.zarr")
+def through_zarr(uns: dict[str, Any], folder: Path) -> Any:
+    ad.AnnData(uns=uns).write_zarr(folder / "x.zarr")
+    return ad.read_zarr(folder / "x.zarr").uns
 
 
 @pytest.mark.parametrize("through", [as_it_is, through_h5ad, through_zarr])
 @pytest.mark.parametrize("case", PLAIN)
-def test_as_scanpy(case: str, through: Callable[[ad.AnnData, Path], ad.AnnData], tmp_path: Path) -> None:
+def test_as_scanpy(case: str, through: Callable[[dict[str, Any], Path], Any], tmp_path: Path) -> None:
     """Row 37: what scanpy reads means the same here, before and after files."""
     entry, base = PLAIN[case]
     adata = logged(base)
     if entry is not None:
-        adata.uns["log1p"] = dict(entry) if through is not as_it_is else entry
-    adata = through(adata, tmp_path)
+        adata.uns = through({"log1p": dict(entry) if through is not as_it_is else entry}, tmp_path)
     expected = by_scanpy(adata, "group", method="wilcoxon")
     assert_same_numbers(by_scpdex(adata, "group", method="wilcoxon"), expected)
 

@@ -27,11 +27,13 @@ def rank(adata: ad.AnnData, storage: str = "uns", **arguments: Any) -> None:
 
 
 def of_scanpy(adata: ad.AnnData, group: Any, **filters: Any) -> pd.DataFrame:
-    """scanpy's own table, of a result in its layout; its group column is not always categorical."""
+    """scanpy's own table, of a result in its layout; its group column is not always categorical, or there."""
     table = sc.get.rank_genes_groups_df(adata, group, **filters)
-    if "group" in table:
-        names = adata.uns["rank_genes_groups"]["names"].dtype.names if group is None else group
-        table["group"] = pd.Categorical(table["group"].astype(str), categories=names)
+    names = adata.uns["rank_genes_groups"]["names"].dtype.names if group is None else group
+    names = [names] if isinstance(names, str) else names
+    if "group" not in table:
+        table.insert(0, "group", names[0])
+    table["group"] = pd.Categorical(table["group"].astype(str), categories=names)
     return table
 
 
@@ -113,7 +115,7 @@ def test_filtered(pbmc):
     expected = np.concatenate([names[group] for group in names.dtype.names])
     assert table["names"].tolist() == expected[~pd.isna(expected)].tolist()
     ours = rank_genes_df(pbmc, "CD34+", key="rank_genes_groups_filtered")
-    theirs = sc.get.rank_genes_groups_df(pbmc, "CD34+", key="rank_genes_groups_filtered")
+    theirs = of_scanpy(pbmc, "CD34+", key="rank_genes_groups_filtered")
     pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
     by_gene = rank_genes_df(pbmc, key="rank_genes_groups_filtered", order="gene")
     assert len(by_gene) == len(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
@@ -14,7 +15,7 @@ import pandas as pd
 from natsort import natsorted
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -111,6 +112,59 @@ class Labels:
             msg = f"{argument}: {label!r} is not a group of adata.obs[{self.groupby!r}].{hint}"
             raise ValueError(msg)
         return found
+
+
+def spellings_of(label: Hashable) -> Iterator[str]:
+    """Give the names that mean a label: its spelling and, for a number, those of an equal number of another type."""
+    yield str(label)
+    if not _is_number(label):
+        return
+    with np.errstate(over="ignore"):
+        for dtype in (int, float, np.float32, np.float16):
+            try:
+                equal: Any = dtype(label)  # type: ignore[arg-type]
+            except (OverflowError, ValueError):
+                continue
+            if equal == label:
+                yield str(equal)
+    if label == 0:
+        yield from ("0.0", "-0.0")
+
+
+def choose_names(asked: object, names: Sequence[str], argument: str, place: str) -> list[str]:
+    """Find the names of one label or several, each given as itself or by its spelling.
+
+    Messages name the argument, and the place that has the names.
+
+    Raises
+    ------
+    ValueError
+        A label is missing or has no name, one is given twice, or none is given.
+    """
+    valid = {name: name for name in names}
+    chosen = []
+    for label in _as_labels(asked, valid):
+        if label is None or (pd.api.types.is_scalar(label) and pd.isna(label)):
+            msg = f"{argument}: {label!r} is a missing label, which names no group. Valid: {listed(names)}."
+            raise ValueError(msg)
+        spellings = [label] if isinstance(label, str) else []
+        found = [valid[name] for name in [*spellings, *spellings_of(label)] if name in valid]
+        if not found:
+            msg = f"{argument} {label!r} is not in {place}.{suggest(str(label), names)}"
+            raise ValueError(msg)
+        chosen.append(found[0])
+    if not chosen or len(set(chosen)) < len(chosen):
+        msg = f"{argument}={asked!r} names {'a group twice' if chosen else 'no group'}."
+        raise ValueError(msg)
+    return chosen
+
+
+def _as_labels(asked: object, valid: Container[str]) -> list[Any]:
+    """Give what is asked for as a list; a sequence whose spelling is a name is one label, as a tuple may be."""
+    if isinstance(asked, np.ndarray) and asked.ndim == 0:
+        asked = asked.item()
+    is_label = isinstance(asked, str | bytes) or not isinstance(asked, Iterable)
+    return [asked] if is_label or (isinstance(asked, Hashable) and str(asked) in valid) else list(asked)
 
 
 def suggest(wrong: str, valid: Sequence[str]) -> str:

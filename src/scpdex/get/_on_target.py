@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scpdex.labels import Labels, listed, suggest
+from scpdex.labels import Labels, listed, spellings_of, suggest
 from scpdex.matrix import in_memory
 from scpdex.statistics.corrections import adjust_pvals
 
@@ -28,7 +28,7 @@ def on_target_rows(
     Raises
     ------
     KeyError
-        ``on_target``, or the column that groups were taken from, is not in ``obs``.
+        ``on_target``, or the column that groups were taken from, is not in ``obs``, or the result does not name it.
     ValueError
         A group has several targets, or none of its cells is there any more; a target is the name of several genes; or
         the result is limited to the first genes of each group.
@@ -36,12 +36,16 @@ def on_target_rows(
     ranked = result.ranked
     kept = np.unique(ranked.order)
     n_genes = ranked.order.shape[1]
-    if "n_genes" in result.params or (ranked.order < 0).any() or kept.size > n_genes:
+    if result.params.get("n_genes") is not None or (ranked.order < 0).any() or kept.size > n_genes:
         msg = (
             f"on_target needs all genes of each group, and the result has {n_genes:,} of them: rank with n_genes=None."
         )
         raise ValueError(msg)
-    targets = _targets(adata, str(result.params["groupby"]), ranked.groups, on_target)
+    groupby = result.params.get("groupby")
+    if not isinstance(groupby, str):
+        msg = "on_target needs the column of adata.obs that groups were taken from, and the result lacks params['groupby']."
+        raise KeyError(msg)
+    targets = _targets(adata, groupby, ranked.groups, on_target)
     genes = np.full((len(targets), 1), -1, dtype=np.intp)
     ranks = np.zeros_like(genes)
     place = pd.Series(np.arange(looked_up.size), index=looked_up)
@@ -60,8 +64,9 @@ def on_target_rows(
     for name, values in ranked.statistics.items():
         statistics[name] = np.where(measured, np.take_along_axis(values.T, ranks, 1), values.dtype.type(np.nan))
     if "pvals" in statistics and measured.any():
-        corr_method = result.params.get("corr_method", "benjamini-hochberg")
+        corr_method = str(result.params.get("corr_method") or "benjamini-hochberg")
         of_targets = statistics["pvals"][measured]
+        statistics.setdefault("pvals_adj", np.full(genes.shape, np.nan))
         statistics["pvals_adj"][measured] = adjust_pvals(of_targets[None], corr_method, None)[0]
     return genes, statistics, targets
 
@@ -79,7 +84,9 @@ def _targets(adata: AnnData, groupby: str, groups: tuple[str, ...], on_target: s
     named = named[named["code"] >= 0].dropna().drop_duplicates()
     several = named.loc[named["code"].duplicated(), "code"].unique()
     found = dict(zip(named["code"], named["target"].map(str), strict=True))
-    positions = [labels.find(group) for group in groups]
+    places = {name: i for i, label in enumerate(labels.labels) for name in spellings_of(label)}
+    places |= {name: i for i, name in enumerate(labels.names)}
+    positions = [places.get(group) for group in groups]
     gone = [group for group, position in zip(groups, positions, strict=True) if position is None]
     if gone:
         msg = f"groups {listed(gone)} of the result are not in adata.obs[{groupby!r}] any more."

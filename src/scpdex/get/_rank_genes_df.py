@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from scanpy import logging as logg
 
 from scpdex.get._rows import Wanted
-from scpdex.labels import suggest
-from scpdex.results import Levels, Repeated, StoredResult, concatenate, groups_of, make_frame, refuse_backend
+from scpdex.labels import choose_names, listed
+from scpdex.matrix import in_memory
+from scpdex.results import (
+    Levels,
+    Repeated,
+    StoredResult,
+    concatenate,
+    describe_renamed,
+    groups_of,
+    label_columns,
+    make_frame,
+    refuse_backend,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable, Sequence
 
     import pandas as pd
     import polars as pl
@@ -22,7 +35,7 @@ if TYPE_CHECKING:
 
 def rank_genes_df(
     adata: AnnData,
-    group: str | Iterable[str] | None = None,
+    group: Hashable | Iterable[Hashable] | None = None,
     *,
     key: str = "rank_genes_groups",
     order: Literal["score", "gene"] = "score",
@@ -44,7 +57,8 @@ def rank_genes_df(
         Object with a result of :func:`scpdex.tl.rank_genes_parallel` (in ``uns`` or ``varm``) or
         :func:`scanpy.tl.rank_genes_groups`.
     group
-        Group or groups, by the names of the result and in this order; all by default.
+        Group or groups, by the names of the result or as labels (``0`` and ``"0"`` mean the same, as do 0 and 0.0), and
+        in this order; all by default.
     key
         Where in ``adata.uns`` the result is; with ``split_by``, the key that was given stands for all levels.
     order
@@ -76,8 +90,7 @@ def rank_genes_df(
     ``split``
         Categorical: the level of ``split_by``, where there are levels.
     ``group``
-        Categorical, in the order of the groups. As in scanpy it is left out where there is one group, except with
-        ``on_target``.
+        Categorical, in the order of the groups. It is there for one group, too, of which scanpy leaves it out.
     ``names``
         Names of genes.
     ``scores``, ``logfoldchanges``, ``pvals``, ``pvals_adj``
@@ -95,7 +108,7 @@ def rank_genes_df(
     ImportError
         polars is not installed.
     KeyError
-        There is no such result, or no such column.
+        There is no such result, it lacks a field, or there is no such column.
     ValueError
         A group is not in the result; an argument has a value that is not valid; a filter is for what the test does not
         have; a group has several targets, or the result is limited to ``n_genes``, with ``on_target``.
@@ -116,28 +129,37 @@ def rank_genes_df(
     if top_n is not None and (isinstance(top_n, bool) or not isinstance(top_n, int | np.integer) or top_n < 1):
         msg = f"top_n={top_n!r} is not valid: pass a number of genes from 1 up, or None."
         raise ValueError(msg)
-    groups = None if group is None else [group] if isinstance(group, str) else [str(one) for one in group]
-    if groups is not None and (not groups or len(set(groups)) < len(groups)):
-        msg = f"group={group!r} names {'no group' if not groups else 'a group twice'}."
-        raise ValueError(msg)
     wanted = Wanted(order, pval_cutoff, log2fc_min, log2fc_max, top_n, on_target, gene_symbols)
     levels = Levels.read(adata.uns.get(key))
-    if levels is None:
-        result = StoredResult.read(adata, key, groups)
-        return make_frame(wanted.columns(adata, key, result, result.ranked.groups), backend)
-    chosen = levels.groups if groups is None else tuple(groups)
-    unknown = [name for name in chosen if name not in set(levels.groups)]
-    if unknown:
-        msg = f"group {unknown[0]!r} is not in adata.uns[{key!r}].{suggest(unknown[0], levels.groups)}"
-        raise ValueError(msg)
-    frames = []
-    for position, its_key in enumerate(levels.keys(key)):
-        there = set(groups_of(adata, its_key))
-        its_groups = [name for name in chosen if name in there]
-        if not its_groups:
+    keys = [key] if levels is None else levels.keys(key)
+    there = [groups_of(adata, its_key) for its_key in keys]
+    all_groups = list(dict.fromkeys([*(() if levels is None else levels.groups), *chain.from_iterable(there)]))
+    renamed = describe_renamed(adata, key, in_memory(adata.obs, *label_columns(adata, key)))
+    if renamed is not None:
+        logg.warning(renamed)
+    chosen = all_groups if group is None else choose_names(group, all_groups, "group", f"adata.uns[{key!r}]")
+    frames, unread, twins = [], set[str](), set[str]()
+    for position, (its_key, its_groups) in enumerate(zip(keys, map(set, there), strict=True)):
+        if its_groups.isdisjoint(chosen):
             continue
-        columns = wanted.columns(adata, its_key, StoredResult.read(adata, its_key, its_groups), chosen)
-        of_rows = np.full(columns["names"].codes.size, position)
-        split = Repeated(levels.levels, of_rows, categorical=True)
-        frames.append(make_frame({"split": split} | columns, backend))
-    return concatenate(frames, backend)
+        result = StoredResult.read(adata, its_key, [name for name in chosen if name in its_groups])
+        columns = wanted.columns(adata, its_key, result, chosen)
+        if levels is not None:
+            of_rows = np.full(columns["names"].codes.size, position)
+            columns = {"split": Repeated(levels.levels, of_rows, categorical=True)} | columns
+        frames.append(make_frame(columns, backend))
+        unread |= set(result.unread)
+        twins |= set(result.twins if result.fractions else ()) | set(() if gene_symbols is None else result.twins_in_var)
+    _tell_of_unread(key, sorted(unread), sorted(twins))
+    return frames[0] if levels is None else concatenate(frames, backend)
+
+
+def _tell_of_unread(key: str, unread: Sequence[str], twins: Sequence[str]) -> None:
+    """Say, once, which fields are left out, and which genes have no fractions and symbols for sharing a name."""
+    if unread:
+        logg.warning(f"{listed(unread)} of adata.uns[{key!r}] do not fit its groups and genes, and are left out.")
+    if twins:
+        logg.warning(
+            f"several genes are called {listed(twins)}, and scanpy's layout does not tell which is which: their "
+            "fractions and gene symbols are NaN. Rank with storage='varm', or after adata.var_names_make_unique()."
+        )

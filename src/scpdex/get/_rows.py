@@ -11,7 +11,7 @@ import pandas as pd
 from scpdex.get._on_target import on_target_rows
 from scpdex.labels import suggest
 from scpdex.matrix import in_memory
-from scpdex.results import Repeated, places_of
+from scpdex.results import Repeated, match_columns, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,8 @@ class Wanted:
         keep = self._passing(statistics, genes, key)
         if targets is None:
             keep &= genes >= 0
-            if result.params.keys() & {"min_pct", "min_logfc"}:
+            filtered = any(result.params.get(name) is not None for name in ("min_pct", "min_logfc"))
+            if filtered and "pvals" in statistics:
                 keep &= ~np.isnan(statistics["pvals"])
         if self.top_n is not None:
             keep &= np.cumsum(keep, axis=1) <= self.top_n
@@ -64,10 +65,9 @@ class Wanted:
         flat = {name: values.ravel()[rows] for name, values in statistics.items()}
         codes, of_row = genes.ravel()[rows], of_group.ravel()[rows]
         columns: dict[str, Any] = {}
-        if len(all_groups) > 1 or targets is not None:
-            place = {name: i for i, name in enumerate(all_groups)}
-            of_all = np.array([place[name] for name in names], dtype=np.intp)
-            columns["group"] = Repeated(all_groups, of_all[of_row], categorical=True)
+        place = {name: i for i, name in enumerate(all_groups)}
+        of_all = np.array([place[name] for name in names], dtype=np.intp)
+        columns["group"] = Repeated(all_groups, of_all[of_row], categorical=True)
         columns["names"] = Repeated(result.names, codes) if targets is None else Repeated(targets, of_row)
         columns |= flat
         if symbols is not None:
@@ -104,7 +104,7 @@ def _symbols(adata: AnnData, result: StoredResult, gene_symbols: str) -> pd.Seri
 
 def _by_gene(genes: NDArray[np.intp], keep: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
     """Put each group's ranks in the order of its genes: which rows are kept then, and the rank of each."""
-    of_genes = np.full((genes.shape[0], int(genes.max()) + 2), -1)
+    of_genes = np.full((genes.shape[0], int(genes.max(initial=-1)) + 2), -1)
     np.put_along_axis(of_genes, genes, np.arange(genes.shape[1])[None], 1)
     places = of_genes[of_genes >= 0]
     # Fewer where several ranks are empty, or of genes of one name.
@@ -117,13 +117,12 @@ def _fractions(result: StoredResult, codes: NDArray[np.intp], of_row: NDArray[np
     """Find the fraction of each row's gene in its group, and in what the group is compared with."""
     found = {}
     for field, column in _FRACTIONS.items():
-        if field in result.fractions:
-            names, fractions = result.fractions[field]
-            place = {name: i for i, name in enumerate(names)}
-            of_group = np.array([place[group] for group in result.ranked.groups], dtype=np.intp)
-            found[column] = fractions[codes, of_group[of_row]]
-    reference = str(result.params.get("reference"))
-    if "pts" in result.fractions and "pts_rest" not in result.fractions and reference in result.fractions["pts"][0]:
-        names, fractions = result.fractions["pts"]
-        found["pct_nz_reference"] = fractions[codes, names.index(reference)]
+        names, fractions = result.fractions.get(field, ((), np.empty((0, 0))))
+        matched = match_columns(names, result.ranked.groups, result.params.get("reference"))
+        if matched is None:
+            continue
+        places, of_reference = matched
+        found[column] = fractions[codes, places[of_row]]
+        if of_reference is not None:
+            found["pct_nz_reference"] = fractions[codes, of_reference]
     return {name: np.where(codes < 0, np.nan, values) for name, values in found.items()}

@@ -1,11 +1,14 @@
 """Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, and data frames."""
 
 from scpdex.results._frame import Backend, Repeated, concatenate, make_frame, refuse_backend
+from scpdex.results._fractions import match_columns
+from scpdex.results._read_records import places_of
 from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, strings, unwritable_columns
+from scpdex.results._renamed import describe_renamed, label_columns
 from scpdex.results._replace import refuse_to_replace
 from scpdex.results._split import Levels, is_of_level, key_of_level
 from scpdex.results._store import Storage, refuse_storage, refuse_unless_storable, store
-from scpdex.results._stored import StoredResult, groups_of, places_of
+from scpdex.results._stored import StoredResult, groups_of
 from scpdex.results._varm import is_in_varm, name_of_matrix
 
 __all__ = [
@@ -18,12 +21,15 @@ __all__ = [
     "Storage",
     "StoredResult",
     "concatenate",
+    "describe_renamed",
     "exceed_hdf5",
     "groups_of",
     "is_in_varm",
     "is_of_level",
     "key_of_level",
+    "label_columns",
     "make_frame",
+    "match_columns",
     "name_of_matrix",
     "places_of",
     "refuse_backend",

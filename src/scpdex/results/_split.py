@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scpdex.results._forms import read_names, read_params
 from scpdex.results._records import strings
 
 
@@ -15,7 +17,7 @@ def key_of_level(key: str, level: str | None) -> str:
 
 def is_of_level(entry: Any) -> bool:
     """Tell whether an entry of ``uns`` is the result of a level."""
-    return isinstance(entry, dict) and isinstance(entry.get("params"), dict) and "split" in entry["params"]
+    return "split" in read_params(entry)
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class Levels:
     @classmethod
     def read(cls, entry: Any) -> Levels | None:
         """Read an entry of ``uns``; None if it does not list levels."""
-        if not isinstance(entry, dict) or not entry.keys() >= {"params", "splits", "groups"}:
+        if not isinstance(entry, Mapping) or "splits" not in entry or not entry.keys() & {"params", "groups"}:
             return None
-        return cls(dict(entry["params"]), tuple(map(str, entry["splits"])), tuple(map(str, entry["groups"])))
+        return cls(read_params(entry), read_names(entry["splits"]), read_names(entry.get("groups")))
 
     def entry(self) -> dict[str, Any]:
         """Make the entry of ``uns``."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from scpdex.labels import listed, suggest
-from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes
+from scpdex.labels import choose_names, listed
+from scpdex.results._forms import read_columns, read_names, read_params
+from scpdex.results._fractions import FRACTIONS, select_fractions
+from scpdex.results._read_records import read_records
 from scpdex.results._split import Levels
-from scpdex.results._varm import FRACTIONS, is_in_varm, matrices_of, ranked_in_varm
+from scpdex.results._varm import is_in_varm, matrices_of, ranked_in_varm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-# Files give the fields back in another order.
-_ORDER = {name: i for i, name in enumerate(FIELDS | EXTRA_FIELDS)}
+    from scpdex.results._fractions import Fractions
+    from scpdex.results._records import RankedGenes
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,14 @@ class StoredResult:
     """Position of each gene in var, or raw.var; -1 where it is not there, or its name is twice."""
     of_raw: bool
     """Whether that is raw.var."""
-    fractions: dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]
+    fractions: Fractions
     """Columns, and genes x columns, of ``pts`` and ``pts_rest``."""
+    twins: tuple[str, ...] = ()
+    """Names of several ranked genes each, which records do not tell apart: their fractions are not known."""
+    twins_in_var: tuple[str, ...] = ()
+    """These, and ranked names that var, or raw.var, has twice."""
+    unread: tuple[str, ...] = ()
+    """Fields that do not fit the groups and genes, and are left out."""
 
     @classmethod
     def read(cls, adata: AnnData, key: str, groups: Sequence[str] | None = None) -> StoredResult:
@@ -46,34 +54,45 @@ class StoredResult:
         Raises
         ------
         KeyError
-            There is no result of this name.
+            There is no result of this name, or it lacks a field.
         ValueError
             A group is not in it.
         """
         entry = _entry(adata, key)
-        in_varm = is_in_varm(entry)
         all_groups = groups_of(adata, key)
         chosen = None
         if groups is not None:
             place = {group: i for i, group in enumerate(all_groups)}
-            unknown = [group for group in groups if group not in place]
-            if unknown:
-                msg = f"group {unknown[0]!r} is not in adata.uns[{key!r}].{suggest(str(unknown[0]), all_groups)}"
-                raise ValueError(msg)
-            chosen = np.array([place[group] for group in groups], dtype=np.intp)
-        params = {name: value for name, value in entry["params"].items() if name != "storage"}
-        if in_varm:
+            asked = choose_names(groups, all_groups, "group", f"adata.uns[{key!r}]")
+            chosen = np.array([place[name] for name in asked], dtype=np.intp)
+        params = {name: value for name, value in read_params(entry).items() if name != "storage"}
+        reference = params.get("reference")
+        if is_in_varm(entry):
             matrices = matrices_of(entry, key, adata.varm)
-            fractions = {
-                name: (tuple(map(str, entry[f"{name}_groups"])), matrices[name])
+            tables = {
+                name: (read_names(entry.get(f"{name}_groups")) or all_groups, matrices[name])
                 for name in FRACTIONS
                 if name in matrices
             }
+            fractions, unread = select_fractions(tables, all_groups, chosen, reference)
+            ranked = ranked_in_varm(entry, matrices, chosen)
             names = np.asarray(adata.var_names, dtype=object)
-            return cls(
-                params, ranked_in_varm(entry, matrices, chosen), names, np.arange(adata.n_vars), False, fractions
-            )
-        return _of_records(adata, entry, params, all_groups if groups is None else tuple(groups))
+            places = np.arange(adata.n_vars)
+            return cls(params, ranked, names, places, False, fractions, unread=tuple(unread))
+        positions = list(range(len(all_groups))) if chosen is None else chosen.tolist()
+        read = read_records(adata, entry, params, _names_of_genes(entry, key), positions)
+        fractions, unread = select_fractions(read.tables, all_groups, chosen, reference)
+        return cls(
+            params,
+            read.ranked,
+            read.names,
+            read.places,
+            read.of_raw,
+            fractions,
+            read.twins,
+            read.twins_in_var,
+            (*read.unread, *unread),
+        )
 
 
 def groups_of(adata: AnnData, key: str) -> tuple[str, ...]:
@@ -82,58 +101,47 @@ def groups_of(adata: AnnData, key: str) -> tuple[str, ...]:
     Raises
     ------
     KeyError
-        There is no result of this name.
+        There is no result of this name, or it lacks a field.
     """
     entry = _entry(adata, key)
-    return tuple(map(str, entry["groups"] if is_in_varm(entry) else entry["names"].dtype.names))
+    return read_names(entry["groups"]) if is_in_varm(entry) else tuple(_names_of_genes(entry, key))
 
 
-def _entry(adata: AnnData, key: str) -> dict[str, Any]:
-    """Find the entry of a result in ``uns``, or raise a KeyError that says what there is."""
+def _entry(adata: AnnData, key: str) -> Mapping[str, Any]:
+    """Find the entry of a result in ``uns``, or raise a KeyError that says what is missing and what there is."""
     entry = adata.uns.get(key)
-    if isinstance(entry, dict) and "params" in entry and entry.keys() & {"names", "fields"}:
+    needed = "groups" if is_in_varm(entry) else "names"
+    if isinstance(entry, Mapping) and needed in entry:
         return entry
     levels = Levels.read(entry)
-    results = [name for name, value in adata.uns.items() if isinstance(value, dict) and "params" in value]
-    where = f"Entries with params: {listed(results) or 'none'}."
+    results = [str(name) for name, value in adata.uns.items() if _is_result(value)]
+    there = f"Results: {listed(results) or 'none'}."
     if levels is not None:
-        where = f"It lists those of levels: {listed(levels.keys(key))}."
-    msg = f"adata.uns[{key!r}] holds no ranked genes. {where}"
+        there = f"It lists those of levels: {listed(levels.keys(key))}."
+    lacks = ""
+    if levels is None and isinstance(entry, Mapping):
+        missing = "splits" if "split_by" in read_params(entry) and "groups" in entry else needed
+        lacks = (
+            f": the field {missing!r} is missing, there are {listed([str(name) for name in entry]) or 'none'}. "
+            "(Converters drop what they do not know, and anndata.concat what differs between objects.) Rank again, "
+            "or take the result from an object that has it whole"
+        )
+    msg = f"adata.uns[{key!r}] holds no ranked genes{lacks}. {there}"
     raise KeyError(msg)
 
 
-def _of_records(adata: AnnData, entry: dict[str, Any], params: dict[str, Any], groups: tuple[str, ...]) -> StoredResult:
-    records = entry["names"]
-    codes, names = pd.factorize(np.stack([records[group] for group in groups]).astype(object).ravel())
-    names = np.array([name.decode() if isinstance(name, bytes) else str(name) for name in names], dtype=object)
-    tables = {name: entry[name] for name in FRACTIONS if name in entry}
-    # Tables have the genes, too, that are not among the first of any group.
-    further = next(iter(tables.values())).index.map(str) if tables else names[:0]
-    names = np.append(names, np.setdiff1d(np.asarray(further, dtype=object), names))
-    of_raw = bool(params.get("use_raw")) and adata.raw is not None
-    var_names = adata.raw.var_names if of_raw else adata.var_names
-    places = places_of(names, pd.Index(var_names))
-    # In the order of var, those that are not in it last; the last of all stands for ranks without a gene.
-    by_place = np.argsort(np.where(places < 0, len(var_names), places), kind="stable")
-    renumbered = np.append(np.argsort(by_place), -1)
-    order = renumbered[codes].reshape(len(groups), -1)
-    names, places = names[by_place], places[by_place]
-    statistics = {
-        name: np.stack([values[group] for group in groups]).T
-        for name, values in sorted(entry.items(), key=lambda item: _ORDER.get(item[0], len(_ORDER)))
-        if name != "names" and isinstance(values, np.ndarray) and values.dtype.names == records.dtype.names
-    }
-    fractions = {}
-    for name, table in tables.items():
-        rows = places_of(names, table.index)
-        found = table.to_numpy(dtype=np.float64)[rows]
-        found[rows < 0] = np.nan
-        fractions[name] = (tuple(map(str, table.columns)), found)
-    return StoredResult(params, RankedGenes(groups, order, statistics), names, places, of_raw, fractions)
+def _is_result(entry: Any) -> bool:
+    is_whole = isinstance(entry, Mapping) and ("groups" if is_in_varm(entry) else "names") in entry
+    return is_whole or Levels.read(entry) is not None
 
 
-def places_of(names: NDArray[Any], index: pd.Index[Any]) -> NDArray[np.intp]:
-    """Position of each name in an index; -1 where it is not there, or more than once."""
-    once = np.flatnonzero(~index.duplicated(keep=False))
-    found = pd.Index(index[once].astype(object)).get_indexer(pd.Index(names, dtype=object))
-    return np.where(found < 0, -1, once[found] if once.size else -1)
+def _names_of_genes(entry: Mapping[str, Any], key: str) -> dict[str, NDArray[Any]]:
+    """Read each group's genes, or raise a KeyError where the field holds none."""
+    columns = read_columns(entry["names"])
+    if not columns:
+        msg = (
+            f"adata.uns[{key!r}]['names'] is a {type(entry['names']).__name__} without a column for each group, and "
+            "ranked genes cannot be read from it: rank again, or take the result from an object that has it whole."
+        )
+        raise KeyError(msg)
+    return columns

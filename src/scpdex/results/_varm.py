@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.results._records import RankedGenes, strings
+from scpdex.results._forms import read_names, read_params
+from scpdex.results._fractions import FRACTIONS
+from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, strings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,14 +20,12 @@ if TYPE_CHECKING:
 
 # Their columns then fill whole cache lines of the matrices.
 _GROUPS_PER_SLICE = 16
-FRACTIONS = ("pts", "pts_rest")
 STORAGE = "varm"
 
 
 def is_in_varm(result: Any) -> bool:
     """Tell whether an entry of ``uns`` is a result of which the matrices are in ``varm``."""
-    params = result.get("params") if isinstance(result, dict) else None
-    return isinstance(params, dict) and params.get("storage") == STORAGE
+    return str(read_params(result).get("storage")) == STORAGE
 
 
 def name_of_matrix(key: str, field: str) -> str:
@@ -69,13 +69,30 @@ def matrices_of(entry: Mapping[str, Any], key: str, varm: Any) -> dict[str, NDAr
         One of them is gone.
     """
     found = {}
-    for field in map(str, entry["fields"]):
+    for field in _fields_of(entry, key, varm):
         name = name_of_matrix(key, field)
         if name not in varm:
             msg = f"adata.varm[{name!r}], which belongs to the result adata.uns[{key!r}], is gone."
             raise KeyError(msg)
         found[field] = np.asarray(varm[name])
+    n_groups = len(read_names(entry["groups"]))
+    if found["ranks"].shape[1:] != (n_groups,):
+        msg = (
+            f"adata.uns[{key!r}]['groups'] names {n_groups:,} groups, and adata.varm[{name_of_matrix(key, 'ranks')!r}] "
+            f"has the shape {found['ranks'].shape}: rank again."
+        )
+        raise KeyError(msg)
+    if found["ranks"].dtype.kind == "f":
+        found["ranks"] = np.nan_to_num(found["ranks"], nan=-1).astype(np.int32)
     return found
+
+
+def _fields_of(entry: Mapping[str, Any], key: str, varm: Any) -> tuple[str, ...]:
+    """List the fields of a result; where ``uns`` has lost the list, those that ``varm`` has."""
+    known = ("ranks", *FIELDS, *EXTRA_FIELDS, *FRACTIONS)
+    there = tuple(field for field in known if field == "ranks" or name_of_matrix(key, field) in varm)
+    fields = read_names(entry.get("fields")) or there
+    return fields if "ranks" in fields else ("ranks", *fields)
 
 
 def ranked_in_varm(
@@ -86,7 +103,7 @@ def ranked_in_varm(
     Ranks have gaps where some of the genes were left out since. Groups that then have fewer genes than others end with
     ranks that are empty.
     """
-    groups = tuple(map(str, entry["groups"]))
+    groups = read_names(entry["groups"])
     columns = slice(None) if chosen is None else chosen
     groups = groups if chosen is None else tuple(groups[i] for i in chosen.tolist())
     ranks = matrices["ranks"][:, columns]
@@ -109,7 +126,8 @@ def ranked_in_varm(
 
 def names_of_matrices(entry: Any, key: str) -> list[str]:
     """Name the matrices of a result in ``varm``; other entries of ``uns`` have none."""
-    return [name_of_matrix(key, str(field)) for field in entry["fields"]] if is_in_varm(entry) else []
+    fields = read_names(entry.get("fields")) if is_in_varm(entry) else ()
+    return [name_of_matrix(key, field) for field in fields]
 
 
 def all_matrices(adata: AnnData) -> dict[str, Any]:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scpdex.labels import listed
-from scpdex.results import Levels, StoredResult, is_in_varm, refuse_to_replace, refuse_unless_storable, store
+from scanpy import logging as logg
+
+from scpdex.labels import choose_names, listed
+from scpdex.matrix import in_memory
+from scpdex.results import (
+    Levels,
+    StoredResult,
+    describe_renamed,
+    groups_of,
+    is_in_varm,
+    label_columns,
+    refuse_to_replace,
+    refuse_unless_storable,
+    store,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping
 
     from anndata import AnnData
 
@@ -55,6 +68,7 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     keys = [key] if levels is None else levels.keys(key)
     results = {_added(its_key, key, key_added): _fit_for_varm(adata, its_key) for its_key in keys}
     _refuse_to_replace(adata, results, levels, key_added or key, "varm")
+    _tell_of_renamed(adata, key)
     store(adata, results, "varm", var_names=adata.var_names, further=_listed_anew(levels, key_added))
 
 
@@ -89,7 +103,7 @@ def rank_genes_to_uns(
     adata: AnnData,
     *,
     key: str = "rank_genes_groups",
-    groups: Sequence[str] | None = None,
+    groups: Hashable | Iterable[Hashable] | None = None,
     key_added: str | None = None,
 ) -> None:
     """Turn a result that lies as matrices in ``adata.varm`` into scanpy's layout, for its plots and getters.
@@ -101,7 +115,7 @@ def rank_genes_to_uns(
     key
         Where in ``adata.uns`` it is described; the key that was given with ``split_by`` stands for all levels.
     groups
-        Groups to take, in this order; all by default. Some need ``key_added``, so that the others are not lost.
+        Group or groups to take, by their names or as labels, in this order; all by default. Some need ``key_added``, so that the others are not lost.
     key_added
         Where to put scanpy's layout, and keep the matrices. None, the default, replaces them.
 
@@ -139,10 +153,11 @@ def rank_genes_to_uns(
     keys = [key] if levels is None else levels.keys(key)
     results = {_added(its_key, key, key_added): _fit_for_uns(adata, its_key, groups) for its_key in keys}
     _refuse_to_replace(adata, results, levels, key_added or key, "uns")
+    _tell_of_renamed(adata, key)
     store(adata, results, "uns", var_names=adata.var_names, further=_listed_anew(levels, key_added))
 
 
-def _fit_for_uns(adata: AnnData, key: str, groups: Sequence[str] | None) -> StoredResult:
+def _fit_for_uns(adata: AnnData, key: str, groups: Hashable | Iterable[Hashable] | None) -> StoredResult:
     """Read a result of which all groups have as many genes.
 
     Raises
@@ -150,16 +165,25 @@ def _fit_for_uns(adata: AnnData, key: str, groups: Sequence[str] | None) -> Stor
     ValueError
         They have not; or the result is in uns already.
     """
-    result = StoredResult.read(adata, key, groups)
+    all_groups = groups_of(adata, key)
     if not is_in_varm(adata.uns[key]):
         msg = f"adata.uns[{key!r}] is in scanpy's layout already."
         raise ValueError(msg)
+    chosen = None if groups is None else choose_names(groups, all_groups, "groups: group", f"adata.uns[{key!r}]")
+    result = StoredResult.read(adata, key, chosen)
     if (result.ranked.order < 0).any():
         msg = (
             f"groups of adata.uns[{key!r}] have different numbers of genes, since some genes were left out: rank again."
         )
         raise ValueError(msg)
     return result
+
+
+def _tell_of_renamed(adata: AnnData, key: str) -> None:
+    """Say that groups of a result are no labels any more."""
+    renamed = describe_renamed(adata, key, in_memory(adata.obs, *label_columns(adata, key)))
+    if renamed is not None:
+        logg.warning(renamed)
 
 
 def _added(key_of_result: str, key: str, key_added: str | None) -> str:
