@@ -19,7 +19,7 @@ LABELS = {
     "int": np.array([0, 1, 10]),
     "float": np.array([0.0, 1.0, 2.5]),
     "negative zero": np.array([-0.0, 1.0, 2.5]),
-    "float32": np.array([0.0, 1.0, 0.1], dtype=np.float32),
+    "float32": np.array([0.0, 0.1, 1.0], dtype=np.float32),
     "bool": np.array([False, True]),
     "strings": np.array(["0", "1.0", "x"], dtype=object),
 }

@@ -1,9 +1,16 @@
 """Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, and data frames."""
 
 from scpdex.results._frame import Backend, Repeated, concatenate, make_frame, refuse_backend
+from scpdex.results._file_names import (
+    is_unwritable_entry,
+    unwritable_columns,
+    unwritable_fields,
+    unwritable_texts,
+)
+from scpdex.results._forms import read_names
 from scpdex.results._fractions import match_columns
 from scpdex.results._read_records import places_of
-from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, strings, unwritable_columns
+from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, strings
 from scpdex.results._renamed import describe_renamed, label_columns
 from scpdex.results._replace import refuse_to_replace
 from scpdex.results._split import Levels, is_of_level, key_of_level
@@ -27,11 +34,13 @@ __all__ = [
     "is_in_varm",
     "is_of_level",
     "key_of_level",
+    "is_unwritable_entry",
     "label_columns",
     "make_frame",
     "match_columns",
     "name_of_matrix",
     "places_of",
+    "read_names",
     "refuse_backend",
     "refuse_storage",
     "refuse_to_replace",
@@ -39,4 +48,6 @@ __all__ = [
     "store",
     "strings",
     "unwritable_columns",
+    "unwritable_fields",
+    "unwritable_texts",
 ]

@@ -62,11 +62,6 @@ def strings(names: Sequence[str]) -> NDArray[Any]:
     return np.array(names, dtype=object)
 
 
-def unwritable_columns(groups: Sequence[str]) -> list[str]:
-    """Find groups whose name cannot be a column of a table in an h5ad or zarr file."""
-    return [group for group in groups if "/" in group or group in {"", "_index"}]
-
-
 def exceed_hdf5(groups: Sequence[str]) -> bool:
     """Tell whether an h5ad file cannot hold records of these fields.
 

@@ -19,6 +19,7 @@ from scpdex.results import (
     refuse_unless_storable,
     store,
 )
+from scpdex.tl._tell import tell_of_files
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -69,6 +70,7 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     results = {_added(its_key, key, key_added): _fit_for_varm(adata, its_key) for its_key in keys}
     _refuse_to_replace(adata, results, levels, key_added or key, "varm")
     _tell_of_renamed(adata, key)
+    tell_of_files(results, _added(key, key, key_added), "varm", adata.var_names.name)
     store(adata, results, "varm", var_names=adata.var_names, further=_listed_anew(levels, key_added))
 
 
@@ -154,6 +156,7 @@ def rank_genes_to_uns(
     results = {_added(its_key, key, key_added): _fit_for_uns(adata, its_key, groups) for its_key in keys}
     _refuse_to_replace(adata, results, levels, key_added or key, "uns")
     _tell_of_renamed(adata, key)
+    tell_of_files(results, _added(key, key, key_added), "uns", adata.var_names.name)
     store(adata, results, "uns", var_names=adata.var_names, further=_listed_anew(levels, key_added))
 
 
@@ -188,7 +191,7 @@ def _tell_of_renamed(adata: AnnData, key: str) -> None:
 
 def _added(key_of_result: str, key: str, key_added: str | None) -> str:
     """Give the key that a result, of a level or not, is moved to."""
-    return (key_added or key) + key_of_result[len(key) :]
+    return (key if key_added is None else key_added) + key_of_result[len(key) :]
 
 
 def _refuse_to_replace(

@@ -13,7 +13,7 @@ from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic
 from scpdex.task import Task
 from scpdex.tl._assemble import Fractions, assemble, fields_of_levels, fractions_of
 from scpdex.tl._keywords import take_keywords
-from scpdex.tl._tell import describe_raw, introduction, tell, tell_of_preset, tell_of_stored
+from scpdex.tl._tell import describe_raw, introduction, tell, tell_of_files, tell_of_preset, tell_of_stored
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -334,9 +334,10 @@ def rank_genes_parallel(
         with execute(task) as executed:
             ranked = order_table(executed.table, design, executed.position, options, executed.pool)
             fractions = fractions_of(executed, design)
-        tell(executed.table, ranked, design, options, expression.where, storage)
+        tell(executed.table, ranked, design, options, expression.where)
     results, further = assemble(task, ranked, fractions, key, layer=layer, use_raw=ranks_raw)
     names = expression.var_names
+    tell_of_files(results, key, storage, names.name)
     stored = store(adata, results, storage, var_names=names, further=further, groupby=groupby, copy=copy, light=light)
     tell_of_stored(results, storage, start, of_levels=split_by is not None, light=light)
     return stored

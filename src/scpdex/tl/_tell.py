@@ -11,7 +11,15 @@ from scanpy import settings
 from scpdex.design import reasons_of
 from scpdex.labels import REST, listed
 from scpdex.links import page
-from scpdex.results import exceed_hdf5, unwritable_columns
+from scpdex.results import (
+    exceed_hdf5,
+    is_unwritable_entry,
+    name_of_matrix,
+    read_names,
+    unwritable_columns,
+    unwritable_fields,
+    unwritable_texts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +34,8 @@ if TYPE_CHECKING:
 
 # scanpy's limit for trusting the normal approximation.
 _FEW_CELLS = 25
+# Parameters that name groups.
+_NAMES = ("reference", "references", "exclude", "skipped")
 
 
 def introduction(design: Design, options: TestOptions, raw: str = "") -> str:
@@ -75,14 +85,13 @@ def tell_of_preset(method: str | None, mean_in_log_space: bool | None) -> None:
 
 
 def tell(
-    table: Table, ranked: Sequence[RankedGenes], design: Design, options: TestOptions, where: str, storage: Storage
+    table: Table, ranked: Sequence[RankedGenes], design: Design, options: TestOptions, where: str
 ) -> None:
-    """Say, once each, what the user should know of the data and the result."""
+    """Say, once each, what the user should know of the data and the numbers."""
     _tell_of_left_out(design)
     if options.filters:
         _tell_of_untested(ranked)
     _tell_of_values(table, design, options, where)
-    _tell_of_files(design, options, storage)
     against_rest = design.comparisons[0].against_rest
     if against_rest and REST in design.groups:
         logg.warning("one group is itself named 'rest': reference='rest' compares with all other cells, not with it.")
@@ -164,25 +173,62 @@ def _tell_of_values(table: Table, design: Design, options: TestOptions, where: s
         )
 
 
-def _tell_of_files(design: Design, options: TestOptions, storage: Storage) -> None:
-    """Say what files cannot hold, and the way out."""
-    levels = [comparison.level for comparison in design.comparisons if comparison.level is not None]
-    if names := [level for level in levels if "/" in level]:
+def tell_of_files(results: Mapping[str, StoredResult], key: str, storage: Storage, index_name: object) -> None:
+    """Say which results, by their keys in ``uns``, files cannot hold, and the way out.
+
+    ``key`` is what was asked for, and stands for all levels; ``index_name`` is that of the index of var.
+    """
+    _tell_of_keys(results, key, storage)
+    each = list(results.values())
+    groups = list(dict.fromkeys(name for result in each for name in result.ranked.groups))
+    named = [name for result in each for field in _NAMES for name in read_names(result.params.get(field))]
+    texts = unwritable_texts(dict.fromkeys([*groups, *named]))
+    if texts:
         logg.warning(
-            f"levels {listed(names)} name entries of `{storage}` that h5ad and zarr files cannot hold: rename these "
-            f"categories of {design.split_by!r} before ranking."
+            f"groups {listed(texts)} have characters (NUL, or half of a surrogate pair) that h5ad or zarr files cannot "
+            "hold: rename these categories before ranking."
         )
     if storage != "uns":
         return
-    beyond = [comparison.n_groups for comparison in design.comparisons if exceed_hdf5(comparison.groups)]
+    beyond = [len(result.ranked.groups) for result in each if exceed_hdf5(result.ranked.groups)]
     if beyond:
         logg.warning(
             f"an h5ad file cannot hold the records of {max(beyond):,} groups: pass storage='varm', or call "
             "scpdex.tl.rank_genes_to_varm(adata) before writing the object to a file. See "
             f"{page('tables', 'thousands-of-groups')}"
         )
-    if options.pts and (names := unwritable_columns(design.groups)):
+    fields = [name for name in unwritable_fields(groups) if name not in texts]
+    if fields:
+        logg.warning(
+            f"groups {listed(fields)} name fields of records that h5ad files, or zarr files of format 2, cannot hold: "
+            "pass storage='varm', or rename these categories, before writing the object to a file."
+        )
+    columns = dict.fromkeys(name for result in each for names, _ in result.fractions.values() for name in names)
+    names = [name for name in unwritable_columns(columns, index_name) if name not in {*texts, *fields}]
+    if names:
         logg.warning(
             f"groups {listed(names)} name columns of `pts` that h5ad and zarr files cannot hold: pass "
             "storage='varm', rename these categories, or use pts=False, before writing the object to a file."
+        )
+
+
+def _tell_of_keys(results: Mapping[str, StoredResult], key: str, storage: Storage) -> None:
+    """Name the key, or else the levels, whose entries files cannot hold."""
+
+    def is_unwritable(its_key: str, result: StoredResult) -> bool:
+        fields = ("ranks", *result.ranked.statistics, *result.fractions) if storage == "varm" else ()
+        return any(map(is_unwritable_entry, [its_key, *(name_of_matrix(its_key, field) for field in fields)]))
+
+    unwritable = {its_key: result for its_key, result in results.items() if is_unwritable(its_key, result)}
+    if is_unwritable_entry(key) or any(is_unwritable(key, result) for result in unwritable.values()):
+        logg.warning(
+            f"key_added={key!r} names entries that h5ad and zarr files cannot hold: pass another, of 1 to some 230 bytes "
+            "and without '/' and '\\\\'."
+        )
+    elif unwritable:
+        levels = [str(result.params.get("split")) for result in unwritable.values()]
+        column = next(iter(unwritable.values())).params.get("split_by")
+        logg.warning(
+            f"levels {listed(levels)} name entries of `{storage}` that h5ad and zarr files cannot hold: rename these "
+            f"categories of {column!r} before ranking."
         )
