@@ -48,7 +48,11 @@ def is_same(a: Any, b: Any) -> bool:
 def refused_by(adata: ad.AnnData) -> list[str]:
     """Write what a call has added to files of each kind; name those that refuse it, or bring back something else."""
     # Few fields, since each is a file of a zarr store; the longest name of a matrix is that of fold changes.
-    uns = {key: {name: entry[name] for name in _WRITTEN if name in entry} for key, entry in adata.uns.items()}
+    uns = {
+        key: {name: entry[name] for name in _WRITTEN if name in entry}
+        | {"params": {"reference": entry.get("params", {}).get("reference")}}
+        for key, entry in adata.uns.items()
+    }
     varm = {name: matrix for name, matrix in adata.varm.items() if name.endswith("_logfoldchanges")}
     light = ad.AnnData(var=adata.var[[]], uns=uns, varm=varm)
     before = ad.settings.zarr_write_format

@@ -185,7 +185,7 @@ def tell_of_files(results: Mapping[str, StoredResult], key: str, storage: Storag
     texts = unwritable_texts(dict.fromkeys([*groups, *named]))
     if texts:
         logg.warning(
-            f"groups {listed(texts)} have characters (NUL, or half of a surrogate pair) that h5ad or zarr files cannot "
+            f"groups {listed(texts)} have characters (NUL, or half of a surrogate pair) that h5ad and zarr files cannot "
             "hold: rename these categories before ranking."
         )
     if storage != "uns":
