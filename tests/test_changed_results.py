@@ -57,7 +57,9 @@ def in_lists(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: [value] for name, value in params.items() if value is not None}
 
 
-def changed(adata: ad.AnnData, records: Callable[..., Any], params: Callable[..., Any], kind: Callable[..., Any]) -> None:
+def changed(
+    adata: ad.AnnData, records: Callable[..., Any], params: Callable[..., Any], kind: Callable[..., Any]
+) -> None:
     """Change every result in place."""
     for key, entry in list(adata.uns.items()):
         new = {
@@ -77,7 +79,9 @@ KINDS = [dict, OrderedDict, UserDict, MappingProxyType]
 @pytest.mark.parametrize("params", PARAMS)
 def test_records_and_parameters(records: Callable[..., Any], params: Callable[..., Any]) -> None:
     """Row 38: tables of all that converters make of a result in scanpy's layout."""
-    for kind, arguments in zip(KINDS, ({}, {"reference": "b"}, {"n_genes": 5}, {"method": "logreg", "pts": False}), strict=True):
+    for kind, arguments in zip(
+        KINDS, ({}, {"reference": "b"}, {"n_genes": 5}, {"method": "logreg", "pts": False}), strict=True
+    ):
         adata = ranked(**arguments)
         expected = rank_genes_df(adata)
         changed(adata, records, params, kind)
@@ -131,7 +135,9 @@ def test_raw_without_the_parameters() -> None:
 def test_fields_that_vanished(field: str) -> None:
     """Row 38: the others are read; what needs it says so."""
     adata = ranked()
-    expected = rank_genes_df(adata).drop(columns={"pts": "pct_nz_group", "pts_rest": "pct_nz_reference"}.get(field, field), errors="ignore")
+    expected = rank_genes_df(adata).drop(
+        columns={"pts": "pct_nz_group", "pts_rest": "pct_nz_reference"}.get(field, field), errors="ignore"
+    )
     del adata.uns[KEY][field]
     pd.testing.assert_frame_equal(rank_genes_df(adata), expected, check_exact=True)
     if field == "pvals_adj":
@@ -232,7 +238,9 @@ def test_genes_of_one_name(n_genes: int | None, messages: Callable[[], str]) -> 
         assert "storage='varm'" in said
         assert "adata.var_names_make_unique()" in said
         assert table.loc[is_twin, ["symbol", "pct_nz_group", "pct_nz_reference"]].isna().all(axis=None)
-        shares = pd.DataFrame({g: (adata.X[adata.obs["group"] == g] != 0).mean(axis=0) for g in "abcde"}, index=adata.var["symbol"])
+        shares = pd.DataFrame(
+            {g: (adata.X[adata.obs["group"] == g] != 0).mean(axis=0) for g in "abcde"}, index=adata.var["symbol"]
+        )
         rest = table[~is_twin]
         expected = [shares.loc[symbol, g] for symbol, g in zip(rest["symbol"], rest["group"], strict=True)]
         np.testing.assert_array_equal(rest["pct_nz_group"], expected)

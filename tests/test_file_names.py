@@ -27,7 +27,9 @@ FINE = [
 def small(groups: list[str]) -> ad.AnnData:
     """Two cells of each group; its index of var has a name."""
     labels = np.repeat(np.array(groups, dtype=object), 2)
-    obs = pd.DataFrame({"label": pd.Categorical(labels, categories=groups)}, index=[f"c{i}" for i in range(labels.size)])
+    obs = pd.DataFrame(
+        {"label": pd.Categorical(labels, categories=groups)}, index=[f"c{i}" for i in range(labels.size)]
+    )
     var = pd.DataFrame(index=pd.Index(["g0", "g1", "g2"], name="index name"))
     values = np.random.default_rng(0).random((labels.size, 3), dtype=np.float32)
     return ad.AnnData(values, obs=obs, var=var)

@@ -56,7 +56,9 @@ def test_zero_is_zero() -> None:
     for asked in (0, 0.0, -0.0, np.float32(0), np.int8(0)):
         assert rank_genes_df(ranked(LABELS["float"]), asked)["group"].unique().tolist() == ["0.0"]
         assert rank_genes_df(ranked(LABELS["int"]), asked)["group"].unique().tolist() == ["0"]
-    assert rank_genes_df(ranked(LABELS["float32"]), float(np.float32(0.1)))["group"].unique().tolist() == [str(float(np.float32(0.1)))]
+    assert rank_genes_df(ranked(LABELS["float32"]), float(np.float32(0.1)))["group"].unique().tolist() == [
+        str(float(np.float32(0.1)))
+    ]
     both = ranked(np.array(["1", "1.0", "1e0"], dtype=object))
     assert rank_genes_df(both, [1.0, 1])["group"].unique().tolist() == ["1.0", "1"]
     with pytest.raises(ValueError, match="group '0' is not in"):
@@ -165,9 +167,7 @@ def renamed(adata: ad.AnnData, names: list[str]) -> None:
 
 @pytest.mark.parametrize("rank", [rank_by_scanpy, rank_by_scpdex])
 @pytest.mark.parametrize("names", RENAMED.values(), ids=RENAMED)
-def test_records_that_were_renamed(
-    rank: Callable[..., None], names: list[str], messages: Callable[[], str]
-) -> None:
+def test_records_that_were_renamed(rank: Callable[..., None], names: list[str], messages: Callable[[], str]) -> None:
     """Row 34: anndata renames the groups of records and not the columns of fractions, which follow by position."""
     adata = in_four_groups()
     rank(adata)
@@ -233,9 +233,7 @@ def test_levels_that_were_renamed(messages: Callable[[], str]) -> None:
 
 
 @pytest.mark.parametrize("storage", ["uns", "varm"])
-def test_no_message_where_names_hold(
-    storage: str, messages: Callable[[], str], subtests: pytest.Subtests
-) -> None:
+def test_no_message_where_names_hold(storage: str, messages: Callable[[], str], subtests: pytest.Subtests) -> None:
     """Cells that were left out, labels that are no strings, a column that is gone, groups that were not compared."""
     rows = values_of("float32")
     for labels, arguments in (

@@ -137,7 +137,9 @@ def test_refused_by_name(entry: Any) -> None:
     adata = logged(None)
     adata.uns["log1p"] = entry
     for call in (scpdex.tl.rank_genes_parallel, scpdex.get.plan):
-        with pytest.raises(ValueError, match=r"adata\.uns\['log1p'\].* is not the base of a logarithm\. Set") as refused:
+        with pytest.raises(
+            ValueError, match=r"adata\.uns\['log1p'\].* is not the base of a logarithm\. Set"
+        ) as refused:
             call(adata, "group")
         value = entry["base"] if isinstance(entry, dict) else entry
         assert repr(value) in str(refused.value)

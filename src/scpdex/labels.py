@@ -119,10 +119,11 @@ def spellings_of(label: Hashable) -> Iterator[str]:
     yield str(label)
     if not _is_number(label):
         return
+    number: Any = label
     with np.errstate(over="ignore"):
         for dtype in (int, float, np.float32, np.float16):
             try:
-                equal: Any = dtype(label)  # type: ignore[arg-type]
+                equal: Any = dtype(number)
             except (OverflowError, ValueError):
                 continue
             if equal == label:
@@ -159,7 +160,7 @@ def choose_names(asked: object, names: Sequence[str], argument: str, place: str)
     return chosen
 
 
-def _as_labels(asked: object, valid: Container[str]) -> list[Any]:
+def _as_labels(asked: Any, valid: Container[str]) -> list[Any]:
     """Give what is asked for as a list; a sequence whose spelling is a name is one label, as a tuple may be."""
     if isinstance(asked, np.ndarray) and asked.ndim == 0:
         asked = asked.item()

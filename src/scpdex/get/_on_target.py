@@ -43,7 +43,7 @@ def on_target_rows(
         raise ValueError(msg)
     groupby = result.params.get("groupby")
     if not isinstance(groupby, str):
-        msg = "on_target needs the column of adata.obs that groups were taken from, and the result lacks params['groupby']."
+        msg = "on_target needs the column that groups were taken from, and the result lacks params['groupby']."
         raise KeyError(msg)
     targets = _targets(adata, groupby, ranked.groups, on_target)
     genes = np.full((len(targets), 1), -1, dtype=np.intp)

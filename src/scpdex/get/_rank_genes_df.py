@@ -149,7 +149,9 @@ def rank_genes_df(
             columns = {"split": Repeated(levels.levels, of_rows, categorical=True)} | columns
         frames.append(make_frame(columns, backend))
         unread |= set(result.unread)
-        twins |= set(result.twins if result.fractions else ()) | set(() if gene_symbols is None else result.twins_in_var)
+        twins |= set(result.twins if result.fractions else ()) | set(
+            () if gene_symbols is None else result.twins_in_var
+        )
     _tell_of_unread(key, sorted(unread), sorted(twins))
     return frames[0] if levels is None else concatenate(frames, backend)
 

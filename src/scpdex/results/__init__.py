@@ -1,6 +1,5 @@
 """Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, and data frames."""
 
-from scpdex.results._frame import Backend, Repeated, concatenate, make_frame, refuse_backend
 from scpdex.results._file_names import (
     is_unwritable_entry,
     unwritable_columns,
@@ -9,6 +8,7 @@ from scpdex.results._file_names import (
 )
 from scpdex.results._forms import read_names
 from scpdex.results._fractions import match_columns
+from scpdex.results._frame import Backend, Repeated, concatenate, make_frame, refuse_backend
 from scpdex.results._read_records import places_of
 from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, strings
 from scpdex.results._renamed import describe_renamed, label_columns
@@ -33,8 +33,8 @@ __all__ = [
     "groups_of",
     "is_in_varm",
     "is_of_level",
-    "key_of_level",
     "is_unwritable_entry",
+    "key_of_level",
     "label_columns",
     "make_frame",
     "match_columns",

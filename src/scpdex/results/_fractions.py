@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -65,6 +65,7 @@ def select_fractions(
             places = places if chosen is None else places[chosen]
             kept = places if at is None else np.append(places, at)
             kept = np.sort(kept) if (np.diff(places) > 0).all() else kept
-            names, values = [names[i] for i in kept.tolist()], values[:, kept]
-        fractions[name] = (tuple(names), values)
+            fractions[name] = (tuple(names[i] for i in kept.tolist()), values[:, kept])
+        else:
+            fractions[name] = (tuple(names), values)
     return fractions, unread

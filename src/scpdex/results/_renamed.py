@@ -46,7 +46,7 @@ def describe_renamed(adata: AnnData, key: str, obs: pd.DataFrame) -> str | None:
     else:
         groups = levels.groups
         results = [params, *(read_params(adata.uns.get(its_key)) for its_key in levels.keys(key))]
-    untested = [name for its in results for field in _UNTESTED for name in read_names(its.get(field))]
+    untested = tuple(name for its in results for field in _UNTESTED for name in read_names(its.get(field)))
     parts = [("groups", groups, untested, params.get("groupby"))]
     if levels is not None:
         parts.append(("levels", levels.levels, read_names(params.get("skipped_splits")), params.get("split_by")))

@@ -22,7 +22,7 @@ def read_log_base(uns: Mapping[str, Any]) -> float | None:
     ValueError
         ``uns["log1p"]`` is no mapping, or its base is not a positive number other than 1.
     """
-    entry = uns.get("log1p")
+    entry: Any = uns.get("log1p")
     if isinstance(entry, pd.DataFrame):
         entry = dict(entry.items())
     elif isinstance(entry, np.ndarray) and entry.dtype.names is not None:
@@ -36,8 +36,8 @@ def read_log_base(uns: Mapping[str, Any]) -> float | None:
     if base is None or not 0 < base < np.inf or base == 1:
         place = "adata.uns['log1p']['base']" if is_mapping else "adata.uns['log1p']"
         msg = (
-            f"{place} is {recorded!r}, which is not the base of a logarithm. Set adata.uns['log1p'] to {{'base': None}} "
-            "for natural logarithms, or to {'base': 2} for base 2."
+            f"{place} is {recorded!r}, which is not the base of a logarithm. Set adata.uns['log1p'] to "
+            "{'base': None} for natural logarithms, or to {'base': 2} for base 2."
         )
         raise ValueError(msg)
     return base

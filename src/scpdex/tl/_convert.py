@@ -48,7 +48,7 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     Raises
     ------
     KeyError
-        There is no such result.
+        There is no such result, or it lacks a field.
     ValueError
         It is in ``adata.varm`` already; its genes are not all in ``adata.var``, or one name is there twice; genes were
         filtered out of it; it would replace a matrix in ``adata.varm`` that is not its own; or ``adata`` is a view of
@@ -117,7 +117,8 @@ def rank_genes_to_uns(
     key
         Where in ``adata.uns`` it is described; the key that was given with ``split_by`` stands for all levels.
     groups
-        Group or groups to take, by their names or as labels, in this order; all by default. Some need ``key_added``, so that the others are not lost.
+        Group or groups to take, by their names or as labels, in this order; all by default. Some need ``key_added``, so
+        that the others are not lost.
     key_added
         Where to put scanpy's layout, and keep the matrices. None, the default, replaces them.
 
@@ -128,7 +129,7 @@ def rank_genes_to_uns(
     Raises
     ------
     KeyError
-        There is no such result.
+        There is no such result, or it lacks a field.
     ValueError
         It is in scanpy's layout already; a group is not in it; some groups would replace all; groups have different
         numbers of genes, since the result had ``n_genes`` of each and some were left out of ``adata``; or ``adata`` is

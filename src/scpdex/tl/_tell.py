@@ -84,9 +84,7 @@ def tell_of_preset(method: str | None, mean_in_log_space: bool | None) -> None:
         )
 
 
-def tell(
-    table: Table, ranked: Sequence[RankedGenes], design: Design, options: TestOptions, where: str
-) -> None:
+def tell(table: Table, ranked: Sequence[RankedGenes], design: Design, options: TestOptions, where: str) -> None:
     """Say, once each, what the user should know of the data and the numbers."""
     _tell_of_left_out(design)
     if options.filters:
@@ -185,8 +183,8 @@ def tell_of_files(results: Mapping[str, StoredResult], key: str, storage: Storag
     texts = unwritable_texts(dict.fromkeys([*groups, *named]))
     if texts:
         logg.warning(
-            f"groups {listed(texts)} have characters (NUL, or half of a surrogate pair) that h5ad and zarr files cannot "
-            "hold: rename these categories before ranking."
+            f"groups {listed(texts)} have characters (NUL, or half of a surrogate pair) that h5ad and zarr files "
+            "cannot hold: rename these categories before ranking."
         )
     if storage != "uns":
         return
@@ -222,8 +220,8 @@ def _tell_of_keys(results: Mapping[str, StoredResult], key: str, storage: Storag
     unwritable = {its_key: result for its_key, result in results.items() if is_unwritable(its_key, result)}
     if is_unwritable_entry(key) or any(is_unwritable(key, result) for result in unwritable.values()):
         logg.warning(
-            f"key_added={key!r} names entries that h5ad and zarr files cannot hold: pass another, of 1 to some 230 bytes "
-            "and without '/' and '\\\\'."
+            f"key_added={key!r} names entries that h5ad and zarr files cannot hold: pass another, of 1 to some 230 "
+            "bytes and without '/' and '\\\\'."
         )
     elif unwritable:
         levels = [str(result.params.get("split")) for result in unwritable.values()]
