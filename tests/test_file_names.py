@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from packaging.version import Version
 
 import scpdex
 
@@ -100,6 +102,8 @@ def assert_told(messages: Callable[[], str], adata: ad.AnnData, name: str) -> No
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_groups(name: str, form: str, messages: Callable[[], str]) -> None:
     """Row 36: as fields of records, columns of fractions and names of columns of matrices."""
+    if name == "a\\b" and FORMS[form]["pts"] and Version(version("zarr")) < Version("3.1.3"):
+        pytest.skip("what zarr has written it does not find again before 3.1.3")
     adata = small(["z", name])
     scpdex.tl.rank_genes_parallel(adata, "label", **FORMS[form])
     assert_told(messages, adata, name)
