@@ -61,7 +61,8 @@ class StoredResult:
         entry = _entry(adata, key)
         all_groups = groups_of(adata, key)
         chosen = None
-        if groups is not None:
+        # All in order need no copy of the matrices.
+        if groups is not None and tuple(groups) != all_groups:
             place = {group: i for i, group in enumerate(all_groups)}
             asked = choose_names(groups, all_groups, "group", f"adata.uns[{key!r}]")
             chosen = np.array([place[name] for name in asked], dtype=np.intp)
