@@ -13,12 +13,26 @@ from scpdex.kernels.keys import as_real, to_key
 
 
 @kernel
-def row_totals(data: NDArray[Any], indptr: NDArray[Any], totals: NDArray[Any]) -> None:
-    """Write the sum of each row (CSR), added up from left to right in float64 and then rounded as ``totals`` are."""
+def row_totals(
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    times: NDArray[Any] | None,
+    totals: NDArray[Any],
+) -> None:
+    """Write the sum of each row (CSR), added up from left to right in float64.
+
+    ``times`` says how often each column counts; None that each does once.
+    """
     for i in range(totals.size):
         total = 0.0
         for p in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
-            total += data[p]
+            # Numba compiles one branch for None and the other for an array.
+            if times is None:
+                total += data[p]
+            else:
+                for _ in range(times[np.uint64(indices[p])]):
+                    total += data[p]
         totals[i] = total
 
 
@@ -99,7 +113,10 @@ def deal_out(
 
 
 @kernel
-def add_to_rows(data: NDArray[Any], indices: NDArray[Any], totals: NDArray[Any]) -> None:
-    """Add the values of columns (CSC), from left to right, to the totals of their rows."""
-    for p in range(data.size):
-        totals[indices[p]] += data[p]
+def add_columns(
+    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], columns: NDArray[Any], totals: NDArray[Any]
+) -> None:
+    """Add the values of some columns (CSC), one column after the other, to the totals of their rows."""
+    for column in columns:
+        for p in range(np.uint64(indptr[column]), np.uint64(indptr[column + 1])):
+            totals[np.uint64(indices[p])] += data[p]

@@ -9,7 +9,7 @@ import numpy as np
 
 from scpdex.facts import MatrixFacts
 from scpdex.matrix._cells import ComparedCells
-from scpdex.matrix._columns import ColumnBlocks, DenseBlocks
+from scpdex.matrix._columns import ColumnBlocks, DenseBlocks, some_of_columns
 from scpdex.matrix._rows import RowStream, looks_like_counts
 from scpdex.matrix._sparse import RowSource
 from scpdex.matrix._stored import StoredMatrix
@@ -44,14 +44,14 @@ class ChunkedSource:
     def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> ChunkedSource:
         """Look at the matrix: form, size, and whether it holds counts."""
         matrix = StoredMatrix.open(expression.matrix, expression.where)
-        target_sum = expression.target_sum
-        stream = RowStream.of(matrix, design, expression.cells, columns, target_sum)
+        normalization = expression.normalization
+        stream = RowStream.of(matrix, design, expression.cells, columns, normalization)
         rows = stream.rows
         n_rows, chunk_starts = matrix.shape[0], None
         expected, are_counts = None, False
         if matrix.format == "CSC":
             stored = np.diff(matrix.indptr)[columns] * int(np.bincount(rows).max())
-            are_counts = looks_like_counts(matrix.decode(matrix.run(0, min(_PROBE, int(matrix.indptr[-1]))))[0])
+            are_counts = all(map(looks_like_counts, some_of_columns(matrix, stream.matter, rows, _PROBE)))
             n_values = int(stored.sum())
         else:
             stored = np.full(columns.size, rows.size, dtype=np.int64)
@@ -63,14 +63,14 @@ class ChunkedSource:
             chunk_starts = columns // width if width > 1 else None
         facts = MatrixFacts(
             matrix.format,
-            f"{matrix.dtype}" if target_sum is None else f"{matrix.dtype} counts",
+            f"{matrix.dtype}" if normalization is None else f"{matrix.dtype} counts",
             matrix.place,
             matrix.n_bytes,
             rows.size,
             stream.key_dtype,
             stored,
             chunked=True,
-            by_rows=matrix.format == "CSR" or (matrix.format == "dense" and target_sum is not None),
+            by_rows=matrix.format == "CSR" or (matrix.format == "dense" and normalization is not None),
             expected=expected,
             n_values=n_values,
             reorders=not stream.ascend,
@@ -93,4 +93,4 @@ class ChunkedSource:
         rows, cells = self.rows, ComparedCells.of(self.design, self.cells)
         if rows.matrix.format == "dense":
             return DenseBlocks(rows.matrix, cells, rows.columns, self.facts).blocks(plan, pool)
-        return ColumnBlocks(rows.matrix, cells, rows.columns, self.facts, rows.target_sum).blocks(plan, pool)
+        return ColumnBlocks(rows.matrix, cells, rows.columns, self.facts, rows.normalization).blocks(plan, pool)

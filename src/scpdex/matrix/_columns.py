@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from scpdex.kernels.transpose import add_to_rows
+from scpdex.kernels.transpose import add_columns
 from scpdex.matrix._block import GeneBlock, Room
 from scpdex.matrix._dense import gather_block
-from scpdex.matrix._normalize import normalized, normalized_dtype, scale_of
+from scpdex.matrix._normalize import normalized, normalized_dtype
 from scpdex.matrix._runs import runs
 from scpdex.matrix._sparse import ColumnGatherer
 from scpdex.plan import cut
 from scpdex.threads import read_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
 
     from scpdex.facts import MatrixFacts
     from scpdex.matrix._cells import ComparedCells
+    from scpdex.matrix._normalize import Normalization
     from scpdex.matrix._stored import StoredMatrix
     from scpdex.plan import Plan
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _GAP_OF_COLUMNS = 8
 _BYTES_OF_ROWS = 1 << 20
 _VALUES_AT_A_TIME = 1 << 18
+# Places where values are looked at before the work.
+_PROBES = 8
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,11 @@ class ColumnBlocks:
     cells: ComparedCells
     columns: NDArray[np.int64]
     facts: MatrixFacts
-    target_sum: float | None
+    normalization: Normalization | None
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
-        scale = None if self.target_sum is None else scale_of(self._totals(pool), self.target_sum)
+        scale = None if self.normalization is None else self.normalization.scale(self._totals(self.normalization, pool))
         gatherer = ColumnGatherer.of(self.cells, self.matrix.shape[0])
         room = Room.of(plan, self.cells.group_stops.size)
         columns = (self.columns[genes.start : genes.stop] for genes in plan.blocks)
@@ -99,17 +102,34 @@ class ColumnBlocks:
                 )
         self.matrix.refuse_changed()
 
-    def _totals(self, pool: Executor) -> NDArray[Any]:
-        """Add up the values of each row, over all columns from left to right."""
-        totals = np.zeros(self.matrix.shape[0])
+    def _totals(self, normalization: Normalization, pool: Executor) -> NDArray[Any]:
+        """Add up the values of each row, gene by gene of the object.
+
+        Raises
+        ------
+        ValueError
+            Compared cells have values that cannot be counts.
+        """
+        n_rows, n_columns = self.matrix.shape
+        totals, compared = np.zeros(n_rows), np.zeros(n_rows, dtype=np.bool_)
+        compared[self.cells.rows] = True
         dtype = normalized_dtype(self.matrix.dtype)
-        columns = np.arange(self.matrix.shape[1])
-        parts = runs(self.matrix.indptr[:-1], self.matrix.indptr[1:], 0, _VALUES_AT_A_TIME)
-        with closing(read_ahead(self._read, (columns[part] for part in parts))) as found:
-            for read in found:
-                matrix = self._decode(read, pool)
-                add_to_rows(matrix.data.astype(dtype, copy=False), matrix.indices, totals)
-        return totals.astype(dtype)
+        columns = normalization.summed(n_columns)
+        ends = np.cumsum(np.diff(self.matrix.indptr)[columns])
+        begins = np.r_[0, ends[:-1]]
+        parts = [np.unique(columns[part], return_inverse=True) for part in runs(begins, ends, 0, _VALUES_AT_A_TIME)]
+        with closing(read_ahead(self._read, (of_part for of_part, _ in parts))) as found:
+            for read, (of_part, places) in zip(found, parts, strict=True):
+                matrix = self._bring(read, pool)
+                matters = compared[matrix.indices]
+                of_values = np.repeat(of_part, np.diff(matrix.indptr))
+                normalization.refuse_improper(matrix.data[matters], of_values[matters], n_columns)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    add_columns(matrix.data.astype(dtype, copy=False), matrix.indices, matrix.indptr, places, totals)
+        with np.errstate(over="ignore", invalid="ignore"):
+            totals = totals.astype(dtype)
+        normalization.refuse_infinite(totals[compared])
+        return totals
 
     def _read(self, columns: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], Any]]:
         """Read some columns in runs, in the form in which they lie on the disk."""
@@ -120,6 +140,14 @@ class ColumnBlocks:
         ]
 
     def _decode(self, read: list[tuple[NDArray[np.int64], Any]], pool: Executor) -> sparse.csc_matrix[Any]:
+        """Bring what was read into CSC with sorted rows, none repeated."""
+        whole = self._bring(read, pool)
+        if not whole.has_canonical_format:
+            whole = whole.copy()
+            whole.sum_duplicates()
+        return whole
+
+    def _bring(self, read: list[tuple[NDArray[np.int64], Any]], pool: Executor) -> sparse.csc_matrix[Any]:
         """Bring what was read into CSC, without the columns between."""
         parts = []
         for columns, found in read:
@@ -128,8 +156,25 @@ class ColumnBlocks:
             shape = (self.matrix.shape[0], indptr.size - 1)
             part = sparse.csc_matrix((values, indices, indptr - indptr[0]), shape=shape)
             parts.append(part if part.shape[1] == columns.size else part[:, columns - columns[0]])
-        whole = parts[0] if len(parts) == 1 else sparse.hstack(parts, format="csc")
-        if not whole.has_canonical_format:
-            whole = whole.copy()
-            whole.sum_duplicates()
-        return whole
+        return parts[0] if len(parts) == 1 else sparse.hstack(parts, format="csc")
+
+
+def some_of_columns(
+    matrix: StoredMatrix, columns: NDArray[np.int64], rows: NDArray[np.int64], n_values: int
+) -> Iterator[NDArray[Any]]:
+    """Give about so many stored values of CSC columns here and there, no others than those of some rows."""
+    matters = np.zeros(matrix.shape[0], dtype=np.bool_)
+    matters[rows] = True
+    stored = columns[matrix.indptr[columns] < matrix.indptr[columns + 1]]
+    begins = np.cumsum(np.diff(matrix.indptr)[stored])
+    per_place = max(1, n_values // _PROBES)
+    first = np.linspace(0, begins[-1] if stored.size else 0, _PROBES + 1)[:-1]
+    for place in np.unique(np.searchsorted(begins, first, side="right")).tolist():
+        left = per_place
+        for column in stored[place:].tolist():
+            start, stop = int(matrix.indptr[column]), int(matrix.indptr[column + 1])
+            values, indices = matrix.decode(matrix.run(start, min(stop, start + left)))
+            yield values[matters[indices]]
+            left -= stop - start
+            if left <= 0:
+                break

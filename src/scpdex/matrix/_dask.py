@@ -11,9 +11,9 @@ import numpy as np
 from scipy import sparse
 
 from scpdex.kernels.keys import key_dtype
-from scpdex.matrix._normalize import normalized_dense, normalized_dtype
+from scpdex.matrix._normalize import normalized_dtype
 from scpdex.matrix._pieces import INDPTR_DTYPE, Piece, canonical_rows, turn
-from scpdex.matrix._rows import looks_like_counts
+from scpdex.matrix._rows import count_like
 from scpdex.matrix._runs import runs
 from scpdex.matrix._values import native, refuse_dtype
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from dask.array import Array
     from numpy.typing import NDArray
+
+    from scpdex.matrix._normalize import Normalization
 
 
 _VALUES_AT_A_TIME = 1 << 20
@@ -54,7 +56,8 @@ class Look:
     bytes_per_value: int
     nonzero: NDArray[np.int64]
     """Of each column that was looked at."""
-    are_counts: bool
+    look_like_counts: NDArray[np.bool_]
+    """For each of these rows, whether those of its values that have an effect on results do."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,26 @@ class Grid:
     """Column of each tested gene, ascending."""
 
     @classmethod
-    def of(cls, array: Array, rows: NDArray[np.int64], columns: NDArray[np.int64], most_bytes: int) -> Grid:
-        """Put neighbouring chunks of columns together as long as the longest chunk of rows takes so many bytes."""
+    def of(
+        cls,
+        array: Array,
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        most_bytes: int,
+        together: NDArray[np.int64] | None,
+    ) -> Grid:
+        """Put neighbouring chunks of columns together as long as the longest chunk of rows takes so many bytes.
+
+        Columns that are needed ``together`` are in one stripe, whatever it takes.
+        """
         row_ends, column_ends = (np.r_[0, np.cumsum(sizes)].astype(np.int64) for sizes in array.chunks)
         per_column = int(np.diff(row_ends).max()) * array.dtype.itemsize
-        found = runs(column_ends[:-1], column_ends[1:], 0, most_bytes // max(1, per_column))
-        stripes = [range(run.start, run.stop) for run in found]
+        if together is None:
+            found = runs(column_ends[:-1], column_ends[1:], 0, most_bytes // max(1, per_column))
+            stripes = [range(run.start, run.stop) for run in found]
+        else:
+            ends = np.searchsorted(column_ends, [together.min(), together.max()], side="right")
+            stripes = [range(int(ends[0]) - 1, int(ends[1]))]
         genes = np.searchsorted(columns, column_ends)
         tested = tuple(stripe for stripe in stripes if genes[stripe.start] < genes[stripe.stop])
         return cls(array.name, row_ends, column_ends, tested, rows, columns)
@@ -112,6 +129,11 @@ class Grid:
     def width(self, stripe: range) -> int:
         """Columns of a stripe."""
         return int(self.column_ends[stripe.stop] - self.column_ends[stripe.start])
+
+    def compared(self, chunk: int) -> NDArray[np.int64]:
+        """Give the rows of the compared cells in a chunk of rows, counted from its first row."""
+        start, end = self.row_ends[chunk], self.row_ends[chunk + 1]
+        return self.rows[slice(*np.searchsorted(self.rows, [start, end]).tolist())] - start
 
     @property
     def longest(self) -> int:
@@ -165,7 +187,9 @@ class ChunkReader:
     where: str
     columns: NDArray[np.int64]
     """Column of each tested gene."""
-    target_sum: float | None
+    normalization: Normalization | None
+    first_column: int
+    """Of the first stripe, which is looked at."""
     dtype: np.dtype[Any] | None = None
     """That of the chunks; None as long as none was looked at."""
 
@@ -173,7 +197,7 @@ class ChunkReader:
     def key_dtype(self) -> np.dtype[Any]:
         """Dtype of the keys of the values."""
         assert self.dtype is not None, "looked at before it is read"  # noqa: S101
-        return key_dtype(self.dtype if self.target_sum is None else normalized_dtype(self.dtype))
+        return key_dtype(self.dtype if self.normalization is None else normalized_dtype(self.dtype))
 
     def look(self, chunks: list[list[Any]], shapes: list[list[tuple[int, int]]]) -> Look:
         """Look at some neighbouring chunks, which are to have these shapes."""
@@ -187,8 +211,23 @@ class ChunkReader:
             values.size,
             values.itemsize + (0 if dense else found.indices.itemsize),
             self._nonzero(found),
-            looks_like_counts(values),
+            self._look_like_counts(found),
         )
+
+    def _look_like_counts(self, found: Any) -> NDArray[np.bool_]:
+        """Tell for each row whether its values look like counts, as far as columns are tested or added up."""
+        matters = self.columns if self.normalization is None else self.normalization.needed(found.shape[1])
+        matters = matters[(matters >= self.first_column) & (matters < self.first_column + found.shape[1])]
+        columns = np.zeros(found.shape[1], dtype=np.bool_)
+        columns[matters - self.first_column] = True
+        if isinstance(found, np.ndarray):
+            return np.asarray((count_like(found) | ~columns).all(axis=1))
+        like = np.ones(found.shape[0], dtype=np.bool_)
+        unlike = np.flatnonzero(~count_like(found.data))
+        major, minor = np.searchsorted(found.indptr, unlike, side="right") - 1, found.indices[unlike]
+        of_rows, of_columns = (major, minor) if found.format == "csr" else (minor, major)
+        like[of_rows[columns[of_columns]]] = False
+        return like
 
     @staticmethod
     def _nonzero(found: Any) -> NDArray[np.int64]:
@@ -202,10 +241,12 @@ class ChunkReader:
     def piece(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any], n_genes: int) -> Piece:
         """Turn the part's cells gene-major; genes outside the part have no values in the piece."""
         found = self._merge(chunks, part.shapes)
-        dense = isinstance(found, np.ndarray)
         if part.rows is not None:
-            found = (found if dense else found.tocsr())[part.rows]
-        found = self._sparse(found) if dense else canonical_rows(found.tocsr(), self.target_sum)
+            found = found[part.rows]
+        try:
+            found = self._rows_of(found, part.first_column)
+        except ValueError as error:
+            raise ChunkValueError(*error.args) from error
         columns = self.columns[part.genes.start : part.genes.stop] - part.first_column
         piece = turn(found, codes, columns, self.key_dtype)
         indptr = np.zeros(n_genes + 1, dtype=INDPTR_DTYPE)
@@ -213,12 +254,15 @@ class ChunkReader:
         indptr[part.genes.stop + 1 :] = piece.indptr[-1]
         return Piece(piece.n_cells, indptr, piece.keys, piece.codes)
 
-    def _sparse(self, found: NDArray[Any]) -> Any:
-        """Make CSR rows of dense ones, some at a time, since that takes several times their memory."""
+    def _rows_of(self, found: Any, first_column: int) -> Any:
+        """Make CSR rows of some chunks, normalized where they are to be; dense ones some at a time to spare memory."""
+        normalization = None if self.normalization is None else self.normalization.after(first_column)
+        if not isinstance(found, np.ndarray):
+            return canonical_rows(found, normalization)
         at_a_time = max(1, _VALUES_AT_A_TIME // found.shape[1])
         some = (found[first : first + at_a_time] for first in range(0, found.shape[0], at_a_time))
-        if self.target_sum is not None:
-            some = (normalized_dense(rows, self.target_sum) for rows in some)
+        if normalization is not None:
+            some = (normalization.dense(rows) for rows in some)
         return sparse.vstack([sparse.csr_matrix(rows) for rows in some], format="csr")
 
     def _merge(self, chunks: list[list[Any]], shapes: list[list[tuple[int, int]]]) -> Any:

@@ -62,20 +62,23 @@ class DaskSource:
         RuntimeError
             A chunk could not be computed.
         """
-        array, target_sum = expression.matrix, expression.target_sum
+        array, normalization = expression.matrix, expression.normalization
         compared = design.codes >= 0
         rows = expression.cells[compared]
         order = np.argsort(rows, kind="stable")
         codes = design.codes[compared][order].astype(code_dtype(design.sizes.size))
-        # Rows are normalized whole.
-        most = dask.utils.parse_bytes(dask.config.get("array.chunk-size")) if target_sum is None else array.nbytes
-        grid = Grid.of(array, rows[order], columns, most)
+        most = dask.utils.parse_bytes(dask.config.get("array.chunk-size"))
+        together = None if normalization is None else normalization.needed(array.shape[1])
+        grid = Grid.of(array, rows[order], columns, most, together)
         chunks = _chunks_of(array, grid, expression.where)
         places = np.unique(np.linspace(0, grid.occupied.size - 1, CHUNKS_LOOKED_AT).round().astype(int))
-        reader = ChunkReader(expression.where, columns, target_sum)
+        first_column = int(grid.column_ends[grid.stripes[0].start])
+        reader = ChunkReader(expression.where, columns, normalization, first_column)
         looks = chunks.look(reader, grid.occupied[places].tolist())
         reader = replace(reader, dtype=looks[0].dtype)
-        facts = _facts(array, grid, looks, reader, codes.size)
+        compared_rows = [grid.compared(i) for i in grid.occupied[places].tolist()]
+        are_counts = all(look.look_like_counts[rows].all() for look, rows in zip(looks, compared_rows, strict=True))
+        facts = replace(_facts(array, grid, looks, reader, codes.size), are_counts=are_counts)
         return cls(chunks, grid, reader, codes, replace(facts, workers=chunks.workers))
 
     @property
@@ -150,16 +153,17 @@ def _chunks_of(array: Array, grid: Grid, where: str) -> LocalChunks | ClusterChu
 def _facts(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_cells: int) -> MatrixFacts:
     n_rows, n_columns = array.shape
     n_looked = sum(look.n_rows for look in looks)
-    found = np.sum([look.nonzero for look in looks], axis=0)
+    seen = np.sum([look.nonzero for look in looks], axis=0)
     # Empty cells here need not be so elsewhere.
-    per_column = max(_LEAST_DENSITY, sum(look.n_values for look in looks) / n_looked / found.size)
+    per_column = max(_LEAST_DENSITY, sum(look.n_values for look in looks) / n_looked / seen.size)
     # Columns that were not looked at are taken to be as the others are on average.
-    found = np.r_[found, np.full(n_columns - found.size, found.mean())][grid.columns]
-    expected = np.minimum(np.ceil(MARGIN * n_cells / n_looked * found), n_cells)
+    found = np.full(n_columns, seen.mean())
+    found[reader.first_column : reader.first_column + seen.size] = seen
+    expected = np.minimum(np.ceil(MARGIN * n_cells / n_looked * found[grid.columns]), n_cells)
     widest = max(grid.width(stripe) for stripe in grid.stripes)
     return MatrixFacts(
         looks[0].format,
-        f"{looks[0].dtype}" if reader.target_sum is None else f"{looks[0].dtype} counts",
+        f"{looks[0].dtype}" if reader.normalization is None else f"{looks[0].dtype} counts",
         "in dask chunks",
         int(per_column * n_columns * n_rows) * looks[0].bytes_per_value,
         n_cells,
@@ -171,6 +175,5 @@ def _facts(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_c
         n_values=max(1, int(per_column * n_columns * n_cells)),
         n_rows=n_rows,
         bytes_per_value=looks[0].bytes_per_value,
-        are_counts=all(look.are_counts for look in looks),
         longest_chunk=max(1, int(per_column * widest * grid.longest)),
     )

@@ -10,7 +10,6 @@ import numpy as np
 from scpdex.kernels.gather import count_rows
 from scpdex.kernels.transpose import begin_groups, count_codes, deal_out, transpose_rows
 from scpdex.matrix._block import GeneBlock
-from scpdex.matrix._normalize import normalized_values
 from scpdex.matrix._sparse import slots_of
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from scipy import sparse
+
+    from scpdex.matrix._normalize import Normalization
 
 INDPTR_DTYPE = np.uint32
 
@@ -81,16 +82,16 @@ class PieceStream(Protocol):
         ...
 
 
-def canonical_rows(found: sparse.csr_matrix[Any], target_sum: float | None) -> sparse.csr_matrix[Any]:
-    """Give CSR rows with sorted columns, none repeated, and normalized where a target sum is given."""
-    if not found.has_canonical_format:
+def canonical_rows(found: Any, normalization: Normalization | None) -> sparse.csr_matrix[Any]:
+    """Give CSR or CSC as CSR rows with sorted columns, none repeated, and normalized where they are to be."""
+    # scanpy adds values up as they lie there, sorted or not.
+    totals = None if normalization is None else normalization.totals(found)
+    rows: sparse.csr_matrix[Any] = found.tocsr()
+    if not rows.has_canonical_format:
         # Of its own, since what lies in memory is the user's.
-        found = found.copy()
-        found.sum_duplicates()
-    if target_sum is None:
-        return found
-    data = normalized_values(found.data, found.indptr, target_sum)
-    return type(found)((data, found.indices, found.indptr), shape=found.shape)
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return rows if normalization is None or totals is None else normalization.rows(rows, totals)
 
 
 def turn(found: Any, codes: NDArray[Any], columns: NDArray[np.int64], dtype: np.dtype[Any]) -> Piece:

@@ -12,18 +12,19 @@ from scipy import sparse
 
 from scpdex.facts import code_dtype
 from scpdex.kernels.keys import key_dtype
-from scpdex.matrix._normalize import normalized_dense, normalized_dtype
+from scpdex.matrix._normalize import normalized_dtype
 from scpdex.matrix._pieces import canonical_rows, turn
 from scpdex.matrix._runs import runs
 from scpdex.threads import in_turn, read_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Design
+    from scpdex.matrix._normalize import Normalization
     from scpdex.matrix._pieces import Piece
     from scpdex.matrix._stored import StoredMatrix
 
@@ -55,8 +56,8 @@ class RowStream:
     """Code of its group: ``uint16``, or ``uint32`` where there are more groups than that holds."""
     columns: NDArray[np.int64]
     """Tested columns, ascending."""
-    target_sum: float | None
-    """What each cell's counts are scaled to before ``log1p``; None leaves values as they are."""
+    normalization: Normalization | None
+    """How counts are normalized; None leaves values as they are."""
 
     @classmethod
     def of(
@@ -65,12 +66,12 @@ class RowStream:
         design: Design,
         cells: NDArray[np.int64],
         columns: NDArray[np.int64],
-        target_sum: float | None,
+        normalization: Normalization | None,
     ) -> RowStream:
         """Take the compared ones of ``cells``, the rows of all cells."""
         compared = design.codes >= 0
         dtype = code_dtype(design.sizes.size)
-        return cls(matrix, cells[compared], design.codes[compared].astype(dtype), columns, target_sum)
+        return cls(matrix, cells[compared], design.codes[compared].astype(dtype), columns, normalization)
 
     @property
     def n_steps(self) -> int:
@@ -89,9 +90,16 @@ class RowStream:
         return bool((np.diff(self.rows) > 0).all())
 
     @property
+    def matter(self) -> NDArray[np.int64]:
+        """Columns whose values have an effect on results, ascending."""
+        if self.normalization is None:
+            return self.columns
+        return self.normalization.needed(self.matrix.shape[1])
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """What its values are ranked as."""
-        return self.matrix.dtype if self.target_sum is None else normalized_dtype(self.matrix.dtype)
+        return self.matrix.dtype if self.normalization is None else normalized_dtype(self.matrix.dtype)
 
     @property
     def key_dtype(self) -> np.dtype[Any]:
@@ -121,8 +129,10 @@ class RowStream:
 
     def _finish(self, read: _Read) -> sparse.csr_matrix[Any]:
         """Give rows as CSR with sorted columns, none repeated, and normalized where they are to be."""
-        # Dense rows are normalized while they are dense.
-        return canonical_rows(self._decode(read), None if self.matrix.format == "dense" else self.target_sum)
+        if self.matrix.format == "dense":
+            # Dense rows are normalized while they are dense.
+            return self._decode(read, self.normalization)
+        return canonical_rows(self._decode(read), self.normalization)
 
     def load(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> sparse.csr_matrix[Any]:
         """Read all cells in turn, about so many values at a time, into one CSR matrix."""
@@ -144,22 +154,28 @@ class RowStream:
         return sparse.csr_matrix((data[:n_found], indices[:n_found], indptr), shape=shape)
 
     def probe(self, n_values: int) -> tuple[NDArray[np.int64], bool]:
-        """Look at about so many values of cells here and there.
+        """Look at about so many values of cells here and there, as they are stored.
 
         Tells how many non-zeros each tested gene can be expected to have, a little more than were found, and whether
-        values looked like counts.
+        the values that matter looked like counts.
         """
-        places = np.linspace(0, self.rows.size, _PROBES + 1)[:-1].astype(int)
         n_cells, found, are_counts = 0, np.zeros(self.matrix.shape[1], dtype=np.int64), True
-        per_cell = max(1, n_values // _PROBES // max(1, self.n_values // self.rows.size))
-        for start in np.unique(places).tolist():
-            part = self._decode(self._read(slice(start, min(start + per_cell, self.rows.size)), n_values))
+        matters = np.zeros(self.matrix.shape[1], dtype=np.bool_)
+        matters[self.matter] = True
+        for part in self.some(n_values):
             n_cells += part.shape[0]
-            are_counts &= looks_like_counts(part.data)
+            are_counts &= looks_like_counts(part.data[matters[part.indices]])
             found += np.bincount(part.indices[part.data != 0], minlength=found.size)
         share = self.rows.size / n_cells
         expected = np.minimum(np.ceil(MARGIN * share * found[self.columns]), self.rows.size)
         return expected.astype(np.int64), are_counts
+
+    def some(self, n_values: int) -> Iterator[sparse.csr_matrix[Any]]:
+        """Give about so many values, as they are stored, of cells here and there."""
+        places = np.linspace(0, self.rows.size, _PROBES + 1)[:-1].astype(int)
+        per_cell = max(1, n_values // _PROBES // max(1, self.n_values // self.rows.size))
+        for start in np.unique(places).tolist():
+            yield self._decode(self._read(slice(start, min(start + per_cell, self.rows.size)), n_values))
 
     def _spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where the values of rows begin and end."""
@@ -200,18 +216,21 @@ class RowStream:
                 parts.append((rows[run], self.matrix.run(int(begins[run][0]), int(ends[run][-1]))))
         return _Read(some, parts, back)
 
-    def _decode(self, read: _Read) -> sparse.csr_matrix[Any]:
-        """Bring what was read into CSR, without the rows between."""
-        as_csr = self._of_dense if self.matrix.format == "dense" else self._of_sparse
-        parts = [as_csr(rows, found) for rows, found in read.parts]
+    def _decode(self, read: _Read, normalization: Normalization | None = None) -> sparse.csr_matrix[Any]:
+        """Bring what was read into CSR, without the rows between; dense rows normalized where that is given."""
+        if self.matrix.format == "dense":
+            parts = [self._of_dense(rows, found, normalization) for rows, found in read.parts]
+        else:
+            parts = [self._of_sparse(rows, found) for rows, found in read.parts]
         found = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
         return found if read.back is None else found[read.back]
 
-    def _of_dense(self, rows: NDArray[np.int64], block: NDArray[Any]) -> sparse.csr_matrix[Any]:
+    @staticmethod
+    def _of_dense(
+        rows: NDArray[np.int64], block: NDArray[Any], normalization: Normalization | None
+    ) -> sparse.csr_matrix[Any]:
         block = block if block.shape[0] == rows.size else block[rows - rows[0]]
-        if self.target_sum is not None:
-            block = normalized_dense(block, self.target_sum)
-        return sparse.csr_matrix(block)
+        return sparse.csr_matrix(block if normalization is None else normalization.dense(block))
 
     def _of_sparse(self, rows: NDArray[np.int64], found: tuple[Any, Any]) -> sparse.csr_matrix[Any]:
         values, indices = self.matrix.decode(found)
@@ -224,6 +243,11 @@ class RowStream:
         return sparse.csr_matrix((values, indices, indptr), shape=(rows.size, self.matrix.shape[1]))
 
 
+def count_like(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell of each value whether it is a whole number from 0 up."""
+    return np.asarray((values >= 0) & (values == np.floor(values)))
+
+
 def looks_like_counts(values: NDArray[Any]) -> bool:
     """Tell whether values are whole numbers from 0 up."""
-    return bool(((values >= 0) & (values == np.floor(values))).all())
+    return bool(count_like(values).all())

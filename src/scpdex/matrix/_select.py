@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scpdex.matrix._dask import is_dask, refuse_unknown_chunks
+from scpdex.matrix._normalize import Normalization
 from scpdex.matrix._stored import is_closed, is_on_disk
 from scpdex.matrix._values import fit_for_kernels, refuse_dtype
 
@@ -38,8 +39,13 @@ class Expression:
     """Name of each tested gene."""
     chunked: bool
     """Whether the matrix is read part by part."""
-    target_sum: float | None
-    """What each cell's counts are scaled to before ``log1p``; None leaves values as they are."""
+    normalization: Normalization | None
+    """How counts are normalized; None leaves values as they are."""
+
+    @property
+    def target_sum(self) -> float | None:
+        """What each cell's counts are scaled to before ``log1p``; None leaves values as they are."""
+        return None if self.normalization is None else self.normalization.target_sum
 
     @property
     def on_disk(self) -> bool:
@@ -141,12 +147,17 @@ def select_expression(
         matrix = fit_for_kernels(matrix, where)
     mask = _mask(adata, mask_var, var_names, use_raw=use_raw)
     tested = np.arange(columns.size) if mask is None else np.flatnonzero(mask)
+    normalization = None
+    if normalize is not None:
+        from_left = not use_raw and _is_column_major(adata, matrix)
+        whole = np.array_equal(columns, np.arange(matrix.shape[1]))
+        normalization = Normalization(normalize, None if whole else columns, var_names, where, from_left)
     genes, var_names = columns[tested], var_names if mask is None else var_names[mask]
     if cells.size == 0 or genes.size == 0:
         msg = f"There is nothing to rank: {cells.size} cells x {genes.size} genes of {where} are selected."
         raise ValueError(msg)
     chunked = on_disk or lazy or bool(low_memory) or normalize is not None
-    return Expression(matrix, where, cells, genes, tested, var_names, chunked, normalize)
+    return Expression(matrix, where, cells, genes, tested, var_names, chunked, normalization)
 
 
 def _locate(
@@ -185,6 +196,15 @@ def _x(adata: AnnData) -> Any:
     except KeyError:
         # What anndata raises of a file without X.
         return None
+
+
+def _is_column_major(adata: AnnData, matrix: Any) -> bool:
+    """Tell whether a dense matrix, or what anndata would make of it for a view, has the values of a gene together."""
+    slices = [isinstance(index, slice) for index in (adata._oidx, adata._vidx)] if adata.is_view else [True, True]
+    if all(slices):
+        return isinstance(matrix, np.ndarray) and abs(matrix.strides[0]) < abs(matrix.strides[1])
+    # numpy puts the axis first that is not sliced.
+    return slices == [True, False]
 
 
 def in_memory(annotations: Any, *columns: str) -> pd.DataFrame:

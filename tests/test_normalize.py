@@ -1,0 +1,216 @@
+"""Normalizing on the fly: as scanpy does on the object that was passed, whatever its parent has beside it."""
+
+from importlib.metadata import version
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pytest
+import scanpy as sc
+from oracles import assert_same_bits, by_scpdex
+from packaging.version import Version
+from stored import FORMS, in_chunks, labelled, on_disk
+
+import scpdex
+
+SCANPY_1_12 = Version(version("scanpy")) >= Version("1.12")
+MASK = np.arange(30) % 3 == 1
+VIEWS: dict[str, Any] = {
+    "a run of genes": (slice(None), slice(5, 25)),
+    "every other gene": (slice(None), slice(3, None, 2)),
+    "backwards": (slice(20, 280), slice(None, None, -1)),
+    "a mask of genes": (slice(None), MASK),
+    "another order": (slice(None), [17, 3, 12, 0, 29]),
+    "genes from the end": (slice(None), [-1, -7, -3]),
+    "both": (np.random.default_rng(0).permutation(300)[:250], [17, 3, 12]),
+    "cells": (slice(50, 250), slice(None)),
+}
+
+
+def counts_of(dtype: str = "float32") -> np.ndarray:
+    """Counts of cells that differ in size, with genes in which they differ more than in others."""
+    rng = np.random.default_rng(1)
+    counts = rng.poisson(rng.gamma(0.5, 1.5, (300, 30)) * rng.uniform(0.2, 3, (300, 1)))
+    counts[7] = 0
+    return counts.astype(dtype)
+
+
+def as_floats(dtype: str) -> str:
+    # Before 1.12 scanpy divided integers by float64.
+    return dtype if SCANPY_1_12 or np.dtype(dtype).kind == "f" else "float32"
+
+
+def by_scanpy_first(adata: ad.AnnData, **arguments: Any) -> Any:
+    """Rank what scanpy normalizes, in an object of its own."""
+    own = adata.copy()
+    sc.pp.normalize_total(own, target_sum=1e4, layer=arguments.get("layer"))
+    sc.pp.log1p(own, layer=arguments.get("layer"))
+    return by_scpdex(own, "group", **arguments)
+
+
+def normalized(adata: ad.AnnData, **arguments: Any) -> Any:
+    done = scpdex.tl.rank_genes_parallel(adata, "group", normalize=1e4, copy=True, **arguments)
+    return done.uns["rank_genes_groups"]
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS.keys())
+@pytest.mark.parametrize("form", FORMS)
+def test_views_of_genes(tmp_path, form, view):
+    """Row 25: library sizes are those of the genes of the object, in memory, on disk and in dask."""
+    memory = labelled(FORMS[form](counts_of()))
+    arguments = {"method": "wilcoxon", "mask_var": np.arange(memory[view].n_vars) % 4 != 1, "pts": True}
+    expected = by_scanpy_first(memory[view], **arguments)
+    assert_same_bits(normalized(memory[view], **arguments), expected)
+    assert_same_bits(normalized(memory[view].copy(), **arguments), expected)
+    for store in ("h5ad", "zarr"):
+        assert_same_bits(normalized(on_disk(memory, tmp_path, store)[view], **arguments), expected)
+    lazy = normalized(in_chunks(memory, 70, -1)[view], **arguments)
+    lazy["pts"].index.name = lazy["pts_rest"].index.name = None
+    assert_same_bits(lazy, expected)
+
+
+@pytest.mark.skipif(not SCANPY_1_12, reason="scanpy added such values up otherwise")
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("form", FORMS)
+def test_views_of_fractions(form, order):
+    """Sums that are rounded: added up in the order in which anndata lays out what it copies, pair by pair or not."""
+    values = np.random.default_rng(6).gamma(0.3, 3, (300, 400)).astype(np.float32)
+    values[values < 0.5] = 0
+    memory = labelled(FORMS[form](values) if form != "dense" else np.array(values, order=order))
+    genes = np.random.default_rng(7).permutation(400)
+    picks = [slice(None), slice(9, None, 2), genes[:300], np.sort(genes[:300])]
+    for cells, columns in [(slice(20, 290), pick) for pick in picks] + [(genes[:250] % 300, picks[2])]:
+        view = memory[np.unique(cells) if isinstance(cells, np.ndarray) else cells, columns]
+        expected = by_scanpy_first(view, method="wilcoxon")
+        assert_same_bits(normalized(view, method="wilcoxon"), expected)
+        actual = view.copy()
+        assert_same_bits(normalized(actual, method="wilcoxon"), expected)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_call_twice(form):
+    """Row 25: storing a result makes a view an object of its own, which changes no number."""
+    view = labelled(FORMS[form](counts_of()))[:, ::3]
+    scpdex.tl.rank_genes_parallel(view, "group", normalize=1e4)
+    assert not view.is_view
+    assert_same_bits(by_scpdex(view, "group", normalize=1e4), view.uns["rank_genes_groups"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("method", ["wilcoxon", "t-test"])
+def test_views_of_other_matrices(tmp_path, form, method):
+    """A layer, raw (which a view has whole), views of views, genes twice; in parts of a few cells and genes."""
+    memory = labelled(FORMS[form](counts_of("int32" if method == "t-test" else "float32")))
+    memory.layers["counts"] = memory.X.copy()
+    memory.raw = memory.copy()
+    memory.X = FORMS[form](np.full(memory.shape, np.nan, dtype=np.float32))
+    floats = as_floats(memory.layers["counts"].dtype.name)
+    view = memory[:, 4:][20:280, ::-2]
+    logged = view.copy()
+    logged.layers["counts"] = logged.layers["counts"].astype(floats)
+    expected = by_scanpy_first(logged, method=method, layer="counts")
+    parts = {"low_memory": True, "gene_chunk_size": 2}
+    for more in ({}, parts):
+        assert_same_bits(normalized(view, method=method, layer="counts", use_raw=False, **more), expected)
+    raw = view.raw.to_adata()
+    raw.X = raw.X.astype(floats)
+    raw.obs = view.obs.copy()
+    whole = by_scanpy_first(raw, method=method)
+    for more in ({}, parts):
+        assert_same_bits(normalized(view, method=method, use_raw=True, **more), whole)
+    disk = on_disk(memory, tmp_path, "h5ad")
+    assert_same_bits(normalized(disk[:, 4:][20:280, ::-2], method=method, use_raw=True), whole)
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+@pytest.mark.parametrize("form", FORMS)
+def test_genes_twice(form):
+    """A gene that a view has twice counts twice."""
+    memory = labelled(FORMS[form](counts_of()))
+    view = memory[:, [3, 8, 3, 3, 20]]
+    own = labelled(view.X.copy())
+    own.var_names, own.obs["group"] = view.var_names, view.obs["group"].array
+    expected = by_scanpy_first(own, method="wilcoxon")
+    for adata in (view, in_chunks(memory, 70, -1)[:, [3, 8, 3, 3, 20]]):
+        assert_same_bits(normalized(adata, method="wilcoxon"), expected)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -3.5, 0.25])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("way", ["memory", "h5ad", "dask"])
+def test_what_a_view_lacks_has_no_effect(tmp_path, messages, way, form, odd):
+    """Row 25: neither library sizes nor messages see cells and genes outside of a view."""
+    values = counts_of()
+    view = (slice(10, 290), slice(5, None))
+    expected = normalized(labelled(FORMS[form](values))[view], method="wilcoxon")
+    values[:, :5], values[:10] = odd, odd
+    memory = labelled(FORMS[form](values))
+    adata = {
+        "memory": lambda: memory,
+        "h5ad": lambda: on_disk(memory, tmp_path, "h5ad"),
+        "dask": lambda: in_chunks(memory, 70, -1),
+    }[way]()
+    messages()
+    assert_same_bits(normalized(adata[view], method="wilcoxon"), expected)
+    assert not messages()
+
+
+@pytest.mark.parametrize("odd", [-3.5, np.nan, np.inf])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("way", ["memory", "h5ad", "dask"])
+def test_what_cannot_be_counts(tmp_path, way, form, odd):
+    """Row 39: named with their gene, tested or not, never NaN in silence."""
+    values = counts_of()
+    values[40, 4] = odd
+    memory = labelled(FORMS[form](values))
+    adata = {
+        "memory": lambda: memory,
+        "h5ad": lambda: on_disk(memory, tmp_path, "h5ad"),
+        "dask": lambda: in_chunks(memory, 70, -1),
+    }[way]()
+    kind = f"negative values, such as {odd}" if odd < 0 else "NaN or infinite values"
+    for view, mask in ((slice(None), None), (slice(None, None, 2), np.arange(15) > 8)):
+        with pytest.raises(ValueError, match=rf"adata\.X holds {kind}.* in gene 'gene4'.* normalize=10000\.0 "):
+            normalized(adata[:, view], mask_var=mask)
+    assert "rank_genes_groups" not in adata.uns
+    # Cells that are not compared and genes that are not there may hold anything.
+    normalized(adata[:, 5:], method="wilcoxon")
+    normalized(adata, method="wilcoxon", groups=["a"], reference="b")
+
+
+def test_counts_beyond_their_dtype():
+    """Library sizes that are infinite are refused, not taken for infinitely large cells."""
+    values = counts_of()
+    values[40] = 3e38
+    for form in FORMS.values():
+        with pytest.raises(ValueError, match=r"adata\.X has cells whose counts add up to more than their dtype holds"):
+            normalized(labelled(form(values)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("way", ["memory", "h5ad", "zarr", "dask"])
+def test_counts_are_recognized(tmp_path, messages, way, form):
+    """Row 27: stored values are examined, those of the cells and genes that have an effect."""
+    memory = labelled(FORMS[form](counts_of()))
+    adata = {
+        "memory": lambda: memory,
+        "h5ad": lambda: on_disk(memory, tmp_path, "h5ad"),
+        "zarr": lambda: on_disk(memory, tmp_path, "zarr"),
+        "dask": lambda: in_chunks(memory, 70, -1),
+    }[way]()
+    messages()
+    normalized(adata, low_memory=True)
+    normalized(adata, mask_var=MASK)
+    assert not messages()
+    values = counts_of() + 0.5
+    values[:, ::2] -= 0.5
+    halves = labelled(FORMS[form](values))
+    if way in {"h5ad", "zarr"}:
+        halves = on_disk(halves, tmp_path, way)
+    elif way == "dask":
+        halves = in_chunks(halves, 70, -1)
+    normalized(halves[:, ::2])
+    assert not messages()
+    for beside in (halves, halves[:, :4]):
+        normalized(beside, mask_var=np.arange(beside.n_vars) % 2 == 0)
+        assert "and adata.X has values that are no whole numbers: leave normalize out" in messages()
