@@ -1,10 +1,12 @@
 """Normalizing on the fly: as scanpy does on the object that was passed, whatever its parent has beside it."""
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 import scanpy as sc
 from oracles import assert_same_bits, by_scpdex
@@ -108,6 +110,7 @@ def test_views_of_other_matrices(tmp_path, form, method):
     view = memory[:, 4:][20:280, ::-2]
     logged = view.copy()
     logged.layers["counts"] = logged.layers["counts"].astype(floats)
+    logged.raw = None
     expected = by_scanpy_first(logged, method=method, layer="counts")
     parts = {"low_memory": True, "gene_chunk_size": 2}
     for more in ({}, parts):
@@ -175,7 +178,7 @@ def test_what_cannot_be_counts(tmp_path, way, form, odd):
     assert "rank_genes_groups" not in adata.uns
     # Cells that are not compared and genes that are not there may hold anything.
     normalized(adata[:, 5:], method="wilcoxon")
-    normalized(adata, method="wilcoxon", groups=["a"], reference="b")
+    normalized(adata, method="wilcoxon", groups=["c"], reference="b")
 
 
 def test_counts_beyond_their_dtype():
@@ -214,3 +217,77 @@ def test_counts_are_recognized(tmp_path, messages, way, form):
     for beside in (halves, halves[:, :4]):
         normalized(beside, mask_var=np.arange(beside.n_vars) % 2 == 0)
         assert "and adata.X has values that are no whole numbers: leave normalize out" in messages()
+
+
+WAYS = ["memory", "low memory", "h5ad", "dask"]
+
+
+def values_in(way: str, values: np.ndarray, form: str, folder: Path) -> tuple[ad.AnnData, dict[str, Any]]:
+    memory = labelled(FORMS[form](values))
+    if way == "h5ad":
+        return on_disk(memory, folder, "h5ad"), {}
+    return (in_chunks(memory, 70, -1) if way == "dask" else memory), {"low_memory": way == "low memory" or None}
+
+
+def never_logged() -> np.ndarray:
+    counts = counts_of("float64")
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) * 2e4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "wilcoxon", "mean_in_log_space": False},
+        {"method": "t-test"},
+        {"method": "t-test", "split_by": "level"},
+        {"method": "wilcoxon", "strata": "level", "reference": "b"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("way", WAYS)
+def test_counts_that_were_never_logged(tmp_path, messages, way, form, options):
+    """Row 26: one message says so, and how large they are; overflow is told as overflow."""
+    values = never_logged()
+    adata, more = values_in(way, values, form, tmp_path)
+    adata.obs["level"] = pd.Categorical(np.resize([*"xxy"], adata.n_obs))
+    messages()
+    scpdex.tl.rank_genes_parallel(adata, "group", **options, **more)
+    said = messages()
+    assert said.count("\n") == 1
+    assert f"values up to {values.max():,.6g}, too large for log1p-transformed data (at most about 20)" in said
+    keys = [f"rank_genes_groups_{level}" for level in "xy"] if "split_by" in options else ["rank_genes_groups"]
+    results = [adata.uns[key]["logfoldchanges"] for key in keys]
+    changes = np.concatenate([result[group] for result in results for group in result.dtype.names])
+    assert f"({(~np.isfinite(changes)).sum():,} of {changes.size:,} overflow)" in said
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_large_values_by_the_base(tmp_path, messages, way):
+    """The base of the logarithm says how large logs of counts may be."""
+    values = np.log2(1 + counts_of("float64"))
+    values[100, 3] = 27.5
+    adata, more = values_in(way, values, "CSR", tmp_path)
+    for base, told in ((None, "at most about 20"), (2, ""), (10, "at most about 8.69")):
+        adata.uns["log1p"] = {"base": base}
+        scpdex.tl.rank_genes_parallel(adata, "group", method="wilcoxon", **more)
+        said = messages()
+        assert told in said
+        assert bool(said) == bool(told)
+
+
+def test_what_is_no_reason_to_warn(messages):
+    """Large values outside of a view, of cells or genes that are not compared, or in scaled data."""
+    values = np.log1p(counts_of("float64"))
+    values[:, 0] = values[0] = 1000.5
+    adata = labelled(FORMS["CSR"](values))
+    assert pd.isna(adata.obs["group"].iloc[2])
+    scpdex.tl.rank_genes_parallel(adata[1:, 1:], "group", copy=True)
+    scpdex.tl.rank_genes_parallel(adata[1:], "group", mask_var=np.arange(30) > 0, copy=True)
+    assert not messages()
+    scaled = labelled(100 * (values - values.mean(axis=0)))
+    scpdex.tl.rank_genes_parallel(scaled, "group")
+    said = messages()
+    assert "negative means, such as those of scaled data" in said
+    scpdex.tl.rank_genes_parallel(labelled(counts_of()), "group", normalize=1e10)
+    assert not messages()

@@ -184,6 +184,48 @@ def test_looks_for_fractions(tmp_path, messages, form, values, found):
     np.testing.assert_allclose(means, np.mean(values[::2]))
 
 
+@pytest.mark.parametrize("form", ["dense", "CSR", "CSC", "disk", "dask"])
+def test_large_fractions_are_no_logs(tmp_path, messages, form):
+    """Row 26: counts per 10,000 that were never logged are taken as they are, wherever the large ones lie."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rng.gamma(1, 1, (60, 8))) + 1
+    scaled = counts / counts.sum(axis=1, keepdims=True) * 1e4
+    scaled[:55] = np.log1p(scaled[:55])
+    adata = ad.AnnData(
+        scaled, obs=pd.DataFrame({"label": np.resize([*"ab"], 60)}, index=[f"cell{i}" for i in range(60)])
+    )
+    forms = {"CSR": "scipy.sparse.csr_matrix", "CSC": "scipy.sparse.csc_matrix", "disk": "scipy.sparse.csr_matrix"}
+    if form in forms:
+        adata.X = STORAGES[forms[form]](adata.X)
+    stored = on_disk(adata, tmp_path, "h5ad") if form == "disk" else adata
+    stored = in_chunks(adata, 10, 3) if form == "dask" else stored
+    table = compare(stored)
+    said = messages()
+    assert said.count("\n") == 1
+    assert "adata.X show fractions and a maximum of" in said
+    assert "is_log1p=False says so" in said
+    pd.testing.assert_frame_equal(table, compare(stored, is_log1p=False))
+    assert not messages()
+    assert np.isfinite(table["target_mean"]).all()
+    # What a view lacks has no effect.
+    of_logs = stored[:55]
+    pd.testing.assert_frame_equal(compare(of_logs), compare(of_logs, is_log1p=True))
+    assert not messages()
+
+
+@pytest.mark.parametrize("exp_post_agg", [True, False])
+def test_overflow_is_told(messages, exp_post_agg):
+    """Row 26: is_log1p=True is not overridden, and one message says what that leads to."""
+    adata = ad.AnnData(np.full((4, 2), 0.5), obs=pd.DataFrame({"label": [*"abab"]}))
+    adata.X[:, 1] = 812.5
+    table = compare(adata, is_log1p=True, exp_post_agg=exp_post_agg)
+    assert np.isinf(table["target_mean"]).tolist() == [False, True]
+    said = messages()
+    assert said.count("\n") == 1
+    assert "adata.X holds values up to 812.5, too large for log1p-transformed data (at most about 20)" in said
+    assert "and 2 means overflow. Pass is_log1p=False" in said
+
+
 def test_labels(messages):
     """Integers stay integers, unused categories and cells without a label are left out, rest is a name like others."""
     values = np.random.default_rng(0).poisson(2, (12, 3))
@@ -222,9 +264,15 @@ WRONG = [
     ({"method": "exact"}, ValueError, "method='exact' is not valid"),
     ({"is_log1p": "yes"}, ValueError, "is_log1p='yes'"),
     ({"clip_value": 0}, ValueError, "clip_value=0"),
+    ({"clip_value": "20"}, ValueError, "clip_value='20' is not valid"),
+    ({"clip_value": np.nan}, ValueError, "clip_value=nan is not valid"),
+    ({"clip_value": True}, ValueError, "clip_value=True is not valid"),
     ({"num_workers": 0}, ValueError, "num_workers=0"),
     ({"num_threads": True}, ValueError, "num_threads=True"),
+    ({"num_threads": -1}, ValueError, "num_threads=-1 is not valid: pass a number from 0 up, or None"),
     ({"low_memory": True, "gene_chunk_size": 0}, ValueError, "gene_chunk_size=0"),
+    ({"gene_chunk_size": 0}, ValueError, "gene_chunk_size=0"),
+    ({"gene_chunk_size": "many"}, ValueError, "gene_chunk_size='many'"),
 ]
 
 
@@ -242,26 +290,33 @@ def test_nan_is_refused():
 
 
 def test_batch_size_says_once_that_it_has_no_effect(messages):
+    """Not at the default verbosity of warnings, since old scripts pass it."""
     adata = ad.AnnData(np.eye(4), obs=pd.DataFrame({"label": [*"abab"]}))
+    for verbosity in (1, 2):
+        sc.settings.verbosity = verbosity
+        _tell_of_batch_size.cache_clear()
+        compare(adata, batch_size=7)
+        assert "batch_size" not in messages()
+    sc.settings.verbosity = 3
     _tell_of_batch_size.cache_clear()
     expected = compare(adata)
-    assert messages() == ""
+    assert "batch_size" not in messages()
     for _ in range(2):
         pd.testing.assert_frame_equal(compare(adata, batch_size=7), expected)
     assert messages().count("batch_size has no effect") == 1
 
 
 def test_threads(monkeypatch):
-    """Their product; one alone is what it says; neither is all cores."""
+    """Their product; one alone is what it says; neither, or num_threads=0, is all cores."""
     from scpdex.pdex import Resources
 
     seen = []
     of = Resources.of
     monkeypatch.setattr("scpdex.pdex.Resources.of", lambda **given: seen.append(given["n_jobs"]) or of(**given))
     adata = ad.AnnData(np.eye(4), obs=pd.DataFrame({"label": [*"abab"]}))
-    for workers, threads in ((None, None), (2, 3), (None, 4), (5, None)):
+    for workers, threads in ((None, None), (2, 3), (None, 4), (5, None), (None, 0), (2, 0)):
         compare(adata, num_workers=workers, num_threads=threads)
-    assert seen == [None, 6, 4, 5]
+    assert seen == [None, 6, 4, 5, None, None]
 
 
 def test_polars():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from scpdex.resources import Resources
 from scpdex.results import Repeated, make_frame, refuse_backend
 from scpdex.screen import Screen
 from scpdex.statistics.corrections import adjust_pvals
+from scpdex.statistics.fold_change import MOST_LOG1P
 from scpdex.statistics.options import ALTERNATIVES, TestOptions
 from scpdex.task import Task
 
@@ -77,8 +79,8 @@ def parallel_differential_expression(
     groupby_key
         Column of ``adata.obs`` that holds the groups' labels. Cells without a label are left out.
     num_workers, num_threads
-        Their product is the number of threads; one that is None counts as 1. Both None, the default, is all cores that
-        this process may use.
+        Their product is the number of threads; one that is None counts as 1. Both None, the default, or
+        ``num_threads=0`` is all cores that this process may use.
     batch_size
         Has no effect.
     metric
@@ -89,8 +91,8 @@ def parallel_differential_expression(
         Wilcoxon: whether to correct for continuity, which is what pdex uses it for. Ties are always corrected for.
     is_log1p
         Whether values are ``log1p`` of counts (natural logarithm), so that means are taken back by ``expm1``. What is
-        given is never overridden; None looks for fractions in a sample of up to a million values, and says in the log
-        what it took them for.
+        given is never overridden. None takes values for logs if a sample of up to a million of them has fractions and
+        none above 20, which log1p of counts does not exceed, and says in the log what it took them for.
     exp_post_agg
         Of log values: take ``expm1`` of their mean, or else the mean of their ``expm1``.
     clip_value
@@ -157,7 +159,8 @@ def parallel_differential_expression(
     if is_log1p is not None and not isinstance(is_log1p, bool | np.bool_):
         msg = f"is_log1p={is_log1p!r} is not valid: pass True, False, or None to look at the values."
         raise ValueError(msg)
-    if clip_value is not None and not clip_value > 0:
+    is_real = isinstance(clip_value, Real) and not isinstance(clip_value, bool)
+    if clip_value is not None and not (is_real and clip_value > 0):
         msg = f"clip_value={clip_value!r} is not valid: pass a number above 0, or None."
         raise ValueError(msg)
     refuse_backend("polars" if as_polars else "pandas", "as_polars=True")
@@ -167,6 +170,7 @@ def parallel_differential_expression(
     resources = Resources.of(
         n_jobs=_n_threads(num_workers, num_threads), low_memory=low_memory, show_progress=show_progress
     )
+    in_parts = resources.with_most_genes(gene_chunk_size)
     if batch_size != _BATCH_SIZE:
         _tell_of_batch_size()
     screen = Screen.of(in_memory(adata.obs, groupby_key), groupby_key, groups, reference)
@@ -176,7 +180,7 @@ def parallel_differential_expression(
         adata, use_raw=False, layer=None, mask_var=None, low_memory=low_memory, normalize=None
     )
     if expression.chunked:
-        resources = resources.with_most_genes(gene_chunk_size)
+        resources = in_parts
     if is_log1p is None:
         is_log1p = _look_like_logs(expression)
     options = TestOptions(
@@ -198,8 +202,17 @@ def parallel_differential_expression(
         assert table.reference_means is not None, "statistics are reported as measured"  # noqa: S101
         reference_means = table.reference_means[genes]
     target_means = measured["means"]
+    highest = table.highest.max()
     if is_log1p and exp_post_agg:
-        target_means, reference_means = np.expm1(target_means), np.expm1(reference_means)
+        with np.errstate(over="ignore"):
+            target_means, reference_means = np.expm1(target_means), np.expm1(reference_means)
+    if is_log1p and highest > MOST_LOG1P:
+        n_overflows = int(np.isposinf(target_means).sum() + np.isposinf(reference_means).sum())
+        overflow = f", and {n_overflows:,} means overflow" if n_overflows else ""
+        logg.warning(
+            f"{expression.where} holds values up to {highest:,.6g}, too large for log1p-transformed data (at most "
+            f"about {MOST_LOG1P:g}): expm1 of them means nothing{overflow}. Pass is_log1p=False if they are no logs."
+        )
     n_genes = reference_means.size
     changes = _changes(target_means, reference_means, clip_value)
     frame = make_frame(
@@ -239,34 +252,43 @@ def _refuse_arguments(metric: Metric, arguments: dict[str, Any]) -> None:
 
 def _n_threads(num_workers: int | None, num_threads: int | None) -> int | None:
     """Multiply workers and their threads; None is all cores."""
-    for name, n in (("num_workers", num_workers), ("num_threads", num_threads)):
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1):
-            msg = f"{name}={n!r} is not valid: pass a number from 1 up, or None."
+    for name, n, least in (("num_workers", num_workers, 1), ("num_threads", num_threads, 0)):
+        if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < least):
+            msg = f"{name}={n!r} is not valid: pass a number from {least} up, or None."
             raise ValueError(msg)
-    if num_workers is None and num_threads is None:
+    if (num_workers is None and num_threads is None) or num_threads == 0:
         return None
     return int(num_workers or 1) * int(num_threads or 1)
 
 
 @cache
 def _tell_of_batch_size() -> None:
-    logg.warning("batch_size has no effect: all groups are compared at once, gene by gene. (This is said once.)")
+    logg.hint("batch_size has no effect: all groups are compared at once, gene by gene. (This is said once.)")
 
 
 def _look_like_logs(expression: Expression) -> bool:
-    """Tell whether there are fractions among some of the values."""
+    """Tell whether some of the values have fractions, and none is larger than logs of counts are."""
     sample = sample_values(expression)
-    are_logs = bool((np.abs(np.modf(sample)[0]) > _LEAST_FRACTION).any())
-    found = "fractions: taken for log1p-transformed" if are_logs else "no fractions: taken for counts"
-    logg.info(f"is_log1p=None: {sample.size:,} values of {expression.where} show {found}; is_log1p={are_logs} says so")
-    return are_logs
+    highest = sample.max(initial=0)
+    with np.errstate(invalid="ignore"):
+        have_fractions = bool((np.abs(np.modf(sample)[0]) > _LEAST_FRACTION).any())
+    seen = f"is_log1p=None: {sample.size:,} values of {expression.where} show"
+    if have_fractions and highest > MOST_LOG1P:
+        logg.warning(
+            f"{seen} fractions and a maximum of {highest:,.6g}, too large for log1p-transformed data (at most about "
+            f"{MOST_LOG1P:g}): taken as they are; is_log1p=False says so, is_log1p=True takes them for logs."
+        )
+        return False
+    found = "fractions: taken for log1p-transformed" if have_fractions else "no fractions: taken for counts"
+    logg.info(f"{seen} {found}; is_log1p={have_fractions} says so")
+    return have_fractions
 
 
 def _changes(
     target: NDArray[np.float64], reference: NDArray[np.float64], clip_value: float | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give the change relative to the reference, and the ratio of the means where neither is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         relative = (target - reference) / reference
         ratio = target / reference
     without = reference == 0

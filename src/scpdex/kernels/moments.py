@@ -46,6 +46,17 @@ def are_counts(keys: NDArray[Any]) -> bool:
 
 
 @kernel
+def highest_values(keys: NDArray[Any], starts: NDArray[Any], counts: NDArray[Any], highest: NDArray[Any]) -> None:
+    """Write the highest value of each gene, and 0 where none is above; ``counts`` says how many keys it has."""
+    for g in range(starts.size):
+        # Keys order as their values do, and whole numbers are compared several at a time.
+        top = keys.dtype.type(0)
+        for key in keys[starts[g] : starts[g] + np.int64(counts[g])]:
+            top = max(top, key)
+        highest[g] = max(0.0, to_real(top)) if counts[g] else 0.0
+
+
+@kernel
 def group_expm1_sums(
     keys: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any], scale: float, sums: NDArray[Any]
 ) -> None:

@@ -133,7 +133,8 @@ class Grid:
     def compared(self, chunk: int) -> NDArray[np.int64]:
         """Give the rows of the compared cells in a chunk of rows, counted from its first row."""
         start, end = self.row_ends[chunk], self.row_ends[chunk + 1]
-        return self.rows[slice(*np.searchsorted(self.rows, [start, end]).tolist())] - start
+        first, stop = np.searchsorted(self.rows, [start, end]).tolist()
+        return np.asarray(self.rows[first:stop] - start)
 
     @property
     def longest(self) -> int:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
+from scpdex.matrix._columns import some_of_columns
 from scpdex.matrix._dask import ChunkError
+from scpdex.matrix._rows import RowStream
 from scpdex.matrix._stored import StoredMatrix
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from scpdex.matrix._select import Expression
 
-_N_RUNS = 8
 _MOST_VALUES = 1 << 20
+_MOST_CHUNKS = 3
 
 
 def sample_values(expression: Expression) -> NDArray[Any]:
-    """Give up to a million values, those of sparse forms without most of their zeros; the first chunk of a dask array.
+    """Give up to about a million values of cells and tested genes from here and there, without most of the zeros.
 
     Raises
     ------
@@ -29,21 +33,38 @@ def sample_values(expression: Expression) -> NDArray[Any]:
     OSError
         A file could not be read.
     """
+    columns = np.unique(expression.genes)
     if expression.is_dask:
+        return np.concatenate(list(_some_of_chunks(expression, columns)))
+    matrix = StoredMatrix.open(expression.matrix, expression.where)
+    if matrix.format == "CSC":
+        return np.concatenate(list(some_of_columns(matrix, columns, expression.cells, _MOST_VALUES)))
+    stream = RowStream(matrix, expression.cells, np.empty(0), columns, None)
+    tested = np.zeros(matrix.shape[1], dtype=np.bool_)
+    tested[columns] = True
+    return np.concatenate([rows.data[tested[rows.indices]] for rows in stream.some(_MOST_VALUES)])
+
+
+def _some_of_chunks(expression: Expression, columns: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    """Compute a few chunks in turn, and give some of the values of cells and tested genes in each."""
+    array = expression.matrix
+    rows = np.unique(expression.cells)
+    row_ends, column_ends = (np.r_[0, np.cumsum(sizes)] for sizes in array.chunks)
+    # All along the diagonal, so that rows and columns from everywhere are seen.
+    places = zip(*(np.linspace(0, which.size - 1, _MOST_CHUNKS).astype(int) for which in (rows, columns)), strict=True)
+    chunks = {
+        tuple(int(np.searchsorted(ends, where, side="right")) - 1 for ends, where in zip(*both, strict=True))
+        for both in (((row_ends, column_ends), (rows[i], columns[j])) for i, j in places)
+    }
+    for i, j in sorted(chunks):
         try:
-            chunk = expression.matrix.blocks[0, 0].compute()
+            chunk = array.blocks[i, j].compute()
         except Exception as error:
             raise ChunkError.of(expression.where, error) from error
-        return np.ravel(cast("Any", chunk).data if sparse.issparse(chunk) else chunk)[:_MOST_VALUES]
-    matrix = StoredMatrix.open(expression.matrix, expression.where)
-    of_run = _MOST_VALUES // _N_RUNS
-    if matrix.format != "dense":
-        n_values = int(matrix.indptr[-1])
-        starts = np.linspace(0, max(0, n_values - of_run), _N_RUNS).astype(int)
-        runs = [(start, min(start + of_run, n_values)) for start in np.unique(starts).tolist()]
-        return np.concatenate([matrix.decode(matrix.run(*run))[0] for run in runs])
-    n_rows, n_columns = matrix.shape
-    of_run = max(1, of_run // n_columns)
-    starts = np.unique(np.linspace(0, max(0, n_rows - of_run), _N_RUNS).astype(int))
-    rows = [slice(start, start + of_run) for start in starts.tolist()]
-    return np.concatenate([matrix.block(some, slice(None)).ravel() for some in rows])
+        of_rows = rows[(rows >= row_ends[i]) & (rows < row_ends[i + 1])] - row_ends[i]
+        of_columns = columns[(columns >= column_ends[j]) & (columns < column_ends[j + 1])] - column_ends[j]
+        # Chunks of other kinds are refused once they are read.
+        is_sparse = sparse.issparse(chunk)
+        matrix: Any = sparse.csr_matrix(chunk) if is_sparse else np.asarray(chunk)
+        some = matrix[of_rows[: max(1, _MOST_VALUES // of_columns.size)]][:, of_columns]
+        yield np.ravel(some.data if is_sparse else some)[: _MOST_VALUES // _MOST_CHUNKS]

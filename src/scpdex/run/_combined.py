@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.comparisons import Sides
-from scpdex.kernels.keys import to_real
 from scpdex.matrix import block_of
 from scpdex.run._summary import Summary
 from scpdex.run._tallies import NotCountsError, Tallies
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons import Design
-    from scpdex.matrix import DaskSource, GeneBlock, Part, Piece
+    from scpdex.matrix import DaskSource, Part, Piece
     from scpdex.plan import Plan
     from scpdex.run._sums import Sums
 
@@ -71,7 +70,7 @@ class PartialSums:
         tallies = None
         if not options.is_t_test:
             tallies = Tallies.of(len(genes), design.ranked[0], tie_correct=options.tie_correct, of_each=True)
-            if not (sums.are_counts and not sums.not_finite.any() and tallies.make_room(_highest(block), most_bytes)):
+            if not (sums.are_counts and not sums.not_finite.any() and tallies.make_room(sums.highest, most_bytes)):
                 raise NotCountsError
             tallies.add(piece.part(genes), slice(0, len(genes)))
         sums.are_counts = np.full(len(genes), sums.are_counts)
@@ -129,15 +128,10 @@ def _plus(some: PartialSums, other: PartialSums) -> PartialSums:
             squares=a.squares + b.squares + difference * difference * some.sizes * share,
             expm1=None if a.expm1 is None or b.expm1 is None else a.expm1 + b.expm1,
             not_finite=a.not_finite + b.not_finite,
+            highest=np.maximum(a.highest, b.highest),
             are_counts=a.are_counts & b.are_counts,
         )
     return replace(some, sizes=n, sums=sums)
-
-
-def _highest(block: GeneBlock) -> NDArray[np.float64]:
-    """Highest value of each gene, 0 where there is none."""
-    keys = (block.keys_of(g) for g in range(len(block.genes)))
-    return np.array([float(to_real(of_gene.max())) if of_gene.size else 0.0 for of_gene in keys])
 
 
 def combined_sums(

@@ -40,11 +40,13 @@ def conclude(of_ranked: Iterable[Sums], design: Design, options: TestOptions, ta
         genes = slice(sums.genes.start, sums.genes.stop)
         of_part = slice(genes.start - part.genes.start, genes.stop - part.genes.start)
         table.not_finite[genes] += sums.not_finite
-        table.are_counts[genes] = sums.are_counts
+        table.are_counts[genes], table.highest[genes] = sums.are_counts, sums.highest
         found = _Concluded(tested, sums, comparison, options)
         columns = found.columns()
         if "logfoldchanges" in columns:
-            table.undefined[genes] += np.isnan(columns["logfoldchanges"]).sum(axis=1)
+            overflows, undefined = found.without_change(columns["logfoldchanges"])
+            table.overflows[genes] += overflows
+            table.undefined[genes] += undefined
         if options.filters:
             columns = found.filtered(columns)
         if table.reference_means is not None:
@@ -99,6 +101,18 @@ class _Concluded:
             columns["means"] = self.sums.means[:, :n_groups]
             columns["means_reference"] = np.broadcast_to(_others(self.sums.means, comparison), change.shape)
         return columns
+
+    def without_change(self, changes: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Count log fold changes of each gene that have a mean count beyond float64, and others that are NaN."""
+        undefined = np.isnan(changes)
+        if np.isfinite(changes).all():
+            return np.zeros(changes.shape[0], dtype=np.int64), undefined.sum(axis=1)
+        infinite = [
+            np.isposinf(means if self.log_scale is None else np.expm1(means * self.log_scale))
+            for means in (self.means[:, : self.comparison.n_groups], _others(self.means, self.comparison))
+        ]
+        overflow = infinite[0] | infinite[1]
+        return overflow.sum(axis=1), (undefined & ~overflow).sum(axis=1)
 
     def filtered(self, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Make NaN of the numbers of genes that are left untested in a group, as Seurat does before it tests."""

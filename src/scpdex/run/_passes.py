@@ -70,7 +70,7 @@ class RowPasses:
             self._on_genes(partial(tallies.add, piece))
 
         self._pass(add)
-        sums.are_counts = counts
+        sums.are_counts, sums.highest = counts, highest
         if tallies is None:
             self._add_spreads(sums)
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.kernels.anderson_darling import anderson_darling, new_anderson_scratch
-from scpdex.kernels.moments import are_counts, count_not_finite, group_expm1_sums, group_moments
+from scpdex.kernels.moments import are_counts, count_not_finite, group_expm1_sums, group_moments, highest_values
 from scpdex.kernels.rank_sums import new_scratch, rank_sums
 from scpdex.run._sums import Sums, tie_sums_dtype
 
@@ -41,11 +41,13 @@ class Summary:
     def sums(self, block: GeneBlock) -> Iterator[Sums]:
         """Add up each group's cells for each gene of a block, in turn for each of those that are ranked together."""
         looks_like_counts = self._are_counts(block)
+        highest = np.empty(len(block.genes))
+        highest_values(block.keys, block.starts, np.ascontiguousarray(block.ends[:, -1]), highest)
         first = 0
         for sides in self.ranked:
             stop = first + sides.sizes.size
             sums = self._sums_of(block.of_codes(first, stop), sides)
-            sums.are_counts = looks_like_counts
+            sums.are_counts, sums.highest = looks_like_counts, highest
             yield sums
             first = stop
 

@@ -36,6 +36,8 @@ class Sums:
     """Sums of expm1 of the values, unless means are taken in log space."""
     not_finite: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     """NaN and infinite values of each gene."""
+    highest: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """Highest value of each gene; 0 where none is above."""
     are_counts: bool | NDArray[np.bool_] = False
     """Whether values look like counts."""
 

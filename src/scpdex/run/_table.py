@@ -47,8 +47,12 @@ class Table:
     """For each gene, whether its values are whole and none is negative; not looked at once one gene was otherwise."""
     reference_means: NDArray[np.float64] | None
     """Mean of each gene in the reference, where statistics are reported as they are measured."""
+    highest: NDArray[np.float64]
+    """Highest value of each gene; 0 where none is above."""
     undefined: NDArray[np.int64]
-    """Log fold changes of each gene that are NaN."""
+    """Log fold changes of each gene that are NaN, but for those that overflow."""
+    overflows: NDArray[np.int64]
+    """Log fold changes of each gene that have a mean count beyond float64."""
     scratch: Scratch | None
     """Where statistics go; None keeps them in memory."""
     parts: list[Statistics | _Spilled] = field(default_factory=list)
@@ -67,6 +71,8 @@ class Table:
             np.zeros(n_genes, dtype=np.int64),
             np.zeros(n_genes, dtype=bool),
             np.empty(n_genes) if options.as_measured else None,
+            np.zeros(n_genes),
+            np.zeros(n_genes, dtype=np.int64),
             np.zeros(n_genes, dtype=np.int64),
             scratch,
         )
@@ -87,7 +93,7 @@ class Table:
     def place(self, genes: range, other: Table) -> None:
         """Take over some genes, which are all that another table has."""
         some = slice(genes.start, genes.stop)
-        for name in ("not_finite", "are_counts", "undefined"):
+        for name in ("not_finite", "are_counts", "highest", "undefined", "overflows"):
             getattr(self, name)[some] = getattr(other, name)
         for ours, theirs in ((self.fractions, other.fractions), (self.rest_fractions, other.rest_fractions)):
             if ours is not None and theirs is not None:

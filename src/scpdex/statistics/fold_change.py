@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # scanpy's pseudocount, which keeps the fold change of unexpressed genes finite.
 PSEUDOCOUNT = 1e-9
+# Of log1p of counts, in natural logs: no cell has e^20, half a billion, of them.
+MOST_LOG1P = 20.0
 
 
 def log2_fold_change(

@@ -334,7 +334,7 @@ def rank_genes_parallel(
         with execute(task) as executed:
             ranked = order_table(executed.table, design, executed.position, options, executed.pool)
             fractions = fractions_of(executed, design)
-        tell(executed.table, ranked, design, options, expression.where)
+        tell(executed.table, ranked, design, options, expression)
     results, further = assemble(task, ranked, fractions, key, layer=layer, use_raw=ranks_raw)
     names = expression.var_names
     tell_of_files(results, key, storage, names.name)

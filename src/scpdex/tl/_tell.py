@@ -20,6 +20,7 @@ from scpdex.results import (
     unwritable_fields,
     unwritable_texts,
 )
+from scpdex.statistics.fold_change import MOST_LOG1P
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scpdex.comparisons import Design
+    from scpdex.matrix import Expression
     from scpdex.results import RankedGenes, Storage, StoredResult
     from scpdex.run import Table
     from scpdex.statistics.options import TestOptions
@@ -84,12 +86,14 @@ def tell_of_preset(method: str | None, mean_in_log_space: bool | None) -> None:
         )
 
 
-def tell(table: Table, ranked: Sequence[RankedGenes], design: Design, options: TestOptions, where: str) -> None:
+def tell(
+    table: Table, ranked: Sequence[RankedGenes], design: Design, options: TestOptions, expression: Expression
+) -> None:
     """Say, once each, what the user should know of the data and the numbers."""
     _tell_of_left_out(design)
     if options.filters:
         _tell_of_untested(ranked)
-    _tell_of_values(table, design, options, where)
+    _tell_of_values(table, design, options, expression)
     against_rest = design.comparisons[0].against_rest
     if against_rest and REST in design.groups:
         logg.warning("one group is itself named 'rest': reference='rest' compares with all other cells, not with it.")
@@ -145,27 +149,41 @@ def _tell_of_untested(ranked: Sequence[RankedGenes]) -> None:
         logg.warning(f"no gene passes min_pct and min_logfc in groups {listed(list(untested))}: all numbers are NaN.")
 
 
-def _tell_of_values(table: Table, design: Design, options: TestOptions, where: str) -> None:
+def _tell_of_values(table: Table, design: Design, options: TestOptions, expression: Expression) -> None:
     """Remark on values that are no log values, and on fold changes that are undefined."""
+    where = expression.where
     alone = [
         group
         for comparison in design.comparisons
         for group, n in zip(comparison.groups, comparison.other_sizes, strict=True)
         if n == 0
     ]
-    n_undefined = int(table.undefined.sum())
-    if table.are_counts.all():
+    n_undefined, n_overflows = int(table.undefined.sum()), int(table.overflows.sum())
+    n_changes = table.n_groups * table.undefined.size
+    highest = table.highest.max()
+    # Normalized values are logs of counts, whatever they look like.
+    as_stored = expression.normalization is None
+    if as_stored and table.are_counts.all():
         logg.warning(
             f"{where} looks like raw counts: log fold changes expect log1p-transformed data. "
             "Run scanpy.pp.normalize_total and scanpy.pp.log1p first, or pass normalize=1e4. See "
             f"{page('which-test', 'fold-changes')}"
+        )
+    # Scaled data may be as large; their negative means are told below.
+    elif as_stored and highest * options.log_scale > MOST_LOG1P and (n_overflows or not n_undefined):
+        limit = MOST_LOG1P / options.log_scale
+        overflow = f" ({n_overflows:,} of {n_changes:,} overflow)" if n_overflows else ""
+        logg.warning(
+            f"{where} holds values up to {highest:,.6g}, too large for log1p-transformed data (at most about "
+            f"{limit:.3g}): log fold changes, which take them for logs, mean nothing{overflow}. Run scanpy.pp.log1p on "
+            f"normalized counts first, or pass normalize=1e4 for raw counts. See {page('which-test', 'fold-changes')}"
         )
     if alone:
         logg.warning(f"group {alone[0]!r} holds every cell: there is no rest, all scores are 0, fold changes NaN.")
     elif n_undefined:
         untested = " and, with min_logfc, such genes are not tested" if options.min_logfc is not None else ""
         logg.warning(
-            f"{n_undefined:,} of {table.n_groups * table.undefined.size:,} log fold changes are undefined (NaN), as "
+            f"{n_undefined:,} of {n_changes:,} log fold changes are undefined (NaN), as "
             f"they are for negative means, such as those of scaled data{untested}: rank log1p-transformed data to have "
             "them."
         )
