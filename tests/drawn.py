@@ -44,6 +44,8 @@ class Call:
     """Dense float64 in memory, an object of its own."""
     stored: Callable[[Path], ad.AnnData]
     """The same in its drawn form; files go to a folder."""
+    memory: Callable[[], ad.AnnData]
+    """The same with X in its drawn form in memory, an object of its own."""
     options: dict[str, Any]
     """Of both."""
     more: dict[str, Any]
@@ -165,6 +167,22 @@ def options(draw: st.DrawFn, obs: pd.DataFrame) -> dict[str, Any]:
 
 
 @st.composite
+def picks(draw: st.DrawFn, n: int, rng: np.random.Generator) -> Any:
+    """Which of some cells or genes a view has, as people write it: at least two cells, or one gene."""
+    at_random = rng.random(n) < draw(st.sampled_from([0.3, 0.7]))
+    some = {
+        "all": slice(None),
+        "a run": slice(*sorted(rng.integers(0, n + 1, 2).tolist())),
+        "every other": slice(int(rng.integers(0, 2)), None, 2),
+        "backwards": slice(None, None, -1),
+        "a mask": at_random,
+        "positions": np.flatnonzero(at_random),
+        "shuffled": rng.permutation(n)[: rng.integers(1, n + 1)],
+    }
+    return some[draw(st.sampled_from(sorted(some)))]
+
+
+@st.composite
 def calls(draw: st.DrawFn) -> Call:
     """Objects from 2 x 1 up, in all storages and dtypes, with labels and options of all kinds."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -185,13 +203,12 @@ def calls(draw: st.DrawFn) -> Call:
     var = pd.DataFrame(index=[f"gene{j}" for j in range(n_genes)])
     way = draw(st.sampled_from(WAYS))
     storage = draw(st.sampled_from(sorted(STORAGES) if FLOATS.get(dtype, True) else ["dense"]))
-    cells, genes = np.arange(n_cells), np.arange(n_genes)
-    if way in {"view", "h5ad", "zarr", "raw"} and draw(st.booleans()):
-        cells = np.sort(cells[rng.random(n_cells) < 0.7]) if draw(st.booleans()) else rng.permutation(n_cells)
-        if way != "raw":
-            genes = np.sort(rng.choice(n_genes, draw(st.integers(1, n_genes)), replace=False))
-    if cells.size < 2:
-        cells = np.arange(n_cells)
+    of_view: tuple[Any, Any] = (slice(None), slice(None))
+    if draw(st.booleans()):
+        of_view = (draw(picks(n_cells, rng)), slice(None) if way == "raw" else draw(picks(n_genes, rng)))
+    cells, genes = np.arange(n_cells)[of_view[0]], np.arange(n_genes)[of_view[1]]
+    if cells.size < 2 or genes.size < 1:
+        of_view, cells, genes = (slice(None), slice(None)), np.arange(n_cells), np.arange(n_genes)
     selected = way == "view" or cells.size < n_cells or genes.size < n_genes or (np.diff(cells) < 0).any()
     plain = ad.AnnData(x[cells][:, genes], obs=obs.iloc[cells].copy(), var=var.iloc[genes].copy())
     log1p = draw(st.sampled_from([None, {}, {"base": 2}, {"base": None}]))
@@ -201,6 +218,9 @@ def calls(draw: st.DrawFn) -> Call:
     more: dict[str, Any] = {"n_jobs": draw(st.integers(1, 3))}
     if draw(st.booleans()):
         more["gene_chunk_size"] = draw(st.integers(1, n_genes + 1))
+    # Sums that are not exact depend on the storage.
+    if plain.X.min() >= 0 and plain.X.max() < 1e30 and draw(st.booleans()):
+        own["normalize"] = draw(st.sampled_from([1.0, 1e4, 1e6]))
     if "split_by" not in own and draw(st.booleans()):
         more["storage"] = "varm"
     if draw(st.booleans()):
@@ -212,9 +232,19 @@ def calls(draw: st.DrawFn) -> Call:
     rows = draw(st.integers(1, 20))
     chunked = draw(st.booleans())
 
-    def stored(folder: Path) -> ad.AnnData:
+    def whole() -> ad.AnnData:
         matrix = x.astype(dtype) if storage == "dense" else STORAGES[storage](x.astype(dtype))
-        adata = ad.AnnData(matrix, obs=obs.copy(), var=var.copy())
+        return ad.AnnData(matrix, obs=obs.copy(), var=var.copy())
+
+    def memory() -> ad.AnnData:
+        adata = whole()
+        if way in {"raw", "dask", "h5ad", "zarr"} and isinstance(adata.X, np.ndarray):
+            adata.X = np.ascontiguousarray(adata.X)
+        return adata[of_view].copy() if selected else adata
+
+    def stored(folder: Path) -> ad.AnnData:
+        adata = whole()
+        matrix = adata.X
         if way == "raw":
             adata.raw = adata.copy()
             adata.X = np.full(x.shape, np.nan)
@@ -228,11 +258,11 @@ def calls(draw: st.DrawFn) -> Call:
             adata.X = da.from_array(matrix, chunks=(rows, -1), asarray=False)
         if log1p is not None:
             adata.uns["log1p"] = log1p
-        return adata[cells, genes] if selected else adata
+        return adata[of_view] if selected else adata
 
     if way == "layer":
         more["layer"] = "layer"
-    return Call(plain, stored, own, more, f"{way}, {storage}, {dtype}, {rows if chunked else 'no'} chunks")
+    return Call(plain, stored, memory, own, more, f"{way}, {storage}, {dtype}, {rows if chunked else 'no'} chunks")
 
 
 def in_file(matrix: Any, folder: Path, kind: str, rows: int | None) -> Any:

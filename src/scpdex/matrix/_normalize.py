@@ -71,7 +71,10 @@ class Normalization:
 
     @np.errstate(over="ignore")
     def _sum_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(np.add.accumulate(rows, axis=1)[:, -1] if self.from_left else rows.sum(axis=1))
+        if self.from_left:
+            return np.asarray(np.add.accumulate(rows, axis=1)[:, -1])
+        # Pairwise only where the values of a row lie together.
+        return np.asarray(np.ascontiguousarray(rows).sum(axis=1))
 
     @np.errstate(over="ignore", invalid="ignore")
     def totals(self, found: Any) -> NDArray[Any]:
