@@ -11,7 +11,7 @@ import pytest
 import scanpy as sc
 from oracles import assert_same_bits, by_scpdex
 from packaging.version import Version
-from stored import FORMS, in_chunks, labelled, on_disk
+from stored import FORMS, in_chunks, labelled, on_disk, tightest, without_slack
 
 import scpdex
 
@@ -87,6 +87,36 @@ def test_views_of_fractions(form, order):
         assert_same_bits(normalized(view, method="wilcoxon"), expected)
         actual = view.copy()
         assert_same_bits(normalized(actual, method="wilcoxon"), expected)
+
+
+@pytest.mark.parametrize("method", ["wilcoxon", "t-test"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("way", ["low memory", "h5ad", "dask"])
+def test_views_of_genes_within_little_memory(tmp_path, monkeypatch, way, form, method):
+    """Row 25: by every strategy, in parts of some cells and genes."""
+    without_slack(monkeypatch)
+    monkeypatch.setattr("scpdex.budget._MOST_VALUES_OF_PIECE", 300)
+    monkeypatch.setattr("scpdex.matrix._columns._VALUES_AT_A_TIME", 300)
+    monkeypatch.setattr("scpdex.matrix._normalize._VALUES_AT_A_TIME", 300)
+    monkeypatch.setattr("scpdex.matrix._dask._VALUES_AT_A_TIME", 300)
+    memory = labelled(FORMS[form](counts_of()))
+    picked = (slice(None), [17, 3, 12, 0, 29, 8, 9])
+    view = {
+        "low memory": lambda: memory,
+        "h5ad": lambda: on_disk(memory, tmp_path, "h5ad"),
+        "dask": lambda: in_chunks(memory, 70, 11 if form == "dense" else -1),
+    }[way]()[picked]
+    arguments = {"method": method, "tie_correct": True}
+    expected = by_scanpy_first(memory[picked], **arguments)
+    low = {"low_memory": way == "low memory" or None}
+    least = None if way == "dask" else tightest(view, normalize=1e4, **low, **arguments)
+    for budget in (least, least and 2 * least, None):
+        ours = normalized(view, max_memory=budget, n_jobs=3, **low, **arguments)
+        if (way, method) == ("dask", "t-test"):
+            for group in "abcde":
+                np.testing.assert_allclose(ours["scores"][group], expected["scores"][group], rtol=1e-6)
+        else:
+            assert_same_bits(ours, expected)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -291,3 +321,20 @@ def test_what_is_no_reason_to_warn(messages):
     assert "negative means, such as those of scaled data" in said
     scpdex.tl.rank_genes_parallel(labelled(counts_of()), "group", normalize=1e10)
     assert not messages()
+
+
+@pytest.mark.parametrize("method", ["wilcoxon", "t-test"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("way", WAYS)
+def test_integers_that_are_not_exact(tmp_path, way, form, method):
+    """Row 22: refused where they are ranked, and neither outside of a view nor where they are normalized."""
+    values = counts_of("int64")
+    values[40, 4] = 2**53 + 1
+    adata, more = values_in(way, values, form, tmp_path)
+    with pytest.raises(ValueError, match=rf"holds integers beyond 2\*\*53 \(from {2**53 + 1} to {2**53 + 1}\)"):
+        scpdex.tl.rank_genes_parallel(adata, "group", method=method, **more)
+    plain = labelled(FORMS[form](values.astype(np.float64)))
+    for view in ((slice(None), slice(5, None)), (slice(41, None), slice(None))):
+        ours = scpdex.tl.rank_genes_parallel(adata[view], "group", method="wilcoxon", copy=True, **more)
+        assert_same_bits(ours.uns["rank_genes_groups"], by_scpdex(plain[view].copy(), "group", method="wilcoxon"))
+    normalized(adata, method=method, **more)

@@ -15,6 +15,7 @@ from scpdex.matrix._dense import gather_block
 from scpdex.matrix._normalize import normalized, normalized_dtype
 from scpdex.matrix._runs import runs
 from scpdex.matrix._sparse import ColumnGatherer
+from scpdex.matrix._values import refuse_inexact
 from scpdex.plan import cut
 from scpdex.threads import read_ahead
 
@@ -73,6 +74,7 @@ class DenseBlocks:
             for part in cut(range(first, stop), rows):
                 block = self.matrix.block(slice(part.start, part.stop), span)
                 values[part.start - first : part.stop - first, run] = block[:, some - some[0]]
+        refuse_inexact(values, self.matrix.where, rows=self.cells.rows - first)
         return values
 
 
@@ -95,7 +97,9 @@ class ColumnBlocks:
         with closing(read_ahead(self._read, columns)) as found:
             for genes, read in zip(plan.blocks, found, strict=True):
                 matrix = self._decode(read, pool)
-                if scale is not None:
+                if scale is None:
+                    refuse_inexact(matrix, self.matrix.where, rows=self.cells.rows)
+                else:
                     matrix.data = normalized(matrix.data, scale[matrix.indices])
                 yield gatherer.gather(
                     matrix, np.arange(len(genes)), genes, self.facts.stored, room, pool, plan.n_threads

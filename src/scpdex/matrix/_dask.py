@@ -15,7 +15,7 @@ from scpdex.matrix._normalize import normalized_dtype
 from scpdex.matrix._pieces import INDPTR_DTYPE, Piece, canonical_rows, turn
 from scpdex.matrix._rows import count_like
 from scpdex.matrix._runs import runs
-from scpdex.matrix._values import native, refuse_dtype
+from scpdex.matrix._values import native, refuse_dtype, refuse_inexact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -258,6 +258,8 @@ class ChunkReader:
     def _rows_of(self, found: Any, first_column: int) -> Any:
         """Make CSR rows of some chunks, normalized where they are to be; dense ones some at a time to spare memory."""
         normalization = None if self.normalization is None else self.normalization.after(first_column)
+        if normalization is None:
+            refuse_inexact(found, self.where, columns=self.columns - first_column)
         if not isinstance(found, np.ndarray):
             return canonical_rows(found, normalization)
         at_a_time = max(1, _VALUES_AT_A_TIME // found.shape[1])
@@ -293,10 +295,7 @@ class ChunkReader:
             msg = f"{self.where} has chunks of {kind}; map_blocks can make numpy arrays or scipy CSR or CSC of them."
             raise ChunkKindError(msg)
         refuse_dtype(values.dtype, self.where)
-        try:
-            fitting = native(values, self.where)
-        except ValueError as error:
-            raise ChunkValueError(*error.args) from error
+        fitting = native(values)
         if self.dtype is not None and fitting.dtype != self.dtype:
             msg = f"{self.where} has chunks of {self.dtype} and of {fitting.dtype}: give all one dtype with astype."
             raise ChunkKindError(msg)

@@ -15,6 +15,7 @@ from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._normalize import normalized_dtype
 from scpdex.matrix._pieces import canonical_rows, turn
 from scpdex.matrix._runs import runs
+from scpdex.matrix._values import refuse_inexact
 from scpdex.threads import in_turn, read_ahead
 
 if TYPE_CHECKING:
@@ -129,10 +130,12 @@ class RowStream:
 
     def _finish(self, read: _Read) -> sparse.csr_matrix[Any]:
         """Give rows as CSR with sorted columns, none repeated, and normalized where they are to be."""
-        if self.matrix.format == "dense":
-            # Dense rows are normalized while they are dense.
-            return self._decode(read, self.normalization)
-        return canonical_rows(self._decode(read), self.normalization)
+        # Dense rows are normalized while they are dense.
+        is_dense = self.matrix.format == "dense"
+        rows = self._decode(read, self.normalization if is_dense else None)
+        if self.normalization is None:
+            refuse_inexact(rows, self.matrix.where, columns=self.columns)
+        return canonical_rows(rows, None if is_dense else self.normalization)
 
     def load(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> sparse.csr_matrix[Any]:
         """Read all cells in turn, about so many values at a time, into one CSR matrix."""

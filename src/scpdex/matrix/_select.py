@@ -12,7 +12,7 @@ import pandas as pd
 from scpdex.matrix._dask import is_dask, refuse_unknown_chunks
 from scpdex.matrix._normalize import Normalization
 from scpdex.matrix._stored import is_closed, is_on_disk
-from scpdex.matrix._values import fit_for_kernels, refuse_dtype
+from scpdex.matrix._values import fit_for_kernels, refuse_dtype, refuse_inexact
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -156,6 +156,8 @@ def select_expression(
     if cells.size == 0 or genes.size == 0:
         msg = f"There is nothing to rank: {cells.size} cells x {genes.size} genes of {where} are selected."
         raise ValueError(msg)
+    if not (on_disk or lazy) and normalize is None:
+        refuse_inexact(matrix, where, rows=cells, columns=genes)
     chunked = on_disk or lazy or bool(low_memory) or normalize is not None
     return Expression(matrix, where, cells, genes, tested, var_names, chunked, normalization)
 

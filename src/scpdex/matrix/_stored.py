@@ -82,7 +82,7 @@ class StoredMatrix:
             place,
             where,
             (int(matrix.shape[0]), int(matrix.shape[1])),
-            native(np.empty(0, dtype=matrix.dtype), where).dtype,
+            native(np.empty(0, dtype=matrix.dtype)).dtype,
             _chunk_shape(values) if dense else (1, 1),
             values,
             indices,
@@ -133,11 +133,11 @@ class StoredMatrix:
             self.refuse(f"it has indices outside its {minor:,} {'columns' if self.format == 'CSR' else 'rows'}")
         if indices.dtype.kind != "i" or not indices.dtype.isnative:
             indices = indices.astype(np.int64)
-        return native(values, self.where), indices
+        return native(values), indices
 
     def block(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Read a block of a dense matrix."""
-        return native(self.guarded(lambda: self.values[rows, columns]), self.where)
+        return native(self.guarded(lambda: self.values[rows, columns]))
 
     def guarded(self, read: Any) -> Any:
         """Read, saying what could not be read if that fails.

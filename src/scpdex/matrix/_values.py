@@ -23,7 +23,7 @@ def fit_for_kernels(matrix: Any, where: str) -> Any:
     TypeError
         It is not a dense array, CSR or CSC in memory, or its dtype cannot be ranked.
     ValueError
-        It is absent, or holds integers that float64 cannot tell apart.
+        It is absent.
     """
     if matrix is None:
         msg = f"{where} is None: there is no matrix to rank. Pass layer=, or use_raw=True where there is raw."
@@ -35,8 +35,8 @@ def fit_for_kernels(matrix: Any, where: str) -> Any:
         raise TypeError(msg)
     refuse_dtype(matrix.dtype, where)
     if is_dense:
-        return native(np.asarray(matrix), where)
-    data = native(matrix.data, where)
+        return native(np.asarray(matrix))
+    data = native(matrix.data)
     if data is matrix.data:
         return matrix
     return type(matrix)((data, matrix.indices, matrix.indptr), shape=matrix.shape)
@@ -49,24 +49,37 @@ def refuse_dtype(dtype: np.dtype[Any], where: str) -> None:
         raise TypeError(msg)
 
 
-def native(values: NDArray[Any], where: str) -> NDArray[Any]:
-    """Give values in the byte order of the machine and float16 as float32: the same object where they are so.
-
-    Raises
-    ------
-    ValueError
-        There are integers that float64 cannot tell apart.
-    """
+def native(values: NDArray[Any]) -> NDArray[Any]:
+    """Give values in the byte order of the machine and float16 as float32: the same object where they are so."""
     if values.dtype.kind == "f" and values.dtype.itemsize == 2:
         return values.astype(np.float32)
-    if not values.dtype.isnative:
-        values = values.astype(values.dtype.newbyteorder("="))
-    if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and values.size:
-        lowest, highest = int(values.min()), int(values.max())
-        if max(-lowest, highest) > _EXACT_INTEGERS:
-            msg = (
-                f"{where} holds integers beyond 2**53 (from {lowest} to {highest}), which float64 cannot tell apart. "
-                "Rescale them first."
-            )
-            raise ValueError(msg)
-    return values
+    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+
+
+def refuse_inexact(
+    matrix: Any, where: str, *, rows: NDArray[np.int64] | None = None, columns: NDArray[np.int64] | None = None
+) -> None:
+    """Raise a ValueError if some rows and columns, None being all, have integers that float64 cannot tell apart."""
+    is_dense = isinstance(matrix, np.ndarray)
+    values: NDArray[Any] = matrix if is_dense else matrix.data
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not values.size:
+        return
+    if values.min() >= -_EXACT_INTEGERS and values.max() <= _EXACT_INTEGERS:
+        return
+    places = np.nonzero((values > _EXACT_INTEGERS) | (values < -_EXACT_INTEGERS))
+    if is_dense:
+        of_row, of_column = places
+    else:
+        major, minor = np.searchsorted(matrix.indptr, places[0], side="right") - 1, matrix.indices[places]
+        of_row, of_column = (major, minor) if matrix.format == "csr" else (minor, major)
+    matters = np.ones(of_row.size, dtype=np.bool_)
+    for of_value, chosen in ((of_row, rows), (of_column, columns)):
+        if chosen is not None:
+            matters &= np.isin(of_value, chosen)
+    if matters.any():
+        found = values[places][matters]
+        msg = (
+            f"{where} holds integers beyond 2**53 (from {found.min()} to {found.max()}), which float64 cannot tell "
+            "apart. Rescale them first."
+        )
+        raise ValueError(msg)

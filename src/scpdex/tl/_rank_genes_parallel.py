@@ -158,9 +158,10 @@ def rank_genes_parallel(
         Elteren's stratified test makes one score of it, see Notes. Cells without a value take no part. Means, log fold
         changes and ``pts`` are those of all strata together.
     normalize
-        Sum that each cell's counts are scaled to, over all genes, before ``log1p``: ranks what
+        Sum that each cell's counts are scaled to, over all genes of the object, before ``log1p``: ranks what
         :func:`scanpy.pp.normalize_total` with this ``target_sum`` and :func:`scanpy.pp.log1p` would have produced, bit
-        for bit and on the fly. None takes the matrix as it is.
+        for bit and on the fly. A view of genes is normalized over these; ``mask_var`` normalizes over all and tests
+        some. None takes the matrix as it is.
     alternative
         Rank-sum and t-tests: ``"two-sided"``, or that values of the group are ``"greater"`` or ``"less"``, as in
         :func:`scipy.stats.mannwhitneyu` and :func:`scipy.stats.ttest_ind`. Scores do not depend on it (but for the
