@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scanpy as sc
+from anndata.experimental import read_lazy
 from oracles import assert_same_bits, by_scpdex
 from packaging.version import Version
 from stored import FORMS, in_chunks, labelled, on_disk, tightest, without_slack
@@ -338,3 +339,25 @@ def test_integers_that_are_not_exact(tmp_path, way, form, method):
         ours = scpdex.tl.rank_genes_parallel(adata[view], "group", method="wilcoxon", copy=True, **more)
         assert_same_bits(ours.uns["rank_genes_groups"], by_scpdex(plain[view].copy(), "group", method="wilcoxon"))
     normalized(adata, method=method, **more)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("store", ["h5ad", "zarr"])
+def test_lazily_opened(tmp_path, store, form):
+    """Row 25: views, and views of views, of what is opened lazily, a layer and raw among it."""
+    memory = labelled(FORMS[form](counts_of()))
+    memory.layers["counts"] = memory.X.copy()
+    memory.raw = memory.copy()
+    path = tmp_path / f"x.{store}"
+    getattr(memory, f"write_{store}")(path)
+    lazy = read_lazy(path)
+    genes = np.array([17, 3, 12, 29, 4])
+    own = memory[20:, genes].copy()
+    own.raw = None
+    expected = by_scanpy_first(own, method="wilcoxon")
+    view = lazy[:, genes][20:]
+    assert_same_bits(normalized(view, method="wilcoxon", use_raw=False), expected)
+    assert_same_bits(normalized(view, method="wilcoxon", use_raw=False, layer="counts"), expected)
+    raw = normalized(view, method="wilcoxon", use_raw=True)
+    whole = by_scanpy_first(labelled(memory.X.copy())[20:].copy(), method="wilcoxon")
+    assert_same_bits(raw, whole)
