@@ -51,7 +51,11 @@ class ChunkedSource:
         expected, are_counts = None, False
         if matrix.format == "CSC":
             stored = np.diff(matrix.indptr)[columns] * int(np.bincount(rows).max())
-            are_counts = all(map(looks_like_counts, some_of_columns(matrix, stream.matter, rows, _PROBE)))
+            are_counts = True
+            for column, values in some_of_columns(matrix, stream.matter, rows, _PROBE):
+                are_counts &= looks_like_counts(values)
+                if normalization is not None:
+                    normalization.refuse_improper(values, np.full(values.size, column), matrix.shape[1])
             n_values = int(stored.sum())
         else:
             stored = np.full(columns.size, rows.size, dtype=np.int64)

@@ -125,9 +125,10 @@ class ColumnBlocks:
         with closing(read_ahead(self._read, (of_part for of_part, _ in parts))) as found:
             for read, (of_part, places) in zip(found, parts, strict=True):
                 matrix = self._bring(read, pool)
-                matters = compared[matrix.indices]
-                of_values = np.repeat(of_part, np.diff(matrix.indptr))
-                normalization.refuse_improper(matrix.data[matters], of_values[matters], n_columns)
+                if matrix.nnz and not (matrix.data.min() >= 0 and matrix.data.max() < np.inf):
+                    matters = compared[matrix.indices]
+                    of_values = np.repeat(of_part, np.diff(matrix.indptr))
+                    normalization.refuse_improper(matrix.data[matters], of_values[matters], n_columns)
                 with np.errstate(over="ignore", invalid="ignore"):
                     add_columns(matrix.data.astype(dtype, copy=False), matrix.indices, matrix.indptr, places, totals)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -165,20 +166,20 @@ class ColumnBlocks:
 
 def some_of_columns(
     matrix: StoredMatrix, columns: NDArray[np.int64], rows: NDArray[np.int64], n_values: int
-) -> Iterator[NDArray[Any]]:
-    """Give about so many stored values of CSC columns here and there, no others than those of some rows."""
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Give about so many stored values of CSC columns here and there, with their column: those of some rows."""
     matters = np.zeros(matrix.shape[0], dtype=np.bool_)
     matters[rows] = True
     stored = columns[matrix.indptr[columns] < matrix.indptr[columns + 1]]
-    begins = np.cumsum(np.diff(matrix.indptr)[stored])
+    ends = np.cumsum(np.diff(matrix.indptr)[stored])
     per_place = max(1, n_values // _PROBES)
-    first = np.linspace(0, begins[-1] if stored.size else 0, _PROBES + 1)[:-1]
-    for place in np.unique(np.searchsorted(begins, first, side="right")).tolist():
+    first = np.linspace(0, ends[-1] if stored.size else 0, _PROBES + 1)[:-1]
+    for place in np.unique(np.searchsorted(ends, first, side="right")).tolist():
         left = per_place
         for column in stored[place:].tolist():
             start, stop = int(matrix.indptr[column]), int(matrix.indptr[column + 1])
             values, indices = matrix.decode(matrix.run(start, min(stop, start + left)))
-            yield values[matters[indices]]
+            yield column, values[matters[indices]]
             left -= stop - start
             if left <= 0:
                 break

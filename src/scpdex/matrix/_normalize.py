@@ -108,11 +108,10 @@ class Normalization:
 
     def refuse_improper(self, values: NDArray[Any], columns: NDArray[Any], n_columns: int) -> None:
         """Raise a ValueError if a gene of the object has a value that cannot be a count; columns are of the values."""
-        improper = ~((values >= 0) & (values < np.inf))
-        if not improper.any():
+        if not values.size or (values.min() >= 0 and values.max() < np.inf):
             return
         times = self._times(n_columns)
-        for place in np.flatnonzero(improper).tolist():
+        for place in np.flatnonzero(~((values >= 0) & (values < np.inf))).tolist():
             column = int(columns[place])
             if times is None or times[column]:
                 of_object = column if self.columns is None else np.flatnonzero(self.columns == column)[0]

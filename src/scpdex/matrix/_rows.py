@@ -168,6 +168,8 @@ class RowStream:
         for part in self.some(n_values):
             n_cells += part.shape[0]
             are_counts &= looks_like_counts(part.data[matters[part.indices]])
+            if self.normalization is not None:
+                self.normalization.refuse_improper(part.data, part.indices, found.size)
             found += np.bincount(part.indices[part.data != 0], minlength=found.size)
         share = self.rows.size / n_cells
         expected = np.minimum(np.ceil(MARGIN * share * found[self.columns]), self.rows.size)

@@ -38,7 +38,8 @@ def sample_values(expression: Expression) -> NDArray[Any]:
         return np.concatenate(list(_some_of_chunks(expression, columns)))
     matrix = StoredMatrix.open(expression.matrix, expression.where)
     if matrix.format == "CSC":
-        return np.concatenate(list(some_of_columns(matrix, columns, expression.cells, _MOST_VALUES)))
+        parts = some_of_columns(matrix, columns, expression.cells, _MOST_VALUES)
+        return np.concatenate([np.empty(0), *(values for _, values in parts)])
     stream = RowStream(matrix, expression.cells, np.empty(0), columns, None)
     tested = np.zeros(matrix.shape[1], dtype=np.bool_)
     tested[columns] = True

@@ -104,15 +104,15 @@ class _Concluded:
 
     def without_change(self, changes: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Count log fold changes of each gene that have a mean count beyond float64, and others that are NaN."""
-        undefined = np.isnan(changes)
         if np.isfinite(changes).all():
-            return np.zeros(changes.shape[0], dtype=np.int64), undefined.sum(axis=1)
+            none = np.zeros(changes.shape[0], dtype=np.int64)
+            return none, none
         infinite = [
             np.isposinf(means if self.log_scale is None else np.expm1(means * self.log_scale))
             for means in (self.means[:, : self.comparison.n_groups], _others(self.means, self.comparison))
         ]
         overflow = infinite[0] | infinite[1]
-        return overflow.sum(axis=1), (undefined & ~overflow).sum(axis=1)
+        return overflow.sum(axis=1), (np.isnan(changes) & ~overflow).sum(axis=1)
 
     def filtered(self, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Make NaN of the numbers of genes that are left untested in a group, as Seurat does before it tests."""
