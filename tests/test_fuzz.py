@@ -190,11 +190,11 @@ def normalized_by_scanpy(call: Call) -> ad.AnnData:
 
 def check_call(call: Call) -> None:
     """Rank both forms: the first as plain code does, the second to the same bits, and neither is changed."""
-    before, values = call.plain.X.copy(), call.plain.X
+    counts, values = call.plain.X.copy(), call.plain.X
     plains = expected_of(call)
     found = ranked(call.plain, call.options)
     assert set(found or {}) == set(plains)
-    np.testing.assert_array_equal(values, before)
+    np.testing.assert_array_equal(values, counts)
     if "normalize" in call.options:
         scale = values.sum(axis=1, keepdims=True) / call.options["normalize"]
         values = np.log1p(values / (scale + (scale == 0)))
@@ -213,7 +213,7 @@ def check_call(call: Call) -> None:
     if "normalize" in call.options:
         options = {name: value for name, value in call.options.items() if name != "normalize"}
         # Of other values, scanpy adds up in another order before 1.12.
-        exact = SCANPY_1_12 or (np.array_equal(before, before.round()) and before.max() < _EXACT)
+        exact = SCANPY_1_12 or (np.array_equal(counts, counts.round()) and counts.max() < _EXACT)
         expected = ranked(normalized_by_scanpy(call), options) if exact else None
     if expected is not None and not pooled:
         assert_same(again, expected, call.more.get("n_genes"))

@@ -102,6 +102,20 @@ CASES = {
     "columns": (lambda: _screen(20_000, 500, 0.3, 20), "csc", ..., 20, {}),
     "scattered columns": (lambda: _screen(20_000, 500, 0.3, 20), "csc", ..., 20, {"mask_var": np.arange(500) % 4 == 0}),
     "normalized columns": (lambda: _screen(20_000, 500, 0.3, 20, counts=True), "csc", ..., 20, {"normalize": 1e4}),
+    "normalized genes of a view, in columns": (
+        lambda: _screen(20_000, 500, 0.3, 20, counts=True),
+        "csc",
+        (slice(None), np.random.default_rng(2).permutation(500)[:400]),
+        20,
+        {"normalize": 1e4},
+    ),
+    "normalized genes of a view, dense": (
+        lambda: _screen(20_000, 500, 0.3, 20, counts=True),
+        "dense",
+        (slice(None), np.random.default_rng(2).permutation(500)[:400]),
+        40,
+        {"normalize": 1e4},
+    ),
     "columns in another order": (
         lambda: _screen(20_000, 500, 0.3, 20),
         "csc",
