@@ -63,6 +63,21 @@ def test_each_level_is_what_scpdex_gives_of_it(dtype, method, reference):
             assert_same_bits(found[level], expected[level])
 
 
+@pytest.mark.parametrize("reference", ["rest", "b"])
+@pytest.mark.parametrize("method", ["wilcoxon", "t-test", "anderson"])
+def test_levels_of_fewer_groups(method, reference):
+    """Each level is ranked in scratch that is sized for the level with most groups."""
+    adata = with_levels(values_of("float32"))
+    labels = adata.obs["group"].astype(object).to_numpy().copy()
+    labels[(adata.obs["level"] == "y").to_numpy() & np.isin(labels, ["c", "d", "e"])] = "a"
+    adata.obs["group"] = pd.Categorical(labels)
+    arguments = {"method": method, "reference": reference, "tie_correct": method == "wilcoxon"}
+    for level, result in split(adata, **arguments).items():
+        subset = adata[(adata.obs["level"] == level).to_numpy()].copy()
+        scpdex.tl.rank_genes_parallel(subset, "group", **arguments)
+        assert_same_bits(result, subset.uns[KEY])
+
+
 @pytest.mark.parametrize("form", ["CSR", "CSC", "dense"])
 @pytest.mark.parametrize("method", ["wilcoxon", "t-test"])
 @pytest.mark.parametrize("dtype", ["float32", "int32"])

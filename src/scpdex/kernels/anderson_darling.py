@@ -119,7 +119,8 @@ def _tell_apart(
     count, times two, plus whether it counts itself (``places``); and the numbers of each group's values, in ascending
     order (``events``, where the group's keys are).
     """
-    for code in range(cursors.size):
+    # Scratch is as long as the level with most groups needs it.
+    for code in range(ends.size):
         cursors[code] = ends[code - 1] if code > 0 else 0
     n = np.int64(ends[-1])
     n_negative = count_negative(entries, n)
