@@ -15,6 +15,7 @@ from scpdex.matrix._normalize import normalized_dtype
 from scpdex.matrix._pieces import INDPTR_DTYPE, Piece, canonical_rows, turn
 from scpdex.matrix._rows import count_like
 from scpdex.matrix._runs import runs
+from scpdex.matrix._sparse import take_rows
 from scpdex.matrix._values import native, refuse_dtype, refuse_inexact
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ class ChunkReader:
         """Turn the part's cells gene-major; genes outside the part have no values in the piece."""
         found = self._merge(chunks, part.shapes)
         if part.rows is not None:
-            found = found[part.rows]
+            found = found[part.rows] if isinstance(found, np.ndarray) else take_rows(found, part.rows)
         try:
             found = self._rows_of(found, part.first_column)
         except ValueError as error:

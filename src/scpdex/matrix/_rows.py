@@ -149,7 +149,7 @@ class RowStream:
             for found in rows:
                 data[n_found : n_found + found.nnz] = found.data
                 indices[n_found : n_found + found.nnz] = found.indices
-                indptr[n_cells + 1 : n_cells + 1 + found.shape[0]] = found.indptr[1:] + n_found
+                append_row_boundaries(indptr, n_cells, n_found, found.indptr)
                 n_cells, n_found = n_cells + found.shape[0], n_found + found.nnz
                 bar.update(found.shape[0])
         self.matrix.refuse_changed()
@@ -251,6 +251,16 @@ class RowStream:
 def count_like(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Tell of each value whether it is a whole number from 0 up."""
     return np.asarray((values >= 0) & (values == np.floor(values)))
+
+
+def append_row_boundaries(indptr: NDArray[Any], n_rows: int, n_values: int, found: NDArray[Any]) -> None:
+    """Write the row boundaries of further rows to ``indptr``, after those of ``n_rows`` rows and ``n_values`` values.
+
+    ``found`` is the indptr of the further rows alone. The sum has the width of ``indptr``: scipy's 32 bits plus a
+    Python integer would stay 32 bits and wrap.
+    """
+    some = slice(n_rows + 1, n_rows + found.size)
+    np.add(found[1:], n_values, out=indptr[some], dtype=indptr.dtype)
 
 
 def looks_like_counts(values: NDArray[Any]) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _CACHE_LINE = 64
+_MOST_IN_32_BITS = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,8 @@ class ColumnGatherer:
         """Bring the values of some columns together, which are those of ``genes``."""
         if not self.cells.ascend:
             # In another order than the rows, or repeated, as views allow.
-            matrix = matrix[:, columns][self.cells.rows]
+            n_values = int(stored[genes.start : genes.stop].sum())
+            matrix = with_indices_for(matrix[:, columns], n_values)[self.cells.rows]
             matrix.sort_indices()
             columns = np.arange(columns.size)
         starts = starts_of(stored, genes)
@@ -217,6 +219,26 @@ def slots_of(n_columns: int, columns: NDArray[np.int64]) -> NDArray[np.int32] | 
     slots = np.full(n_columns, -1, dtype=np.int32)
     slots[columns] = np.arange(columns.size)
     return slots
+
+
+def with_indices_for(matrix: Any, n_values: int) -> Any:
+    """Give a CSR or CSC matrix whose indices can count ``n_values`` values: 64-bit ones where 32 bits are too few.
+
+    Where rows repeat, scipy sums the numbers of their values in the dtype of the indices, and the sum may wrap.
+    """
+    if n_values <= _MOST_IN_32_BITS or matrix.indices.dtype.itemsize > 4:
+        return matrix
+    wide = type(matrix)(matrix.shape, dtype=matrix.dtype)
+    # The constructor would narrow them again.
+    wide.data, wide.indices, wide.indptr = matrix.data, matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)
+    return wide
+
+
+def take_rows(matrix: Any, rows: NDArray[np.int64]) -> Any:
+    """Give some rows of a CSR or CSC matrix, which may repeat."""
+    n_rows = matrix.shape[0]
+    per_row = np.diff(matrix.indptr) if matrix.format == "csr" else np.bincount(matrix.indices, minlength=n_rows)
+    return with_indices_for(matrix, int(per_row[rows].sum(dtype=np.int64)))[rows]
 
 
 def _canonical(matrix: Any) -> Any:
