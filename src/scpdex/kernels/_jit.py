@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 from scpdex.kernels._cache import cache_of
 
@@ -17,6 +18,9 @@ def kernel(function: Function) -> Function:
     fights with other thread pools).
     """
     compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    if numba.config.DISABLE_JIT:
+        # As compiled, which warns of no overflow and no division by zero.
+        return np.errstate(all="ignore")(function)
     compiled._cache = cache_of(function)
     return cast("Function", compiled)
 

@@ -48,7 +48,7 @@ def add_expm1(
     """Add ``expm1(scale * value)`` to the sums of each gene and group."""
     for g in range(sums.shape[0]):
         for p in range(np.uint64(indptr[first + g]), np.uint64(indptr[first + g + 1])):
-            sums[g, np.uint64(codes[p])] += np.expm1(scale * to_real(keys[p]))
+            sums[g, np.uint64(codes[p])] += np.expm1(scale * np.float64(to_real(keys[p])))
 
 
 @kernel

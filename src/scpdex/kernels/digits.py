@@ -95,7 +95,7 @@ def sum_and_count(
     i = np.uint64(0)
     for code in range(np.uint64(ends.size)):
         end = np.uint64(ends[code])
-        total = 0.0
+        total = np.float64(0)
         while i < end:
             digits = np.uint64(keys[i] - lowest) >> shared
             ones[digits & mask] += np.uint32(1)

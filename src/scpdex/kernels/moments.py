@@ -19,7 +19,7 @@ def group_sums(keys: NDArray[Any], ends: NDArray[Any], sums: NDArray[Any]) -> No
     i = np.uint64(0)
     for code in range(ends.size):
         end = np.uint64(ends[code])
-        total = 0.0
+        total = np.float64(0)
         while i < end:
             total += to_real(keys[i])
             i += np.uint64(1)
@@ -64,9 +64,9 @@ def group_expm1_sums(
     for g in range(starts.size):
         i = starts[g]
         for code in range(ends.shape[1]):
-            total = 0.0
+            total = np.float64(0)
             while i < starts[g] + np.int64(ends[g, code]):
-                total += np.expm1(scale * to_real(keys[i]))
+                total += np.expm1(scale * np.float64(to_real(keys[i])))
                 i += 1
             sums[g, code] = total
 

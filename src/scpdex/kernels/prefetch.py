@@ -3,15 +3,22 @@
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 _READ, _KEEP, _DATA = 0, 3, 1
 
 
-@intrinsic
-def prefetch(context, array, i):
-    """Begin to load the cache line of an element, which need not exist; nothing waits for it."""
+def prefetch(array, i):
+    """Begin to load the cache line of an element, which need not exist; nothing waits for it. Plain Python does not."""
 
+
+@overload(prefetch, inline="always")
+def _prefetch(array, i):
+    return lambda array, i: _prefetch_line(array, i)
+
+
+@intrinsic
+def _prefetch_line(context, array, i):
     def generate(context, builder, signature, arguments):
         element = cgutils.get_item_pointer(
             context,

@@ -25,7 +25,7 @@ def row_totals(
     ``times`` says how often each column counts; None that each does once.
     """
     for i in range(totals.size):
-        total = 0.0
+        total = np.float64(0)
         for p in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
             # Numba compiles one branch for None and the other for an array.
             if times is None:
