@@ -11,7 +11,7 @@ from scpdex import strategies as p
 from scpdex.budget import Costs
 from scpdex.facts import Limits, MatrixFacts, Needs, Workers
 from scpdex.plan import GENES_PER_BLOCK
-from scpdex.resources import Resources, available_memory
+from scpdex.resources import Resources
 
 PLENTY = 1 << 40
 NEEDS = Needs(
@@ -189,30 +189,3 @@ def test_all_cores_of_this_process(monkeypatch, n_jobs):
     monkeypatch.setattr("joblib.cpu_count", lambda: 5)
     assert Resources.of(n_jobs=n_jobs).limits.n_threads == 5
     assert Resources.of(n_jobs=np.int64(3)).limits.n_threads == 3
-
-
-@pytest.mark.parametrize(
-    ("given", "n_bytes"), [("2GB", 2 * 10**9), ("500 MiB", 500 << 20), ("1.5k", 1500), (10**6, 10**6), (2.5e6, 2500000)]
-)
-def test_sizes(given, n_bytes):
-    assert Resources.of(max_memory=given).limits.max_memory == n_bytes
-
-
-def test_half_of_what_is_available():
-    most = Resources.of().limits.max_memory
-    assert 0.2 * available_memory() < most < 0.8 * available_memory()
-
-
-def test_a_container_counts(tmp_path, monkeypatch):
-    """The tightest limit on the way up, less what is used, files that nobody reads apart."""
-    group = tmp_path / "job" / "step"
-    group.mkdir(parents=True)
-    for folder, limit in ((tmp_path / "job", "5000000"), (group, "max")):
-        (folder / "memory.max").write_text(limit)
-        (folder / "memory.current").write_text("3000000")
-        (folder / "memory.stat").write_text("anon 7\ninactive_file 1000000\n")
-    own = tmp_path / "cgroup"
-    own.write_text("12:cpu:/elsewhere\n0::/job/step\n")
-    monkeypatch.setattr("scpdex.resources._OWN_GROUPS", own)
-    monkeypatch.setattr("scpdex.resources._CGROUPS", {"": (tmp_path, "memory.max", "memory.current")})
-    assert available_memory() == 3_000_000

@@ -6,6 +6,7 @@ import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
@@ -13,14 +14,44 @@ import psutil
 
 from scpdex.facts import Limits
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+if sys.platform != "win32":
+    import resource
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?)\s*([kmgt]?i?)b?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?)\s*((?:[kmgt]i?)?)b?\s*", re.IGNORECASE | re.ASCII)
 _OWN_GROUPS = Path("/proc/self/cgroup")
-# Where each version of control groups is mounted, and its files for the limit and for what is used of it.
-_CGROUPS = {
-    "memory": (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
-    "": (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
-}
+
+
+@dataclass(frozen=True)
+class _CGroups:
+    """One version of control groups: where it is mounted, and its files."""
+
+    root: Path
+    limit: str
+    used: str
+    cache: tuple[str, ...]
+    """Entries of ``memory.stat`` for file cache that makes way, descendants included; the first that exists counts."""
+
+
+# Version 1 counts the group alone under the plain name. In a hybrid hierarchy, version 2 is mounted below version 1.
+_VERSION_1 = (
+    _CGroups(
+        Path("/sys/fs/cgroup/memory"),
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        ("total_inactive_file", "inactive_file"),
+    ),
+)
+_VERSION_2 = tuple(
+    _CGroups(Path(root), "memory.max", "memory.current", ("inactive_file",))
+    for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+)
+# Address space that a thread takes: its stack, and what glibc reserves for its allocations.
+_BYTES_OF_STACK = 8 << 20
+_BYTES_OF_ARENA = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -51,7 +82,7 @@ class Resources:
             raise ValueError(msg)
         if gene_chunk_size is not None:
             _refuse_genes(gene_chunk_size)
-        n_bytes = available_memory() // 2 if max_memory is None else _bytes(max_memory)
+        n_bytes = available_memory(int(n_jobs)) // 2 if max_memory is None else _bytes(max_memory)
         limits = Limits(int(n_jobs), n_bytes, None if gene_chunk_size is None else int(gene_chunk_size))
         return cls(limits, low_memory, show_progress)
 
@@ -67,27 +98,66 @@ def _refuse_genes(gene_chunk_size: object) -> None:
         raise ValueError(msg)
 
 
-def available_memory() -> int:
-    """Bytes that this process can still have: of the machine, and of the control groups (containers, jobs) it is in."""
+def available_memory(n_threads: int = 1) -> int:
+    """Bytes that this process can still allocate, beside what so many further threads take of its address space.
+
+    The least of what the machine has, what the control groups (containers, jobs) of the process leave, and what its
+    own limits leave (``ulimit -v`` and ``-d``).
+    """
     available = int(psutil.virtual_memory().available)
-    for line in _OWN_GROUPS.read_text().splitlines() if _OWN_GROUPS.exists() else []:
+    return max(0, min([available, *_left_in_groups(), *_left_of_limits(n_threads)]))
+
+
+def _left_in_groups() -> Iterator[int]:
+    """Bytes that each control group on the way up leaves."""
+    for line in (_read(_OWN_GROUPS) or "").splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers in _CGROUPS:
-            root, limit, used = _CGROUPS[controllers]
-            folder = root / path.lstrip("/")
+        versions = _VERSION_1 if "memory" in controllers.split(",") else () if controllers else _VERSION_2
+        for version in versions:
+            folder = version.root / path.lstrip("/")
             for group in (folder, *folder.parents):
-                if (group / limit).exists():
-                    available = min(available, _left_in(group, limit, used))
-    return available
+                limit = _number(_read(group / version.limit))
+                # No number where there is no limit ("max"), or no such file.
+                if limit is not None:
+                    used = _number(_read(group / version.used)) or 0
+                    yield limit - used + _file_cache(group, version)
 
 
-def _left_in(group: Path, limit: str, used: str) -> int:
-    """Bytes that a control group leaves: files in the system's cache that nobody reads make way."""
-    most = (group / limit).read_text().strip()
-    if most == "max":
-        return sys.maxsize
-    stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    return max(0, int(most) - int((group / used).read_text()) + int(stat.get("inactive_file", 0)))
+def _file_cache(group: Path, version: _CGroups) -> int:
+    """Bytes of files in the system's cache that a control group counts as used and that make way."""
+    stat = dict(line.split(" ", 1) for line in (_read(group / "memory.stat") or "").splitlines() if " " in line)
+    found = (_number(stat.get(name)) for name in version.cache)
+    return next((n_bytes for n_bytes in found if n_bytes is not None), 0)
+
+
+def _left_of_limits(n_threads: int) -> Iterator[int]:
+    """Bytes that the soft limits on address space and data of this process leave."""
+    # Windows has no such limits.
+    if sys.platform == "win32":
+        return
+    used = psutil.Process().memory_info()
+    of_stacks, of_arenas = n_threads * _BYTES_OF_STACK, n_threads * _BYTES_OF_ARENA
+    for limit, n_bytes, of_threads in (
+        (resource.RLIMIT_AS, used.vms, of_stacks + of_arenas),
+        (resource.RLIMIT_DATA, getattr(used, "data", used.vms), of_stacks),
+    ):
+        most, _ = resource.getrlimit(limit)
+        if most != resource.RLIM_INFINITY:
+            left = most - n_bytes
+            # Arenas are reserved only as long as there is space.
+            yield max(left // 2, left - of_threads)
+
+
+def _read(path: Path) -> str | None:
+    """Give the text of a file of the system; None where there is none, or none that may be read."""
+    try:
+        return path.read_text()
+    except OSError:
+        return None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.strip().isdecimal() else None
 
 
 def _is_number(value: object) -> bool:
@@ -95,10 +165,13 @@ def _is_number(value: object) -> bool:
 
 
 def _bytes(size: str | float) -> int:
-    match = _SIZE.fullmatch(size) if isinstance(size, str) else None
-    if match:
-        return int(float(match[1]) * _UNITS[match[2].lower()])
-    if isinstance(size, int | float | np.number) and not isinstance(size, bool) and 1 <= size < float("inf"):
-        return int(size)
+    n_bytes: float | None = None
+    if isinstance(size, str):
+        if match := _SIZE.fullmatch(size):
+            n_bytes = float(match[1]) * _UNITS[match[2].lower()]
+    elif isinstance(size, int | float | np.integer | np.floating) and not isinstance(size, bool):
+        n_bytes = float(size) if isinstance(size, np.floating) else size
+    if n_bytes is not None and 1 <= n_bytes < float("inf"):
+        return min(int(n_bytes), sys.maxsize)
     msg = f"max_memory={size!r} is not valid: pass bytes, a size such as '2GB' or '500MiB', or None."
     raise ValueError(msg)

@@ -18,8 +18,8 @@ def kernel(function: Function) -> Function:
     fights with other thread pools).
     """
     compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
-    if numba.config.DISABLE_JIT:
-        # As compiled, which warns of no overflow and no division by zero.
+    if compiled is function:
+        # NUMBA_DISABLE_JIT: as compiled code, which warns of no overflow and no division by zero.
         return np.errstate(all="ignore")(function)
     compiled._cache = cache_of(function)
     return cast("Function", compiled)
