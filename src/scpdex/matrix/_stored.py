@@ -167,6 +167,8 @@ class StoredMatrix:
         """Size and time of the last change of the file, where it is one."""
         if not isinstance(self.values, h5py.Dataset):
             return None
+        # Writes of this process that wait in HDF5's cache, through any handle, would change the file at some read.
+        self.guarded(lambda: self.values.file.flush())
         path = Path(self.values.file.filename)
         if not path.exists():
             return None
