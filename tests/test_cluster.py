@@ -403,3 +403,18 @@ def test_in_a_task_that_has_left_its_thread(client):
     ranked = client.submit(rank, lazy).result(timeout=PATIENCE)
     for group in expected.dtype.names:
         np.testing.assert_array_equal(ranked.uns["rank_genes_groups"]["pvals"][group], expected[group])
+
+
+@pytest.mark.parametrize("stage", ["matrix._dask_source._facts", "task.make_plan", "matrix._dask_cluster.Workers"])
+def test_a_kept_error_keeps_no_chunk_of_the_workers(client, monkeypatch, stage):
+    """Whatever fails once chunks were looked at: what the workers keep for the call goes while its error stays."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(f"scpdex.{stage}", fail)
+    lazy = in_chunks(labelled(values_of("float32")), 20, -1)
+    with pytest.raises(MemoryError) as kept:
+        scpdex.tl.rank_genes_parallel(lazy, "group", method="wilcoxon")
+    assert not client.run_on_scheduler(_wait_for_tasks_to_go)
+    assert kept.value

@@ -11,6 +11,7 @@ import numpy as np
 from anndata import AnnData
 
 from scpdex.design import design_comparisons
+from scpdex.errors import release_locals
 from scpdex.facts import Needs
 from scpdex.labels import REST
 from scpdex.matrix import Expression, in_memory, open_source, select_expression
@@ -161,15 +162,19 @@ class Task:
         self, pool: Executor
     ) -> Generator[tuple[GeneSource | ChunkedSource | DaskSource, NDArray[np.int64] | None, Plan], None, None]:
         """Look at the matrix and make a plan; the array is :func:`scpdex.matrix.open_source`'s."""
-        source, position = open_source(self.expression, self.design, pool, self.resources.limits.n_threads)
         try:
-            plan = make_plan(source.facts, self.needs, self.resources.limits)
-            if source.facts.is_dask:
-                cast("DaskSource", source).chunks.keep_up_to(plan.most_shared)
-            yield source, position, plan
-        finally:
-            if source.facts.is_dask:
-                cast("DaskSource", source).chunks.release()
+            source, position = open_source(self.expression, self.design, pool, self.resources.limits.n_threads)
+            try:
+                plan = make_plan(source.facts, self.needs, self.resources.limits)
+                if source.facts.is_dask:
+                    cast("DaskSource", source).chunks.keep_up_to(plan.most_shared)
+                yield source, position, plan
+            finally:
+                if source.facts.is_dask:
+                    cast("DaskSource", source).chunks.release()
+        except BaseException as error:
+            release_locals(error)
+            raise
 
 
 def parameter_names() -> list[str]:

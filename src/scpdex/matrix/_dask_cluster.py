@@ -48,12 +48,8 @@ class ClusterChunks:
             name: (reader.look, self.grid.keys([i], stripe), self.grid.shapes([i], stripe))
             for name, i in blocks.items()
         }
-        try:
-            with self.results(looks, looks) as results:
-                found = dict(results)
-        except BaseException:
-            self.release()
-            raise
+        with self.results(looks, looks) as results:
+            found = dict(results)
         return [found[name] for name in looks]
 
     def release(self) -> None:

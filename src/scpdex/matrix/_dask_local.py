@@ -81,11 +81,7 @@ class LocalChunks:
         blocks = [self._grid.keys([i], stripe) for i in places]
         self._looked_at = set(flatten(blocks))
         current = {self._steps[stripe, i] for i in places}
-        try:
-            values = self._compute(list(flatten(blocks)), current, _BEFORE_ALL, reader.where)
-        except BaseException:
-            self.release()
-            raise
+        values = self._compute(list(flatten(blocks)), current, _BEFORE_ALL, reader.where)
         shapes = [self._grid.shapes([i], stripe) for i in places]
         return [
             reader.look([[values[key] for key in row] for row in block], shape)

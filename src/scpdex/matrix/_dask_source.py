@@ -71,15 +71,20 @@ class DaskSource:
         together = None if normalization is None else normalization.needed(array.shape[1])
         grid = Grid.of(array, rows[order], columns, most, together)
         chunks = _chunks_of(array, grid, expression.where)
-        places = np.unique(np.linspace(0, grid.occupied.size - 1, CHUNKS_LOOKED_AT).round().astype(int))
-        first_column = int(grid.column_ends[grid.stripes[0].start])
-        reader = ChunkReader(expression.where, columns, normalization, first_column)
-        looks = chunks.look(reader, grid.occupied[places].tolist())
-        reader = replace(reader, dtype=looks[0].dtype)
-        compared_rows = [grid.compared(i) for i in grid.occupied[places].tolist()]
-        are_counts = all(look.look_like_counts[rows].all() for look, rows in zip(looks, compared_rows, strict=True))
-        facts = replace(_facts(array, grid, looks, reader, codes.size), are_counts=are_counts)
-        return cls(chunks, grid, reader, codes, replace(facts, workers=chunks.workers))
+        try:
+            places = np.unique(np.linspace(0, grid.occupied.size - 1, CHUNKS_LOOKED_AT).round().astype(int))
+            first_column = int(grid.column_ends[grid.stripes[0].start])
+            reader = ChunkReader(expression.where, columns, normalization, first_column)
+            looks = chunks.look(reader, grid.occupied[places].tolist())
+            reader = replace(reader, dtype=looks[0].dtype)
+            compared_rows = [grid.compared(i) for i in grid.occupied[places].tolist()]
+            are_counts = all(look.look_like_counts[rows].all() for look, rows in zip(looks, compared_rows, strict=True))
+            facts = replace(_facts(array, grid, looks, reader, codes.size), are_counts=are_counts)
+            return cls(chunks, grid, reader, codes, replace(facts, workers=chunks.workers))
+        except BaseException:
+            # Chunks that were looked at are kept, and threads wait for more.
+            chunks.release()
+            raise
 
     @property
     def rows(self) -> DaskSource:

@@ -168,7 +168,7 @@ class StoredMatrix:
         if not isinstance(self.values, h5py.Dataset):
             return None
         # Writes of this process that wait in HDF5's cache, through any handle, would change the file at some read.
-        self.guarded(lambda: self.values.file.flush())
+        self.guarded(self.values.file.flush)
         path = Path(self.values.file.filename)
         if not path.exists():
             return None
