@@ -185,8 +185,8 @@ def rank_genes_parallel(
     max_memory
         What the call may hold beyond its results, and beyond a matrix in memory: bytes, or a size such as ``"2GB"`` or
         ``"500MiB"``. The default is half of what is available to this process; control groups (containers, batch
-        jobs) and limits of the process count. What exceeds it goes to one file in the temporary folder (``TMPDIR``). On a dask cluster it bounds
-        the client, and each worker has its own limit.
+        jobs) and limits of the process (``ulimit -v``) count. What exceeds it goes to one file in the temporary folder
+        (``TMPDIR``). On a dask cluster it bounds the client, and each worker has its own limit.
         :func:`scpdex.get.plan` says how much that will be.
     n_jobs
         Threads. None and -1 are all cores that this process may use (affinity and cgroup limits count). The result
