@@ -83,10 +83,14 @@ class LocalChunks:
         current = {self._steps[stripe, i] for i in places}
         values = self._compute(list(flatten(blocks)), current, _BEFORE_ALL, reader.where)
         shapes = [self._grid.shapes([i], stripe) for i in places]
-        return [
-            reader.look([[values[key] for key in row] for row in block], shape)
-            for block, shape in zip(blocks, shapes, strict=True)
-        ]
+        try:
+            return [
+                reader.look([[values[key] for key in row] for row in block], shape)
+                for block, shape in zip(blocks, shapes, strict=True)
+            ]
+        finally:
+            # Comprehensions of Python 3.11 are functions, whose variables the traceback of a kept error keeps.
+            values.clear()
 
     def compute(self, parts: Sequence[Part], reader: ChunkReader) -> list[list[list[Any]]]:
         """Compute the chunks of some neighbouring parts, row by row.
