@@ -120,7 +120,9 @@ def _deal(
         while i < end:
             digits = np.uint64(keys[i] - lowest) >> shared
             bucket = digits & np.uint64((1 << LOW_BITS) - 1)
-            packed[stops[bucket]] = np.uint32((digits >> np.uint64(LOW_BITS)) << np.uint64(_CODE_BITS) | code)
+            packed[stops[bucket]] = np.uint32(
+                (digits >> np.uint64(LOW_BITS)) << np.uint64(_CODE_BITS) | np.uint64(code)
+            )
             stops[bucket] += np.uint32(1)
             i += np.uint64(1)
 
@@ -150,7 +152,8 @@ def _against_reference(
         twice_u[code] += twice_zeros_below + below_it + upto_it
         if code != reference and tie_sums.size > 0:
             # Cells of one group are neighbours in a bucket; most are its only one.
-            is_last = i + np.uint64(1) == last or _code(packed[i + np.uint64(1)]) != code
+            following = np.uint64(i) + np.uint64(1)
+            is_last = following == last or _code(packed[following]) != code
             t = tie_sums.dtype.type(upto_it - below_it)
             if i > start or not is_last:
                 t += tie_sums.dtype.type(seen[high])
@@ -160,4 +163,4 @@ def _against_reference(
                 for j in range(start, i):
                     seen[_high(packed[j])] = 0
                 seen[high] = 0
-                start = i + np.uint64(1)
+                start = following

@@ -49,7 +49,7 @@ def count_rows(
         start = np.uint64(indptr[cells[i]])
         stop = np.uint64(indptr[cells[i] + 1])
         for p in range(start + np.uint64(1), stop):
-            disorder += indices[p] <= indices[p - np.uint64(1)]
+            disorder += indices[p] <= indices[np.uint64(p) - np.uint64(1)]
         for p in range(start, stop):
             counts[np.uint64(indices[p])] += data[p] != 0
     return disorder == 0
@@ -68,7 +68,7 @@ def count_columns(
         start = np.uint64(indptr[columns[g]])
         stop = np.uint64(indptr[columns[g] + 1])
         for p in range(start + np.uint64(1), stop):
-            disorder += indices[p] <= indices[p - np.uint64(1)]
+            disorder += indices[p] <= indices[np.uint64(p) - np.uint64(1)]
         count = 0
         for p in range(start, stop):
             count += times[np.uint64(indices[p])]
@@ -131,8 +131,8 @@ def gather_rows(
         while i < stop:
             ahead = np.uint64(cursors[min(i + _ROWS_AHEAD, cells.size - 1)])
             for line in range(np.uint64(_LINES_AHEAD)):
-                prefetch(indices, ahead + line * np.uint64(_CACHE_LINE // indices.itemsize))
-                prefetch(data, ahead + line * np.uint64(_CACHE_LINE // data.itemsize))
+                prefetch(indices, ahead + np.uint64(line) * np.uint64(_CACHE_LINE // indices.itemsize))
+                prefetch(data, ahead + np.uint64(line) * np.uint64(_CACHE_LINE // data.itemsize))
             p = np.uint64(cursors[i])
             end = np.uint64(indptr[cells[i] + 1])
             while p < end:
@@ -181,7 +181,7 @@ def gather_columns(
         for code in range(places.size):
             places[code] = 0
         for p in range(n):
-            code = row_codes[np.uint64(indices[start + p])] if data[start + p] != 0 else -1
+            code = row_codes[np.uint64(indices[start + np.uint64(p)])] if data[start + np.uint64(p)] != 0 else -1
             codes[p] = code
             if code >= 0:
                 places[np.uint64(code)] += np.uint64(1)
@@ -194,7 +194,7 @@ def gather_columns(
         for p in range(n):
             if codes[p] >= 0:
                 code = np.uint64(codes[p])
-                keys[places[code]] = to_key(as_real(data[start + p]))
+                keys[places[code]] = to_key(as_real(data[start + np.uint64(p)]))
                 places[code] += np.uint64(1)
 
 

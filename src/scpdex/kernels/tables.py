@@ -41,7 +41,7 @@ def rank_by_table(
     worth_of_zeros = np.int64(-1)
     ties = cubed_minus(tie_sums.dtype.type(n_zeros))
     for value in range(n_values):
-        if worth_of_zeros < 0 and not is_negative(keys.dtype.type(lowest + (value << shared))):
+        if worth_of_zeros < 0 and not is_negative(keys.dtype.type(lowest + (np.uint64(value) << shared))):
             worth_of_zeros = 2 * below + n_zeros
             below += n_zeros
         worth[value] = 2 * below + counting[value]
