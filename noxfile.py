@@ -54,9 +54,8 @@ def slow(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def bounds(session: nox.Session) -> None:
-    """Run the tests of the kernels with every index checked, in kernels that are compiled for it and kept apart."""
+    """Run the tests of the kernels with every index checked, in kernels that are compiled anew."""
     _install(session, "test-newest", ".[dask,polars]")
-    # Kernels that do not check have the same names in Numba's cache.
     environment = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(Path(session.create_tmp()).resolve() / "kernels")}
     names = ("kernels", "properties", "anderson", "split", "strata", "stored")
     tests = [f"tests/test_{name}.py" for name in names]

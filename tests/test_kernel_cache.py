@@ -59,6 +59,14 @@ def test_a_file_is_named_by_what_it_holds(tmp_path):
     assert changed.load("signature A") is None
 
 
+def test_kernels_that_check_indices_have_files_of_their_own(tmp_path, monkeypatch):
+    """Those that were compiled without checks are not taken for them."""
+    file = _cache._KeyedFile(str(tmp_path), "kernel", "source")
+    file.save("signature A", b"unchecked")
+    monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1)
+    assert file.load("signature A") is None
+
+
 def test_all_kernels_are_part_of_the_digest(tmp_path, monkeypatch):
     """A change in one kernel makes those that call it compile anew."""
     for name in ("_cache.py", "sort.py"):

@@ -31,11 +31,12 @@ class _KeyedFile(IndexDataCacheFile):
 
     Numba numbers its files in the order in which signatures are compiled and lists them in an index. Two processes
     that compile different signatures at once both take the next number, and whoever loads that file later runs code
-    for the wrong types. It also takes no notice of changes in the kernels that a kernel calls.
+    for the wrong types. It also takes no notice of changes in the kernels that a kernel calls, nor of whether indices
+    were to be checked (NUMBA_BOUNDSCHECK).
     """
 
     def _name_of(self, key: Any) -> str:
-        content = repr((numba.__version__, self._source_stamp, key))
+        content = repr((numba.__version__, numba.config.BOUNDSCHECK, self._source_stamp, key))
         digest = hashlib.sha256(content.encode()).hexdigest()
         return f"{self._index_name.removesuffix('.nbi')}.{digest[:32]}.nbc"
 
