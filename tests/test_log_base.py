@@ -78,7 +78,7 @@ IMPOSSIBLE = [
     {"base": [2, 10]},
     {"base": np.array([2.0, 10.0])},
     {"base": {"a": 2}},
-    {"base": object()},
+    {"base": ...},
     "text",
     2.0,
     False,
