@@ -57,7 +57,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     ),
     "key_added, not a name": ({"key_added": 3}, TypeError, "key_added is a int; pass a name"),
     "groupby, not labels": ({"groupby": "percent_mito"}, ValueError, r"Are these labels\? There are \d+ for 700 cells"),
-    "unknown": ({"tie_corect": True}, TypeError, "unexpected keyword arguments 'tie_corect'; only method='logreg'"),
+    "unknown": ({"tie_corect": True}, TypeError, "arguments 'tie_corect'. Did you mean 'tie_correct'"),
     "unknown, for scikit-learn too": ({"method": "logreg", "group_s": []}, TypeError, "Did you mean 'groups'"),
     "unknown to scikit-learn": ({"method": "logreg", "penality": "l1"}, TypeError, "penality"),
     "logreg, one group": ({"method": "logreg", "groups": ["CD34+"]}, ValueError, "logistic regression on a single"),

@@ -99,9 +99,9 @@ def test_ignored(adata, messages, name):
     assert_same_bits(by_scpdex(adata, "group", **{name: True}), expected)
     told = messages()
     assert told.count("WARNING") == 1
-    assert f"arguments {name!r} are ignored" in told
+    assert f"argument {name!r} is ignored" in told
     assert str(scpdex.get.plan(adata, "group", **{name: True})) == str(scpdex.get.plan(adata, "group"))
-    assert messages().count(f"arguments {name!r} are ignored") == 1
+    assert messages().count(f"argument {name!r} is ignored") == 1
 
 
 def test_all_that_are_ignored_are_in_one_message(adata, messages):
@@ -120,7 +120,7 @@ def test_logistic_regression_takes_its_own(adata, messages):
     messages()
     got = by_scpdex(adata, "group", method="logreg", C=0.1, max_iter=200, only_positive=True)
     assert_same_bits(got, expected)
-    assert messages().count("'only_positive' are ignored") == 1
+    assert messages().count("'only_positive' is ignored") == 1
     with pytest.raises(TypeError, match="use_rep"):
         scpdex.tl.rank_genes_parallel(adata, "group", method="logreg", use_rep="X")
 

@@ -41,6 +41,5 @@ def _length_of_common_start(a: str, b: str) -> int:
 def tell_of_ignored(names: Iterable[str], hint: str = "") -> None:
     """Name arguments that have no meaning here, in one warning."""
     if names := list(names):
-        logg.warning(
-            f"arguments {listed(names)} are ignored, as scanpy ignores them: no parameter has such a name.{hint}"
-        )
+        ignored = f"argument {names[0]!r} is" if len(names) == 1 else f"arguments {listed(names)} are"
+        logg.warning(f"{ignored} ignored, as in scanpy: no parameter has such a name.{hint}")

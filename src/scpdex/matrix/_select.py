@@ -240,10 +240,13 @@ def _mask(
         mask_var = in_memory(adata.var, mask_var)[mask_var]
     mask = pd.Series(mask_var)
     if not pd.api.types.is_bool_dtype(mask.dtype) or mask.isna().any():
-        msg = f"mask_var must be boolean without missing values, but has dtype {mask.dtype}."
+        msg = (
+            f"mask_var must be boolean without missing values, but has dtype {mask.dtype}. For names of genes, pass "
+            "adata.var_names.isin(names)."
+        )
         raise ValueError(msg)
     if len(mask) != len(var_names):
-        hint = " (adata.raw has other genes than adata.var: pass use_raw=False to rank X)" if use_raw else ""
+        hint = " of adata.raw, which is ranked: pass use_raw=False to rank X" if use_raw else ""
         msg = f"mask_var has {len(mask)} values for {len(var_names)} genes{hint}."
         raise ValueError(msg)
     if not isinstance(mask.index, pd.RangeIndex) and not mask.index.equals(var_names):

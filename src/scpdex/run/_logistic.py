@@ -41,7 +41,8 @@ def refuse_for_logistic_regression(design: Design, expression: Expression, optio
         )
         raise TypeError(msg)
     if expression.chunked:
-        msg = "method='logreg' needs the matrix as it is in memory: leave out low_memory and normalize."
+        given = "normalize" if expression.normalization is not None else "low_memory"
+        msg = f"method='logreg' needs the matrix as it is in memory: leave out {given}."
         raise ValueError(msg)
 
 

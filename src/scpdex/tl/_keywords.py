@@ -26,10 +26,7 @@ def take_keywords(kwds: Mapping[str, Any], method: object) -> LogisticRegression
     unknown = kwds.keys() - (classifier_parameters() if is_logistic and kwds else set())
     if misspelt := find_misspelt([name for name in kwds if name in unknown], parameter_names()):
         wrong, right = (", ".join(map(repr, names)) for names in (misspelt, misspelt.values()))
-        msg = (
-            f"rank_genes_parallel() got unexpected keyword arguments {wrong}; only method='logreg' takes more. Did you "
-            f"mean {right}?"
-        )
+        msg = f"rank_genes_parallel() got unexpected keyword arguments {wrong}. Did you mean {right}?"
         raise TypeError(msg)
     # scanpy takes this argument of its early versions out for every method.
     ignored = [name for name in kwds if not is_logistic or name == "only_positive"]

@@ -90,8 +90,8 @@ def rank_genes_parallel(
     groupby
         Column of ``adata.obs`` that holds the groups' labels: categorical, strings, numbers or bools. Strings become
         categorical when the result is stored, as in scanpy, except in a lazily opened object. For scanpy's plots, turn
-        numbers and bools into strings: ``.astype(str).astype("category")``. Unused categories are ignored. Cells
-        without a label (NaN) are part of the rest, and of no other comparison.
+        numbers and bools into strings: ``.astype("category").cat.rename_categories(str)``. Unused categories are
+        ignored. Cells without a label (NaN) are part of the rest, and of no other comparison.
     mask_var
         Genes to test: boolean array of shape ``(n_vars,)``, a boolean Series indexed by gene names in their order, or a
         boolean column of ``adata.var``, by its name or as a reference (``A.var["highly_variable"]``, with ``A`` of
