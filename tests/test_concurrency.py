@@ -26,6 +26,25 @@ def test_from_several_threads_at_once(pbmc):
         assert_same_bits(result, expected[i % 4])
 
 
+@pytest.mark.parametrize("storage", ["uns", "varm"])
+def test_one_view_from_several_threads(pbmc, storage):
+    """Row 24: the first call that stores makes the view an object of its own, and the others find it whole."""
+    arguments = {"method": "wilcoxon", "use_raw": False, "n_jobs": 1, "storage": storage}
+    expected = scpdex.tl.rank_genes_parallel(pbmc[:200, :40], GROUPBY, copy=True, **arguments)
+    for _ in range(15):
+        view = pbmc[:200, :40]
+        with ThreadPoolExecutor(4) as pool:
+            # Each result is under a key of its own.
+            calls = [
+                pool.submit(scpdex.tl.rank_genes_parallel, view, GROUPBY, key_added=f"call{i}", **arguments)
+                for i in range(4)
+            ]
+        for i, call in enumerate(calls):
+            call.result()
+            table = scpdex.get.rank_genes_df(view, key=f"call{i}")
+            assert table.equals(scpdex.get.rank_genes_df(expected))
+
+
 @pytest.mark.parametrize("method", ["wilcoxon", "t-test", "anderson", "logreg"])
 def test_threads_of_others_are_left_alone(pbmc, method):
     """Numba's own, and those of BLAS and OpenMP."""

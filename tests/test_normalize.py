@@ -288,7 +288,7 @@ def test_counts_that_were_never_logged(tmp_path, messages, way, form, options):
     scpdex.tl.rank_genes_parallel(adata, "group", **options, **more)
     said = messages()
     assert said.count("\n") == 1
-    assert f"values up to {values.max():,.6g}, too large for log1p-transformed data (at most about 20)" in said
+    assert f"values up to {values.max():,.8g}, too large for log1p-transformed data (at most about 20)" in said
     keys = [f"rank_genes_groups_{level}" for level in "xy"] if "split_by" in options else ["rank_genes_groups"]
     results = [adata.uns[key]["logfoldchanges"] for key in keys]
     changes = np.concatenate([result[group] for result in results for group in result.dtype.names])
@@ -301,12 +301,27 @@ def test_large_values_by_the_base(tmp_path, messages, way):
     values = np.log2(1 + counts_of("float64"))
     values[100, 3] = 27.5
     adata, more = values_in(way, values, "CSR", tmp_path)
-    for base, told in ((None, "at most about 20"), (2, ""), (10, "at most about 8.69")):
+    for base, told in (
+        (None, "at most about 20"),
+        (2, ""),
+        (10, "in base 10, as uns['log1p']['base'] says (at most about 8.69)"),
+    ):
         adata.uns["log1p"] = {"base": base}
         scpdex.tl.rank_genes_parallel(adata, "group", method="wilcoxon", **more)
         said = messages()
         assert told in said
         assert bool(said) == bool(told)
+
+
+def test_overflow_of_whole_numbers(messages):
+    """Row 26: raw counts that are too large for expm1 are told as such, and what min_logfc makes of them."""
+    adata = labelled(1000 * counts_of("float64"))
+    for options in ({}, {"mean_in_log_space": False}, {"min_logfc": 0.1}):
+        scpdex.tl.rank_genes_parallel(adata, "group", pts=True, **options)
+        said = messages()
+        assert said.count("looks like raw counts") == 1
+        assert " overflow" in said
+        assert ("genes whose fold change is NaN are not tested" in said) == ("min_logfc" in options)
 
 
 def test_what_is_no_reason_to_warn(messages):

@@ -138,7 +138,7 @@ def test_within_little_memory(tmp_path, monkeypatch, metric):
     monkeypatch.setattr(Scratch, "write", lambda scratch, *arrays: written.extend(arrays) or write(scratch, *arrays))
     stored = on_disk(adata, tmp_path, "h5ad")
     for available in range(2 * 10**5, 4 * 10**6, 5 * 10**4):
-        monkeypatch.setattr("scpdex.resources.available_memory", lambda available=available: available)
+        monkeypatch.setattr("scpdex.resources.available_memory", lambda _, available=available: available)
         with suppress(ValueError):
             pd.testing.assert_frame_equal(compare(stored, gene_chunk_size=4, **arguments), expected, check_exact=True)
             break
@@ -258,8 +258,9 @@ WRONG = [
     ({"groups": ["b"]}, ValueError, "nothing to compare"),
     ({"groups": "a"}, ValueError, r"not a sequence of groups: pass a list such as \['a'\]"),
     ({"use_continuity": False}, TypeError, "tie_correct=False"),
-    ({"nan_policy": "omit"}, TypeError, "'nan_policy' is not an argument .* takes 'alternative' and 'method'"),
-    ({"metric": "anderson", "alternative": "less"}, TypeError, "'alternative' .* takes no further arguments"),
+    ({"nan_policy": "omit"}, TypeError, "'nan_policy' is not .* of metric='wilcoxon': 'alternative', 'method'"),
+    ({"num_worker": 2}, TypeError, "'num_worker' is not an argument .* Did you mean 'num_workers'"),
+    ({"metric": "anderson", "alternative": "less"}, TypeError, "'alternative' is not .* of metric='anderson': none"),
     ({"alternative": "more"}, ValueError, "alternative='more' is not valid .* 'two-sided', 'less', 'greater'"),
     ({"method": "exact"}, ValueError, "method='exact' is not valid"),
     ({"is_log1p": "yes"}, ValueError, "is_log1p='yes'"),

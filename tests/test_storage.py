@@ -195,7 +195,7 @@ def test_names_that_files_cannot_hold_as_columns(messages):
 def test_raw_with_other_genes(pbmc):
     before = dict(pbmc.uns)
     part = pbmc[:, 5:].copy()
-    with pytest.raises(ValueError, match=r"adata\.raw has other genes: pass use_raw=False"):
+    with pytest.raises(ValueError, match=r"adata\.raw has other genes, or another order: pass use_raw=False"):
         rank(part)
     rank(part, "uns")
     with pytest.raises(ValueError, match=r"ranked are the genes of adata\.raw.*use_raw=False"):

@@ -247,3 +247,18 @@ def test_from_several_threads():
         thread.join()
     assert_only_labels_changed(adata, before)
     assert set(adata.uns) == {f"key{i}" for i in range(8)}
+
+
+@pytest.mark.parametrize("labels", [["s01", "s1", "s001"], ["01", "1", "001", "10"], ["b", "B", "a"]])
+def test_labels_that_natural_order_holds_equal(labels):
+    """Row 28: groups are in the order of the categories that the call makes, so that a second call is the same."""
+    adata = labelled(values_of("float32"))
+    adata.obs["group"] = np.resize(labels, adata.n_obs)
+    orders = []
+    for _ in range(2):
+        scpdex.tl.rank_genes_parallel(adata, "group")
+        orders.append(list(adata.uns["rank_genes_groups"]["names"].dtype.names))
+    sanitized = adata.copy()
+    sanitized.obs["group"] = np.resize(labels, adata.n_obs)
+    sanitized.strings_to_categoricals()
+    assert orders == [list(sanitized.obs["group"].cat.categories)] * 2

@@ -86,7 +86,7 @@ def test_a_file_without_x(tmp_path, name, view):
     adata.write_h5ad(path)
     backed = ad.read_h5ad(path, backed="r")
     some = backed[:200] if view else backed
-    with pytest.raises(ValueError, match=r"adata\.X is None: there is no matrix to rank\. Pass layer="):
+    with pytest.raises(ValueError, match=r"adata\.X is None: there is no matrix to rank\. Set it, or rank a layer"):
         call(name, some, "group", **({} if name == "pdex" else {"copy": True}))
     if name == "rank":
         assert call(name, some, "group", layer="logs", copy=True).uns
@@ -139,3 +139,34 @@ def test_raw_is_ranked(messages):
     whole.raw = whole
     call("rank", whole, "group")
     assert "; the matrix is adata.raw.X (30 genes)\n" in messages()
+
+
+def test_a_lazily_opened_file_that_was_closed(tmp_path):
+    """Row 39: the columns that could not be read are named."""
+    pytest.importorskip("xarray")
+    labelled(values_of("float32")).write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(tmp_path / "x.h5ad") as file:
+        lazy = ad.experimental.read_lazy(file)
+    with pytest.raises(
+        OSError, match="columns 'group' of a lazily opened object could not be read: was its file closed"
+    ):
+        call("rank", lazy, "group")
+
+
+MASKS = {
+    "column vector": (np.ones((30, 1), dtype=bool), r"one dimension, a bool for each gene, but has shape \(30, 1\)"),
+    "data frame": (pd.DataFrame({"m": [True] * 30}), r"one dimension.*shape \(30, 1\)"),
+    "sparse": (FORMS["CSR"](np.ones((1, 30), dtype=bool)), r"one dimension.*shape \(1, 30\)"),
+    "names": (["gene1", "gene2"], r"has dtype .*For names of genes, pass adata\.var_names\.isin\(names\)"),
+    "missing": (pd.array([True, None] * 15, dtype="boolean"), "has 15 of these: fill them"),
+    "nothing": (np.zeros(30, dtype=bool), "mask_var is False for every gene"),
+    "numbers": (np.ones(30), "has dtype float64"),
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_masks_that_are_none(kind):
+    adata = labelled(values_of("float32"))
+    mask, expected = MASKS[kind]
+    with pytest.raises(ValueError, match=expected):
+        call("rank", adata, "group", mask_var=mask)

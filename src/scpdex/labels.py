@@ -211,7 +211,9 @@ def _order(labels: list[Hashable]) -> list[int]:
     """Order numbers by value, all else naturally by spelling ("2" before "10"), as anndata orders strings."""
     if all(isinstance(label, Real | np.bool_) for label in labels):
         return sorted(range(len(labels)), key=lambda i: labels[i])  # type: ignore[arg-type,return-value]
-    return list(natsorted(range(len(labels)), key=lambda i: str(labels[i])))
+    # Natural order holds "s01" and "s1" equal: those come in plain order, as in categories that anndata makes.
+    in_plain_order = sorted(range(len(labels)), key=lambda i: str(labels[i]))
+    return list(natsorted(in_plain_order, key=lambda i: str(labels[i])))
 
 
 def _is_number(label: Hashable) -> bool:

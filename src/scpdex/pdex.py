@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from inspect import signature
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +12,7 @@ from anndata import AnnData
 from scanpy import logging as logg
 
 from scpdex.execute import execute
+from scpdex.keywords import find_misspelt
 from scpdex.labels import listed
 from scpdex.matrix import in_memory, sample_values, select_expression
 from scpdex.resources import Resources
@@ -152,7 +154,7 @@ def parallel_differential_expression(
     >>> table.shape
     (6885, 10)
     """
-    if metric not in _ARGUMENTS:
+    if metric not in tuple(_ARGUMENTS):
         msg = f"metric={metric!r} is not known. Valid: {', '.join(map(repr, _ARGUMENTS))}."
         raise ValueError(msg)
     _refuse_arguments(metric, kwargs)
@@ -242,8 +244,10 @@ def _refuse_arguments(metric: Metric, arguments: dict[str, Any]) -> None:
             msg = "use_continuity is not an argument: tie_correct=False leaves out the correction for continuity."
             raise TypeError(msg)
         if name not in valid:
-            takes = f"takes {' and '.join(map(repr, valid))}" if valid else "takes no further arguments"
-            msg = f"{name!r} is not an argument of parallel_differential_expression(); metric={metric!r} {takes}."
+            close = find_misspelt([name], [*signature(parallel_differential_expression).parameters, *valid])
+            takes = f"further ones of metric={metric!r}: {', '.join(map(repr, valid)) or 'none'}"
+            hint = f"Did you mean {close[name]!r}?" if close else f"There are {takes}."
+            msg = f"{name!r} is not an argument of parallel_differential_expression(). {hint}"
             raise TypeError(msg)
         if value not in valid[name]:
             msg = f"{name}={value!r} is not valid with metric={metric!r}. Valid: {', '.join(map(repr, valid[name]))}."
@@ -273,14 +277,15 @@ def _look_like_logs(expression: Expression) -> bool:
     with np.errstate(invalid="ignore"):
         have_fractions = bool((np.abs(np.modf(sample)[0]) > _LEAST_FRACTION).any())
     seen = f"is_log1p=None: {sample.size:,} values of {expression.where} show"
-    if have_fractions and highest > MOST_LOG1P:
+    # Infinite values are refused later.
+    if have_fractions and np.isfinite(highest) and highest > MOST_LOG1P:
         logg.warning(
             f"{seen} fractions and a maximum of {highest:,.6g}, too large for log1p-transformed data (at most about "
             f"{MOST_LOG1P:g}): taken as they are; is_log1p=False says so, is_log1p=True takes them for logs."
         )
         return False
     found = "fractions: taken for log1p-transformed" if have_fractions else "no fractions: taken for counts"
-    logg.info(f"{seen} {found}; is_log1p={have_fractions} says so")
+    logg.info(f"{seen} {found}, as with is_log1p={have_fractions}")
     return have_fractions
 
 

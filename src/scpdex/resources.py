@@ -94,7 +94,7 @@ class Resources:
 
 def _refuse_genes(gene_chunk_size: object) -> None:
     if not _is_number(gene_chunk_size):
-        msg = f"gene_chunk_size={gene_chunk_size!r} is not valid: pass a number of genes from 1 up, or None."
+        msg = f"gene_chunk_size={gene_chunk_size!r} is not valid: pass a number of genes from 1 up."
         raise ValueError(msg)
 
 

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
+# A view becomes an object of its own where a result is stored, in steps that other threads must not see.
+object_lock = threading.RLock()
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 

@@ -36,7 +36,8 @@ class _KeyedFile(IndexDataCacheFile):
     """
 
     def _name_of(self, key: Any) -> str:
-        content = repr((numba.__version__, numba.config.BOUNDSCHECK, self._source_stamp, key))
+        checks_indices = vars(numba.config)["BOUNDSCHECK"]
+        content = repr((numba.__version__, checks_indices, self._source_stamp, key))
         digest = hashlib.sha256(content.encode()).hexdigest()
         return f"{self._index_name.removesuffix('.nbi')}.{digest[:32]}.nbc"
 

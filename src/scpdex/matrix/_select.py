@@ -13,6 +13,7 @@ from scpdex.matrix._dask import is_dask, refuse_unknown_chunks
 from scpdex.matrix._normalize import Normalization
 from scpdex.matrix._stored import is_closed, is_on_disk
 from scpdex.matrix._values import fit_for_kernels, refuse_dtype, refuse_inexact
+from scpdex.threads import object_lock
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -87,7 +88,7 @@ class Expression:
             msg = (
                 f"{self.where} holds {per_gene.sum():,} NaN or infinite values in the compared cells and tested genes, "
                 f"the first in gene {str(self.var_names[np.flatnonzero(per_gene)[0]])!r}. Replace them, or leave such "
-                "genes out with mask_var."
+                "genes out with mask_var, or a view of adata."
             )
             raise ValueError(msg)
 
@@ -127,7 +128,8 @@ def select_expression(
         layers = [repr(name) for name in names if name is not None]
         msg = f"layer={layer!r} is not in adata.layers. Valid: {', '.join(layers) or 'none exist'}."
         raise KeyError(msg)
-    matrix, where, cells, columns, var_names = _locate(adata, use_raw=use_raw, layer=layer)
+    with object_lock:
+        matrix, where, cells, columns, var_names = _locate(adata, use_raw=use_raw, layer=layer)
     if is_closed(matrix):
         msg = f"{where} is in a file that was closed: open the file again, as by anndata.read_h5ad(path, backed='r')."
         raise ValueError(msg)
@@ -154,7 +156,8 @@ def select_expression(
         normalization = Normalization(normalize, None if whole else columns, var_names, where, from_left)
     genes, var_names = columns[tested], var_names if mask is None else var_names[mask]
     if cells.size == 0 or genes.size == 0:
-        msg = f"There is nothing to rank: {cells.size} cells x {genes.size} genes of {where} are selected."
+        reason = ": mask_var is False for every gene" if mask is not None and columns.size else ""
+        msg = f"There is nothing to rank: {cells.size} cells x {genes.size} genes of {where} are selected{reason}."
         raise ValueError(msg)
     if not (on_disk or lazy) and normalize is None:
         refuse_inexact(matrix, where, rows=cells, columns=genes)
@@ -214,7 +217,14 @@ def in_memory(annotations: Any, *columns: str) -> pd.DataFrame:
     if isinstance(annotations, pd.DataFrame):
         return annotations
     if all(isinstance(column, str) and column in annotations.columns for column in columns):
-        return pd.DataFrame(annotations[list(columns)].to_memory())
+        try:
+            return pd.DataFrame(annotations[list(columns)].to_memory())
+        except (OSError, RuntimeError, ValueError) as error:
+            msg = (
+                f"columns {', '.join(map(repr, columns))} of a lazily opened object could not be read: was its file "
+                f"closed? The error was: {error}"
+            )
+            raise OSError(msg) from error
     return pd.DataFrame(columns=annotations.columns)
 
 
@@ -231,19 +241,24 @@ def _mask(
 ) -> NDArray[np.bool_] | None:
     if mask_var is None:
         return None
-    mask_var = _resolve_reference(mask_var)
-    if isinstance(mask_var, str):
-        if mask_var not in adata.var.columns:
+    values = _resolve_reference(mask_var)
+    if isinstance(values, str):
+        if values not in adata.var.columns:
             columns = ", ".join(map(repr, adata.var.columns)) or "none exist"
-            msg = f"mask_var={mask_var!r} is not a column of adata.var. Valid: {columns}."
+            msg = f"mask_var={values!r} is not a column of adata.var. Valid: {columns}."
             raise KeyError(msg)
-        mask_var = in_memory(adata.var, mask_var)[mask_var]
-    mask = pd.Series(mask_var)
-    if not pd.api.types.is_bool_dtype(mask.dtype) or mask.isna().any():
-        msg = (
-            f"mask_var must be boolean without missing values, but has dtype {mask.dtype}. For names of genes, pass "
-            "adata.var_names.isin(names)."
-        )
+        values = in_memory(adata.var, values)[values]
+    if np.ndim(values) != 1:
+        msg = f"mask_var must have one dimension, a bool for each gene, but has shape {np.shape(values)}."
+        raise ValueError(msg)
+    mask = pd.Series(values)
+    if not pd.api.types.is_bool_dtype(mask.dtype):
+        names = pd.api.types.infer_dtype(mask) == "string"
+        hint = " For names of genes, pass adata.var_names.isin(names)." if names else ""
+        msg = f"mask_var must be boolean without missing values, but has dtype {mask.dtype}.{hint}"
+        raise ValueError(msg)
+    if mask.isna().any():
+        msg = f"mask_var must be boolean without missing values, but has {mask.isna().sum():,} of these: fill them."
         raise ValueError(msg)
     if len(mask) != len(var_names):
         hint = " of adata.raw, which is ranked: pass use_raw=False to rank X" if use_raw else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from natsort import natsorted
 from scpdex.results._records import fractions_table
 from scpdex.results._replace import outdated_levels
 from scpdex.results._varm import all_matrices, remove_matrices, to_varm
+from scpdex.threads import object_lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from scpdex.results._stored import StoredResult
 
 Storage = Literal["uns", "varm"]
-
-_OBS_LOCK = Lock()
 
 
 def refuse_unless_storable(adata: AnnData, *, on_disk: bool, copy: bool) -> bool:
@@ -47,13 +45,13 @@ def refuse_unless_storable(adata: AnnData, *, on_disk: bool, copy: bool) -> bool
 
 def refuse_storage(adata: AnnData, storage: str, *, use_raw: bool) -> None:
     """Raise a ValueError where a result cannot be stored so."""
-    if storage not in {"uns", "varm"}:
+    if storage not in ("uns", "varm"):
         msg = f"storage={storage!r} is not valid: pass 'uns' or 'varm'."
         raise ValueError(msg)
     if storage == "varm" and use_raw and not adata.raw.var_names.equals(adata.var_names):
         msg = (
-            "storage='varm' has a row for each of adata.var, and adata.raw has other genes: pass use_raw=False to rank "
-            "X, or storage='uns'."
+            "storage='varm' has a row for each of adata.var, and adata.raw has other genes, or another order: pass "
+            "use_raw=False to rank X, or storage='uns'."
         )
         raise ValueError(msg)
 
@@ -76,14 +74,12 @@ def _copied(annotations: Any) -> pd.DataFrame:
 
 def _convert_strings(obs: Any, name: str) -> None:
     """Make a column of strings categorical, as anndata does: in natural order, unless every string is another one."""
-    # Calls of several threads may write the same column, which pandas does in several steps.
-    with _OBS_LOCK:
-        if not isinstance(obs, pd.DataFrame) or pd.api.types.infer_dtype(obs[name]) != "string":
-            return
-        labels = pd.Categorical(obs[name])
-        if len(labels.categories) < len(labels):
-            in_order = natsorted(labels.categories)
-            obs[name] = labels if list(labels.categories) == in_order else labels.reorder_categories(in_order)
+    if not isinstance(obs, pd.DataFrame) or pd.api.types.infer_dtype(obs[name]) != "string":
+        return
+    labels = pd.Categorical(obs[name])
+    if len(labels.categories) < len(labels):
+        in_order = natsorted(labels.categories)
+        obs[name] = labels if list(labels.categories) == in_order else labels.reorder_categories(in_order)
 
 
 def store(
@@ -111,32 +107,34 @@ def store(
             matrices |= of_key
         else:
             entries[key] = as_records(result, var_names)
-    if light:
-        obs, var = _copied(adata.obs), _copied(adata.var)
-        adata = AnnData(obs=obs, var=var, uns=deepcopy(dict(adata.uns)), varm=all_matrices(adata))
-    elif copy:
-        adata = adata.copy()
+    with object_lock:
+        if light:
+            obs, var = _copied(adata.obs), _copied(adata.var)
+            adata = AnnData(obs=obs, var=var, uns=deepcopy(dict(adata.uns)), varm=all_matrices(adata))
+        elif copy:
+            adata = adata.copy()
     entries |= further or {}
-    outdated = [key for key in outdated_levels(adata, entries) if key not in entries]
 
     def write() -> None:
-        uns, varm = dict(adata.uns), dict(adata.varm)
-        try:
-            for key in [*entries, *outdated]:
-                remove_matrices(adata, key)
-            for key in outdated:
-                del adata.uns[key]
-            for name, matrix in matrices.items():
-                adata.varm[name] = matrix
-            for key, entry in entries.items():
-                adata.uns[key] = entry
-            # Last, since a view is an object of its own by now, and this step has no way back.
-            if groupby is not None:
-                _convert_strings(adata.obs, groupby)
-        except BaseException:
-            if not adata.is_view:
-                adata.uns, adata.varm = uns, varm
-            raise
+        with object_lock:
+            outdated = [key for key in outdated_levels(adata, entries) if key not in entries]
+            uns, varm = dict(adata.uns), dict(adata.varm)
+            try:
+                for key in [*entries, *outdated]:
+                    remove_matrices(adata, key)
+                for key in outdated:
+                    del adata.uns[key]
+                for name, matrix in matrices.items():
+                    adata.varm[name] = matrix
+                for key, entry in entries.items():
+                    adata.uns[key] = entry
+                # Last, since a view is an object of its own by now, and this step has no way back.
+                if groupby is not None:
+                    _convert_strings(adata.obs, groupby)
+            except BaseException:
+                if not adata.is_view:
+                    adata.uns, adata.varm = uns, varm
+                raise
 
     # Ctrl-C reaches the main thread only: on another, all is written or nothing.
     with ThreadPoolExecutor(1, thread_name_prefix="scpdex") as pool:

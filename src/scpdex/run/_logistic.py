@@ -41,8 +41,8 @@ def refuse_for_logistic_regression(design: Design, expression: Expression, optio
         )
         raise TypeError(msg)
     if expression.chunked:
-        given = "normalize" if expression.normalization is not None else "low_memory"
-        msg = f"method='logreg' needs the matrix as it is in memory: leave out {given}."
+        without = "normalize" if expression.normalization is not None else "low_memory"
+        msg = f"method='logreg' needs the matrix as it is in memory: leave out {without}."
         raise ValueError(msg)
 
 

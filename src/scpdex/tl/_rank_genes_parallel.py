@@ -11,6 +11,7 @@ from scpdex.labels import REST
 from scpdex.results import refuse_storage, refuse_to_replace, refuse_unless_storable, store
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.task import Task
+from scpdex.threads import object_lock
 from scpdex.tl._assemble import Fractions, assemble, fields_of_levels, fractions_of
 from scpdex.tl._keywords import take_keywords
 from scpdex.tl._tell import describe_raw, introduction, tell, tell_of_files, tell_of_preset, tell_of_stored
@@ -321,11 +322,12 @@ def rank_genes_parallel(
     design, expression, options = task.design, task.expression, task.options
     if classifier is not None:
         refuse_for_logistic_regression(design, expression, options)
-    ranks_raw = adata.raw is not None if use_raw is None else use_raw
-    refuse_storage(adata, storage, use_raw=ranks_raw)
-    light = refuse_unless_storable(adata, on_disk=expression.on_disk or adata.isbacked, copy=copy)
     key = "rank_genes_groups" if key_added is None else key_added
-    refuse_to_replace(adata, key, fields_of_levels(task), storage)
+    with object_lock:
+        ranks_raw = adata.raw is not None if use_raw is None else use_raw
+        refuse_storage(adata, storage, use_raw=ranks_raw)
+        light = refuse_unless_storable(adata, on_disk=expression.on_disk or adata.isbacked, copy=copy)
+        refuse_to_replace(adata, key, fields_of_levels(task), storage)
     tell_of_preset(method, mean_in_log_space)
     start = logg.info(introduction(design, options, describe_raw(adata) if ranks_raw else ""))
     if classifier is not None:

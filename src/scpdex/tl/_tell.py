@@ -163,25 +163,28 @@ def _tell_of_values(table: Table, design: Design, options: TestOptions, expressi
     highest = table.highest.max()
     # Normalized values are logs of counts, whatever they look like.
     as_stored = expression.normalization is None
+    untested = (
+        " and, with min_logfc, genes whose fold change is NaN are not tested" if options.min_logfc is not None else ""
+    )
+    overflow = f" ({n_overflows:,} of {n_changes:,} overflow{untested})" if n_overflows else ""
     if as_stored and table.are_counts.all():
         logg.warning(
-            f"{where} looks like raw counts: log fold changes expect log1p-transformed data. "
+            f"{where} looks like raw counts: log fold changes expect log1p-transformed data{overflow}. "
             "Run scanpy.pp.normalize_total and scanpy.pp.log1p first, or pass normalize=1e4. See "
             f"{page('which-test', 'fold-changes')}"
         )
     # Scaled data may be as large; their negative means are told below.
     elif as_stored and highest * options.log_scale > MOST_LOG1P and (n_overflows or not n_undefined):
         limit = MOST_LOG1P / options.log_scale
-        overflow = f" ({n_overflows:,} of {n_changes:,} overflow)" if n_overflows else ""
+        base = "" if options.log_base is None else f" in base {options.log_base:g}, as uns['log1p']['base'] says"
         logg.warning(
-            f"{where} holds values up to {highest:,.6g}, too large for log1p-transformed data (at most about "
+            f"{where} holds values up to {highest:,.8g}, too large for log1p-transformed data{base} (at most about "
             f"{limit:.3g}): log fold changes, which take them for logs, mean nothing{overflow}. Run scanpy.pp.log1p on "
             f"normalized counts first, or pass normalize=1e4 for raw counts. See {page('which-test', 'fold-changes')}"
         )
     if alone:
         logg.warning(f"group {alone[0]!r} holds every cell: there is no rest, all scores are 0, fold changes NaN.")
     elif n_undefined:
-        untested = " and, with min_logfc, such genes are not tested" if options.min_logfc is not None else ""
         logg.warning(
             f"{n_undefined:,} of {n_changes:,} log fold changes are undefined (NaN), as "
             f"they are for negative means, such as those of scaled data{untested}: rank log1p-transformed data to have "
