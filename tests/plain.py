@@ -134,7 +134,7 @@ def _test(
         if not y.size:
             return 0.0, 1.0, auc, False
         u = float(stats.mannwhitneyu(x, y).statistic)
-        return float(np.sign(u - x.size * y.size / 2) * plain_anderson(x, y)), np.nan, u / x.size / y.size, True
+        return (-1 if 2 * u < x.size * y.size else 1) * plain_anderson(x, y), np.nan, u / x.size / y.size, True
     else:
         z, p, sure = plain_t(x, y, overestimate_variance=options["method"] == "t-test_overestim_var")
         defined = not np.isnan(z)

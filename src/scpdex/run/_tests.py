@@ -93,7 +93,9 @@ def _rank_test(sums: Sums, comparison: Comparison, options: TestOptions) -> Test
 def _anderson(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
     statistics, pvals = anderson_darling_test(sums.anderson, comparison.group_sizes, comparison.other_sizes)
     mean = comparison.group_sizes * comparison.other_sizes
-    scores = np.sign(sums.twice_u[:, : comparison.n_groups] - mean) * np.nan_to_num(sums.anderson)
+    # Distributions of different spread may have equal rank sums.
+    sign = np.where(sums.twice_u[:, : comparison.n_groups] < mean, -1, 1)
+    scores = sign * np.nan_to_num(sums.anderson)
     return Tested(scores, statistics, pvals, np.log10(pvals) if "log10_pvals" in options.extras else None)
 
 

@@ -214,7 +214,7 @@ def rank_genes_parallel(
         down; genes of equal score are in var order.
     ``"scores"``
         Record array (float32) in the same order: z of the rank-sum test, t, A squared of the Anderson-Darling test
-        (not normalised, never negative) times the sign of the rank-sum test's z, or the coefficient.
+        (not normalised, never negative) times the sign of the rank-sum test's z (1 where z is 0), or the coefficient.
     ``"logfoldchanges"``
         Record array (float32): ``log2((expm1(m1) + 1e-9) / (expm1(m2) + 1e-9))`` of the means of log values m1 and m2
         (in ``adata.uns["log1p"]["base"]``, else natural log); with ``mean_in_log_space=False``, of the means of
