@@ -250,3 +250,75 @@ def test_genes_of_one_name(n_genes: int | None, messages: Callable[[], str]) -> 
     messages()
     rank_genes_df(adata)
     assert messages() == ""
+
+
+@pytest.mark.parametrize("repeated", [[0, 0], [0, 0, 2, 3], [1, 1, 0, 0]])
+def test_genes_that_repeat(repeated: list[int]) -> None:
+    """Row 38: matrices in varm are cut with the genes, and a rank may be there twice while another is not."""
+    adata = ranked("varm", pts=False)
+    table = rank_genes_df(adata, "a")
+    columns = [adata.var_names.get_loc(name) for name in table["names"].iloc[repeated]]
+    some = adata[:, columns].copy()
+    found = rank_genes_df(some, "a")
+    expected = table.iloc[sorted(repeated)]
+    np.testing.assert_array_equal(found["names"], expected["names"])
+    np.testing.assert_array_equal(found["scores"], expected["scores"])
+
+
+def test_records_beside_matrices() -> None:
+    """Row 38: concat merges an entry with records and one with matrices field by field; records are read."""
+    first, second = ranked("uns", pts=False), ranked("varm", pts=False)
+    expected = rank_genes_df(first)
+    merged = ad.concat([first, second], uns_merge="first", index_unique="-")
+    assert rank_genes_df(merged)[["group", "names", "scores"]].equals(expected[["group", "names", "scores"]])
+
+
+def test_parameters_that_vanished_of_matrices() -> None:
+    """Row 38: the matrices are found by the fields, and are replaced by the next call."""
+    adata = ranked("varm", pts=False)
+    expected = rank_genes_df(adata)
+    del adata.uns[KEY]["params"]
+    pd.testing.assert_frame_equal(rank_genes_df(adata), expected)
+    del adata.uns[KEY]["fields"]
+    adata.uns[KEY]["params"] = {"storage": "varm"}
+    pd.testing.assert_frame_equal(rank_genes_df(adata), expected)
+    scpdex.tl.rank_genes_parallel(adata, "group", storage="uns")
+    assert not [name for name in adata.varm if name.startswith(KEY)]
+
+
+def test_a_matrix_of_another_width() -> None:
+    """Row 38: it is named."""
+    adata = ranked("varm", pts=False)
+    adata.varm[f"{KEY}_scores"] = adata.varm[f"{KEY}_scores"][:, :2]
+    with pytest.raises(KeyError, match=r"names 5 groups, and adata\.varm\['rank_genes_groups_scores'\] has the shape"):
+        rank_genes_df(adata)
+
+
+@pytest.mark.parametrize("missing", [pd.NA, np.nan, None, "NA"])
+def test_missing_parameters(missing: Any) -> None:
+    """Row 38: a missing value is as if it were not there."""
+    adata = ranked("uns", pts=False)
+    expected = rank_genes_df(adata)
+    adata.uns[KEY]["params"] |= {"use_raw": missing, "reference": missing}
+    pd.testing.assert_frame_equal(rank_genes_df(adata), expected)
+
+
+def test_row_names_as_a_column() -> None:
+    """Row 38: data frames whose index became a column have no group of that name."""
+    adata = ranked("uns", pts=False)
+    expected = rank_genes_df(adata)
+    entry = adata.uns[KEY]
+    for field in ("names", "scores", "logfoldchanges", "pvals", "pvals_adj"):
+        entry[field] = pd.DataFrame.from_records(entry[field]).reset_index()
+    pd.testing.assert_frame_equal(rank_genes_df(adata), expected, check_dtype=False)
+
+
+def test_levels_that_lost_their_parameters() -> None:
+    """Row 38: ranking again is what the message says, and it works."""
+    adata = ranked("uns", pts=False)
+    adata.obs["level"] = pd.Categorical(np.resize(["x", "y"], adata.n_obs))
+    scpdex.tl.rank_genes_parallel(adata, "group", split_by="level", min_cells=2)
+    expected = rank_genes_df(adata)
+    del adata.uns[f"{KEY}_x"]["params"]
+    scpdex.tl.rank_genes_parallel(adata, "group", split_by="level", min_cells=2)
+    pd.testing.assert_frame_equal(rank_genes_df(adata), expected)

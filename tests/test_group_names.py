@@ -186,7 +186,7 @@ def test_records_that_were_renamed(rank: Callable[..., None], names: list[str], 
     pd.testing.assert_frame_equal(rank_genes_df(adata), expected, check_exact=True, check_categorical=False)
     table = sc.get.rank_genes_groups_df(adata, names)
     np.testing.assert_array_equal(table["pct_nz_group"], expected["pct_nz_group"])
-    assert "any more" not in messages()
+    assert "no longer" not in messages()
 
 
 @pytest.mark.parametrize("rank", [rank_by_scanpy, rank_by_scpdex, rank_into_varm])
@@ -205,12 +205,12 @@ def test_names_that_do_not_follow(
     pd.testing.assert_frame_equal(rank_genes_df(adata), expected, check_exact=True)
     said = messages()
     groups = [repr(name) for name in expected["group"].cat.categories]
-    assert said.count(f"names groups {', '.join(groups)}, which adata.obs['label'] does not have any more") == 1
+    assert said.count(f"names groups {', '.join(groups)}, which are no longer labels of adata.obs['label']") == 1
     if rank is rank_into_varm:
         scpdex.tl.rank_genes_to_uns(adata)
     else:
         scpdex.tl.rank_genes_to_varm(adata)
-    assert messages().count("any more") == 1
+    assert messages().count("no longer") == 1
     with pytest.raises(ValueError, match="group 'new 1' is not in"):
         rank_genes_df(adata, "new 1")
 
@@ -226,9 +226,9 @@ def test_levels_that_were_renamed(messages: Callable[[], str]) -> None:
     messages()
     pd.testing.assert_frame_equal(rank_genes_df(adata), expected, check_exact=True)
     said = messages()
-    assert said.count("any more") == 2
+    assert said.count("no longer") == 2
     assert said.count("WARNING") == 1
-    assert "levels 'x', 'y', which adata.obs['level'] does not have any more" in said
+    assert "levels 'x', 'y', which are no longer labels of adata.obs['level']" in said
 
 
 @pytest.mark.parametrize("storage", ["uns", "varm"])
@@ -259,13 +259,13 @@ def test_no_message_where_names_hold(storage: str, messages: Callable[[], str], 
             messages()
             for one in objects:
                 rank_genes_df(one)
-                assert "any more" not in messages()
+                assert "no longer" not in messages()
     adata = labelled(rows)
     adata.obs["level"] = np.where(adata.obs["group"] == "a", "x", np.resize(["x", "y"], adata.n_obs))
     scpdex.tl.rank_genes_parallel(adata, "group", split_by="level", min_cells=3, storage=storage)
     messages()
     assert set(rank_genes_df(adata).query("split == 'y'")["group"]) == {"b", "c", "d", "e"}
-    assert "any more" not in messages()
+    assert "no longer" not in messages()
 
 
 def test_lazily_opened_labels(tmp_path: Any, messages: Callable[[], str]) -> None:
@@ -281,7 +281,7 @@ def test_lazily_opened_labels(tmp_path: Any, messages: Callable[[], str]) -> Non
         lazy = ad.experimental.read_lazy(tmp_path / f"{name}.zarr")
         messages()
         pd.testing.assert_frame_equal(rank_genes_df(lazy), expected, check_exact=True)
-        assert messages().count("any more") == n_said
+        assert messages().count("no longer") == n_said
 
 
 def test_targets_of_renamed_groups() -> None:

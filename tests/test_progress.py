@@ -1,6 +1,8 @@
 """Row 33: a progress bar on whatever stands in for sys.stderr, and Python's warning filters while threads rank."""
 
+import errno
 import io
+import os
 import subprocess
 import sys
 import types
@@ -149,3 +151,30 @@ def test_first_calls_from_threads_leave_the_warning_filters():
     """Rows 33 and 24: neither scpdex nor what it imports replaces the filters of the process meanwhile."""
     done = subprocess.run([sys.executable, "-c", THREADS], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+class FullDisk(io.StringIO):
+    """Takes an empty text, and fails later."""
+
+    def write(self, text: str) -> int:
+        if text:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return 0
+
+
+class NoEncoding(io.StringIO):
+    @property
+    def encoding(self) -> str:
+        msg = "no encoding"
+        raise RuntimeError(msg)
+
+
+@pytest.mark.parametrize("stream", [FullDisk, NoEncoding])
+def test_streams_that_fail_while_the_bar_is_drawn(monkeypatch, stream):
+    """Row 33: the work goes on."""
+    monkeypatch.setattr(sys, "stderr", stream())
+    with progress_bar(3, unit="cells", show=True) as bar:
+        for _ in range(3):
+            bar.update(1)
+            bar.refresh()
+    assert bar.n == 3

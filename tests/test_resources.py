@@ -240,3 +240,22 @@ def test_ranks_within_the_limit_of_the_process(tmp_path, name):
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "row buckets\n"
+
+
+@pytest.mark.skipif(ON_WINDOWS, reason="Windows has no such limits")
+@pytest.mark.parametrize(("name", "used", "of_thread"), [("RLIMIT_AS", 300, 72), ("RLIMIT_DATA", 100, 8)])
+def test_threads_within_the_limits_of_the_process(machine, monkeypatch, name, used, of_thread):
+    """Row 32: half of what is left is for stacks and arenas, those of two further threads among them."""
+    info = SimpleNamespace(vms=300 << 20, data=100 << 20)
+    monkeypatch.setattr(r.psutil, "Process", lambda: SimpleNamespace(memory_info=lambda: info))
+    limit = getattr(r.resource, name)
+    machine.limits[limit] = (used + 2 * 10 * of_thread) << 20
+    assert Resources.of(n_jobs=64).limits.n_threads == 8
+    assert Resources.of(n_jobs=3).limits.n_threads == 3
+    machine.limits[limit] = (used + 3 * of_thread) << 20
+    assert Resources.of(n_jobs=64, max_memory="1GB").limits.n_threads == 1
+    machine.limits[limit] = (used + 3 * of_thread - 1) << 20
+    with pytest.raises(
+        MemoryError, match=r"ulimit -[vd]\) leaves \d+ MB, and one thread needs \d+ MB.*raise the limit"
+    ):
+        Resources.of(n_jobs=1)

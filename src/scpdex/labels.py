@@ -198,11 +198,11 @@ def _refuse_unhashable(column: pd.Series[Any], argument: str) -> None:
     for cell, label in column.items():
         try:
             hash(label)
-        except TypeError:
+        except TypeError as error:
             msg = (
-                f"{argument}={column.name!r} holds labels of type {type(label).__name__}, the first in cell {cell!r}: "
-                f"{reprlib.repr(label)}. Labels are strings, numbers or bools: pass a column of these, such as "
-                f"adata.obs[{column.name!r}].map(str)."
+                f"{argument}={column.name!r} holds labels of type {type(label).__name__} that cannot be compared "
+                f"({error}), the first in cell {cell!r}: {reprlib.repr(label)}. Labels are strings, numbers or bools: "
+                f"pass a column of these, such as adata.obs[{column.name!r}].map(str)."
             )
             raise TypeError(msg) from None
 

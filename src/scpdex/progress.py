@@ -19,7 +19,33 @@ def progress_bar(total: int, *, unit: str, show: bool | None) -> Any:
     """
     bar, needs_stream = _bar_class()
     disable = not (_is_watched() if show is None else show) or (needs_stream and not _has_stream())
-    return bar(total=total, unit=unit, disable=disable, delay=0 if show else _SECONDS_BEFORE_BAR, leave=bool(show))
+    stream = {"file": _Stream(sys.stderr)} if needs_stream and not disable else {}
+    delay = 0 if show else _SECONDS_BEFORE_BAR
+    return bar(total=total, unit=unit, disable=disable, delay=delay, leave=bool(show), **stream)
+
+
+class _Stream:
+    """A stream to draw on, whose failures, as on a full disk, leave the work alone."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.encoding = "ascii"
+        with suppress(Exception):
+            self.encoding = str(stream.encoding)
+
+    def write(self, text: str) -> None:
+        """Write, if that is possible."""
+        with suppress(Exception):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush, if that is possible."""
+        with suppress(Exception):
+            self._stream.flush()
+
+    def fileno(self) -> int:
+        """Give the descriptor, by which tqdm finds the width of a terminal."""
+        return int(self._stream.fileno())
 
 
 def _bar_class() -> tuple[Any, bool]:

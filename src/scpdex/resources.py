@@ -49,9 +49,12 @@ _VERSION_2 = tuple(
     _CGroups(Path(root), "memory.max", "memory.current", ("inactive_file",))
     for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 )
-# Address space that a thread takes: its stack, and what glibc reserves for its allocations.
+# Address space of a thread: its stack, and what glibc reserves for its allocations.
 _BYTES_OF_STACK = 8 << 20
 _BYTES_OF_ARENA = 64 << 20
+# Threads beside those that compute: one reads, one writes the result. Without room for these and one more, the
+# interpreter or a compiled library ends the process without an error that could be raised.
+_OTHER_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,9 @@ class Resources:
             raise ValueError(msg)
         if gene_chunk_size is not None:
             _refuse_genes(gene_chunk_size)
-        n_bytes = available_memory(int(n_jobs)) // 2 if max_memory is None else _bytes(max_memory)
-        limits = Limits(int(n_jobs), n_bytes, None if gene_chunk_size is None else int(gene_chunk_size))
+        n_threads = _fit_threads(int(n_jobs))
+        n_bytes = available_memory(n_threads) // 2 if max_memory is None else _bytes(max_memory)
+        limits = Limits(n_threads, n_bytes, None if gene_chunk_size is None else int(gene_chunk_size))
         return cls(limits, low_memory, show_progress)
 
     def with_most_genes(self, gene_chunk_size: int) -> Resources:
@@ -130,22 +134,45 @@ def _file_cache(group: Path, version: _CGroups) -> int:
     return next((n_bytes for n_bytes in found if n_bytes is not None), 0)
 
 
-def _left_of_limits(n_threads: int) -> Iterator[int]:
-    """Bytes that the soft limits on address space and data of this process leave."""
+def _process_limits() -> Iterator[tuple[str, int, int]]:
+    """Name each soft limit of this process on memory, with the bytes that it leaves and those that a thread takes."""
     # Windows has no such limits.
     if sys.platform == "win32":
         return
     used = psutil.Process().memory_info()
-    of_stacks, of_arenas = n_threads * _BYTES_OF_STACK, n_threads * _BYTES_OF_ARENA
-    for limit, n_bytes, of_threads in (
-        (resource.RLIMIT_AS, used.vms, of_stacks + of_arenas),
-        (resource.RLIMIT_DATA, getattr(used, "data", used.vms), of_stacks),
+    for option, limit, n_bytes, bytes_per_thread in (
+        ("-v", resource.RLIMIT_AS, used.vms, _BYTES_OF_STACK + _BYTES_OF_ARENA),
+        ("-d", resource.RLIMIT_DATA, getattr(used, "data", used.vms), _BYTES_OF_STACK),
     ):
         most, _ = resource.getrlimit(limit)
         if most != resource.RLIM_INFINITY:
-            left = most - n_bytes
-            # Arenas are reserved only as long as there is space.
-            yield max(left // 2, left - of_threads)
+            yield f"ulimit {option}", most - n_bytes, bytes_per_thread
+
+
+def _left_of_limits(n_threads: int) -> Iterator[int]:
+    """Bytes that the limits of this process leave beside its threads, arenas of which may be smaller."""
+    for _, left, bytes_per_thread in _process_limits():
+        yield max(left // 2, left - n_threads * bytes_per_thread)
+
+
+def _fit_threads(n_threads: int) -> int:
+    """Lower a number of threads to what the limits of this process have room for, in half of what they leave.
+
+    Raises
+    ------
+    MemoryError
+        There is no room for one.
+    """
+    for limit, left, bytes_per_thread in _process_limits():
+        least = (1 + _OTHER_THREADS) * bytes_per_thread
+        if left < least:
+            msg = (
+                f"the memory limit of this process ({limit}) leaves {max(0, left) / 1e6:,.0f} MB, and one thread needs "
+                f"{least / 1e6:,.0f} MB of address space: raise the limit."
+            )
+            raise MemoryError(msg)
+        n_threads = min(n_threads, max(1, left // 2 // bytes_per_thread - _OTHER_THREADS))
+    return n_threads
 
 
 def _read(path: Path) -> str | None:

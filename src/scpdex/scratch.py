@@ -80,7 +80,13 @@ _WAYS_OUT = "free some space, set TMPDIR to a folder on a larger disk, or raise 
 
 def refuse_scratch_beyond_disk(n_bytes: int) -> None:
     """Raise an OSError if the disk of the temporary folder has less space than the scratch file may need."""
-    folder = tempfile.gettempdir()
+    if not n_bytes:
+        return
+    try:
+        folder = tempfile.gettempdir()
+    except OSError as error:
+        msg = f"{n_bytes:,} bytes of scratch may be needed, and no temporary folder can be written to: {_WAYS_OUT}"
+        raise OSError(error.errno, msg) from error
     free = shutil.disk_usage(folder).free
     if n_bytes > free:
         msg = (

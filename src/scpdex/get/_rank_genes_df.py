@@ -133,7 +133,11 @@ def rank_genes_df(
     levels = Levels.read(adata.uns.get(key))
     keys = [key] if levels is None else levels.keys(key)
     there = [groups_of(adata, its_key) for its_key in keys]
-    all_groups = list(dict.fromkeys([*(() if levels is None else levels.groups), *chain.from_iterable(there)]))
+    all_groups = list(dict.fromkeys(chain.from_iterable(there)))
+    if levels is not None:
+        # The list has them in order; those that were renamed since are in the results of the levels only.
+        in_order = {name: i for i, name in enumerate(levels.groups)}
+        all_groups.sort(key=lambda name: in_order.get(name, len(in_order)))
     renamed = describe_renamed(adata, key, in_memory(adata.obs, *label_columns(adata, key)))
     if renamed is not None:
         logg.warning(renamed)

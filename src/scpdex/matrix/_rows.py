@@ -179,8 +179,11 @@ class RowStream:
         """Give about so many values, as they are stored, of cells here and there."""
         places = np.linspace(0, self.rows.size, _PROBES + 1)[:-1].astype(int)
         per_cell = max(1, n_values // _PROBES // max(1, self.n_values // self.rows.size))
-        for start in np.unique(places).tolist():
-            yield self._decode(self._read(slice(start, min(start + per_cell, self.rows.size)), n_values))
+        stop = 0
+        for place in np.unique(places).tolist():
+            start, stop = max(place, stop), min(place + per_cell, self.rows.size)
+            if start < stop:
+                yield self._decode(self._read(slice(start, stop), n_values))
 
     def _spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where the values of rows begin and end."""

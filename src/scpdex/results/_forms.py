@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # Parameters that list names; each other one is a single value.
 _LISTS = {"apart", "exclude", "extras", "references", "skipped", "skipped_splits"}
 
+# Columns in which data frames of R and pandas keep the names of their rows.
+_ROW_NAMES = ("index", "_index", "rownames")
+
 
 def read_params(entry: Any) -> dict[str, Any]:
     """Read the parameters of a result; arrays and lists of one value become that value, empty ones None."""
@@ -30,7 +33,8 @@ def _single(value: Any) -> Any:
         value = value.tolist() if value.size <= 1 else value
     while isinstance(value, list | tuple) and len(value) <= 1:
         value = value[0] if value else None
-    return value.decode() if isinstance(value, bytes) else value
+    value = value.decode() if isinstance(value, bytes) else value
+    return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
 
 
 def is_set(value: Any) -> bool:
@@ -57,9 +61,18 @@ def read_columns(value: Any) -> dict[str, NDArray[Any]] | None:
         return {name: value[name] for name in value.dtype.names}
     if isinstance(value, pd.DataFrame | Mapping):
         columns = {str(name): np.asarray(column) for name, column in value.items()}
+        columns = {name: column for name, column in columns.items() if not _are_row_names(name, column)}
         lengths = {column.shape for column in columns.values()}
         return columns if len(lengths) == 1 and len(next(iter(lengths))) == 1 else None
     return None
+
+
+def _are_row_names(name: str, column: NDArray[Any]) -> bool:
+    """Tell whether a column has the row names of a data frame, numbers from 0 or 1 up, rather than a group."""
+    if name not in _ROW_NAMES or column.ndim != 1:
+        return False
+    spellings = [str(value) for value in column.tolist()]
+    return any(spellings == [str(first + i) for i in range(len(spellings))] for first in (0, 1))
 
 
 def read_table(value: Any) -> pd.DataFrame | None:
@@ -69,5 +82,5 @@ def read_table(value: Any) -> pd.DataFrame | None:
     columns = read_columns(value)
     if columns is None:
         return None
-    index = next((columns.pop(name) for name in ("index", "_index", "rownames") if name in columns), None)
+    index = next((columns.pop(name) for name in _ROW_NAMES if name in columns), None)
     return pd.DataFrame(columns, index=index)

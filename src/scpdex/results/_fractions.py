@@ -52,7 +52,7 @@ def select_fractions(
     unread = []
     for name, (columns, values) in tables.items():
         matched = match_columns(columns, groups, reference)
-        if matched is None:
+        if matched is None or values.shape[1:] != (len(columns),):
             unread.append(name)
             continue
         places, at = matched

@@ -78,7 +78,7 @@ def read_records(
         places[by_place],
         of_raw,
         fractions,
-        tuple(genes[twins].tolist()),
+        tuple(genes[twins & np.isin(np.arange(genes.size), codes)].tolist()),
         tuple(genes[twins_in_var].tolist()),
         tuple(unread),
     )

@@ -44,7 +44,7 @@ def describe_renamed(adata: AnnData, key: str, obs: pd.DataFrame) -> str | None:
     if levels is None:
         groups, results = groups_of(adata, key), [params]
     else:
-        groups = levels.groups
+        groups = tuple(dict.fromkeys(name for its_key in levels.keys(key) for name in groups_of(adata, its_key)))
         results = [params, *(read_params(adata.uns.get(its_key)) for its_key in levels.keys(key))]
     untested = tuple(name for its in results for field in _UNTESTED for name in read_names(its.get(field)))
     parts = [("groups", groups, untested, params.get("groupby"))]
@@ -53,12 +53,12 @@ def describe_renamed(adata: AnnData, key: str, obs: pd.DataFrame) -> str | None:
     said = []
     for what, names, others, column in parts:
         if isinstance(column, str) and column in obs.columns and (gone := _renamed(obs[column], names, others)):
-            said.append(f"{what} {listed(gone)}, which adata.obs[{column!r}] does not have any more")
+            said.append(f"{what} {listed(gone)}, which are no longer labels of adata.obs[{column!r}]")
     if not said:
         return None
     return (
-        f"adata.uns[{key!r}] names {' and '.join(said)}: it keeps the names that labels had when they were ranked. "
-        "Rank again to have the present ones."
+        f"adata.uns[{key!r}] names {' and '.join(said)}: it keeps the names of the time of ranking. Rank again to have "
+        "the present ones."
     )
 
 

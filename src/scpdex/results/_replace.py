@@ -29,9 +29,12 @@ def refuse_to_replace(adata: AnnData, key: str, fields: Mapping[str | None, Iter
     protected from the results of levels, whose keys users do not choose one by one.
     """
     names: dict[str, str | None] = {}
+    listed = Levels.read(adata.uns.get(key))
+    own_keys = set() if listed is None else set(listed.keys(key))
     for level, level_fields in fields.items():
         level_key = key_of_level(key, level)
-        if level is not None and level_key in adata.uns and not is_of_level(adata.uns[level_key]):
+        is_own = is_of_level(adata.uns.get(level_key)) or level_key in own_keys
+        if level is not None and level_key in adata.uns and not is_own:
             msg = (
                 f"the result of level {level!r} would replace adata.uns[{level_key!r}], which is something else: pass "
                 "another key_added."
@@ -56,7 +59,7 @@ def _refuse_to_replace_matrices(adata: AnnData, names: Iterable[str], replaced_k
         name: key
         for key, entry in adata.uns.items()
         if key not in replaced_keys
-        for name in names_of_matrices(entry, key)
+        for name in names_of_matrices(entry, key, adata.varm)
     }
     if of_others := [name for name in present if name in owners]:
         msg = (
@@ -64,12 +67,12 @@ def _refuse_to_replace_matrices(adata: AnnData, names: Iterable[str], replaced_k
             f"adata.uns[{owners[of_others[0]]!r}]: pass another key_added."
         )
         raise ValueError(msg)
-    replaced = {name for key in replaced_keys for name in names_of_matrices(adata.uns.get(key), key)}
+    replaced = {name for key in replaced_keys for name in names_of_matrices(adata.uns.get(key), key, adata.varm)}
     if not_owned := [name for name in present if name not in replaced]:
         more = f" and {len(not_owned) - 1} more matrices" if len(not_owned) > 1 else ""
         delete = f"for name in {not_owned}: del adata.varm[name]" if more else f"del adata.varm[{not_owned[0]!r}]"
         msg = (
             f"The result would replace adata.varm[{not_owned[0]!r}]{more}, which no result in adata.uns owns: pass "
-            f"another key_added, or give them up by `{delete}`."
+            f"another key_added, or delete them first: `{delete}`."
         )
         raise ValueError(msg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,6 @@ from scpdex.results._fractions import FRACTIONS
 from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -24,8 +23,13 @@ STORAGE = "varm"
 
 
 def is_in_varm(result: Any) -> bool:
-    """Tell whether an entry of ``uns`` is a result of which the matrices are in ``varm``."""
-    return str(read_params(result).get("storage")) == STORAGE
+    """Tell whether an entry of ``uns`` is a result with matrices in ``varm``, also where it lost its parameters.
+
+    anndata.concat may merge such an entry with one that has records, which are then what is left of a result.
+    """
+    if not isinstance(result, Mapping) or "names" in result:
+        return False
+    return {"groups", "fields"} <= result.keys() or str(read_params(result).get("storage")) == STORAGE
 
 
 def name_of_matrix(key: str, field: str) -> str:
@@ -69,19 +73,20 @@ def matrices_of(entry: Mapping[str, Any], key: str, varm: Any) -> dict[str, NDAr
         One of them is gone.
     """
     found = {}
+    n_groups = len(read_names(entry["groups"]))
     for field in _fields_of(entry, key, varm):
         name = name_of_matrix(key, field)
         if name not in varm:
             msg = f"adata.varm[{name!r}], which belongs to the result adata.uns[{key!r}], is gone."
             raise KeyError(msg)
         found[field] = np.asarray(varm[name])
-    n_groups = len(read_names(entry["groups"]))
-    if found["ranks"].shape[1:] != (n_groups,):
-        msg = (
-            f"adata.uns[{key!r}]['groups'] names {n_groups:,} groups, and adata.varm[{name_of_matrix(key, 'ranks')!r}] "
-            f"has the shape {found['ranks'].shape}: rank again."
-        )
-        raise KeyError(msg)
+        # Fractions have columns of their own.
+        if field not in FRACTIONS and found[field].shape[1:] != (n_groups,):
+            msg = (
+                f"adata.uns[{key!r}]['groups'] names {n_groups:,} groups, and adata.varm[{name!r}] has the shape "
+                f"{found[field].shape}: rank again."
+            )
+            raise KeyError(msg)
     if found["ranks"].dtype.kind == "f":
         found["ranks"] = np.nan_to_num(found["ranks"], nan=-1).astype(np.int32)
     return found
@@ -108,11 +113,13 @@ def ranked_in_varm(
     groups = groups if chosen is None else tuple(groups[i] for i in chosen.tolist())
     ranks = matrices["ranks"][:, columns]
     n_ranked = (ranks >= 0).sum(axis=0)
-    if (n_ranked == ranks.max(initial=-1) + 1).all():
-        order = np.empty((len(groups), int(n_ranked.max())), dtype=np.intp)
+    order = np.full((len(groups), int(n_ranked.max(initial=0))), -1, dtype=np.intp)
+    without_gaps = bool((n_ranked == ranks.max(axis=0, initial=-1) + 1).all())
+    if without_gaps:
         genes, of_group = np.nonzero(ranks >= 0)
         order[of_group, ranks[genes, of_group]] = genes
-    else:
+    # A rank that is there twice, as where genes repeat, leaves another empty.
+    if not without_gaps or ((order >= 0).sum(axis=1) != n_ranked).any():
         last = np.iinfo(ranks.dtype).max
         order = np.argsort(np.where(ranks < 0, last, ranks), axis=0, kind="stable")[: n_ranked.max()].T
         order[np.arange(order.shape[1]) >= n_ranked[:, None]] = -1
@@ -124,20 +131,20 @@ def ranked_in_varm(
     return RankedGenes(groups, order, {name: statistics[name] for name in matrices if name in statistics})
 
 
-def names_of_matrices(entry: Any, key: str) -> list[str]:
+def names_of_matrices(entry: Any, key: str, varm: Any) -> list[str]:
     """Name the matrices of a result in ``varm``; other entries of ``uns`` have none."""
-    fields = read_names(entry.get("fields")) if is_in_varm(entry) else ()
+    fields = _fields_of(entry, key, varm) if is_in_varm(entry) else ()
     return [name_of_matrix(key, field) for field in fields]
 
 
 def all_matrices(adata: AnnData) -> dict[str, Any]:
     """Find the matrices of all results."""
-    names = {name for key, entry in adata.uns.items() for name in names_of_matrices(entry, key)}
+    names = {name for key, entry in adata.uns.items() for name in names_of_matrices(entry, key, adata.varm)}
     return {name: adata.varm[name] for name in names if name in adata.varm}
 
 
 def remove_matrices(adata: AnnData, key: str) -> None:
     """Take the matrices of a result that is replaced out of ``varm``."""
-    for name in names_of_matrices(adata.uns.get(key), key):
+    for name in names_of_matrices(adata.uns.get(key), key, adata.varm):
         if name in adata.varm:
             del adata.varm[name]

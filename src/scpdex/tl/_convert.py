@@ -68,7 +68,7 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     levels = Levels.read(adata.uns.get(key))
     keys = [key] if levels is None else levels.keys(key)
     results = {_added(its_key, key, key_added): _fit_for_varm(adata, its_key) for its_key in keys}
-    _refuse_to_replace(adata, results, levels, key_added or key, "varm")
+    _refuse_to_replace(adata, results, levels, _added(key, key, key_added), "varm")
     _tell_of_renamed(adata, key)
     tell_of_files(results, _added(key, key, key_added), "varm", adata.var_names.name)
     store(adata, results, "varm", var_names=adata.var_names, further=_listed_anew(levels, key_added))
@@ -155,7 +155,7 @@ def rank_genes_to_uns(
         raise ValueError(msg)
     keys = [key] if levels is None else levels.keys(key)
     results = {_added(its_key, key, key_added): _fit_for_uns(adata, its_key, groups) for its_key in keys}
-    _refuse_to_replace(adata, results, levels, key_added or key, "uns")
+    _refuse_to_replace(adata, results, levels, _added(key, key, key_added), "uns")
     _tell_of_renamed(adata, key)
     tell_of_files(results, _added(key, key, key_added), "uns", adata.var_names.name)
     store(adata, results, "uns", var_names=adata.var_names, further=_listed_anew(levels, key_added))

@@ -256,6 +256,8 @@ def rank_genes_parallel(
         A chunk of a dask array cannot be computed, or workers died over it more often than dask allows.
     OSError
         A file cannot be read, or the temporary folder cannot hold what exceeds ``max_memory``.
+    MemoryError
+        A limit of the process (``ulimit -v`` or ``-d``) leaves no room for one thread.
 
     Notes
     -----
