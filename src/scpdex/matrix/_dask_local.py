@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -145,8 +144,6 @@ class LocalChunks:
         try:
             values = dict(zip(wanted, self._schedule(graph, wanted, **self._threads()), strict=True))
         except Exception as error:
-            # Dask's functions hold the chunks that they have computed, as long as someone keeps the error.
-            traceback.clear_frames(error.__traceback__)
             raise ChunkError.of(where, error) from error
         self._keep(self._kept | values, step)
         return {key: values[key] for key in keys}
