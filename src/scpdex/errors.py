@@ -1,4 +1,4 @@
-"""Errors: what the traceback of a failed call keeps alive, such as blocks of the matrix, is let go."""
+"""Errors: clear the local variables that the traceback of a failed call keeps alive, such as blocks of the matrix."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class ChunkedSource:
         if matrix.format == "CSC":
             stored = np.diff(matrix.indptr)[columns] * int(np.bincount(rows).max())
             are_counts = True
-            for column, values in some_of_columns(matrix, stream.matter, rows, _PROBE):
+            for column, values in some_of_columns(matrix, stream.relevant_columns, rows, _PROBE):
                 are_counts &= looks_like_counts(values)
                 if normalization is not None:
                     normalization.refuse_improper(values, np.full(values.size, column), matrix.shape[1])

@@ -118,13 +118,13 @@ class ColumnBlocks:
         totals, compared = np.zeros(n_rows), np.zeros(n_rows, dtype=np.bool_)
         compared[self.cells.rows] = True
         dtype = normalized_dtype(self.matrix.dtype)
-        columns = normalization.summed(n_columns)
+        columns = normalization.library_columns(n_columns)
         ends = np.cumsum(np.diff(self.matrix.indptr)[columns])
         begins = np.r_[0, ends[:-1]]
         parts = [np.unique(columns[part], return_inverse=True) for part in runs(begins, ends, 0, _VALUES_AT_A_TIME)]
         with closing(read_ahead(self._read, (of_part for of_part, _ in parts))) as found:
             for read, (of_part, places) in zip(found, parts, strict=True):
-                matrix = self._bring(read, pool)
+                matrix = self._decode_columns(read, pool)
                 if matrix.nnz and not (matrix.data.min() >= 0 and matrix.data.max() < np.inf):
                     matters = compared[matrix.indices]
                     of_values = np.repeat(of_part, np.diff(matrix.indptr))
@@ -146,13 +146,13 @@ class ColumnBlocks:
 
     def _decode(self, read: list[tuple[NDArray[np.int64], Any]], pool: Executor) -> sparse.csc_matrix[Any]:
         """Bring what was read into CSC with sorted rows, none repeated."""
-        whole = self._bring(read, pool)
+        whole = self._decode_columns(read, pool)
         if not whole.has_canonical_format:
             whole = whole.copy()
             whole.sum_duplicates()
         return whole
 
-    def _bring(self, read: list[tuple[NDArray[np.int64], Any]], pool: Executor) -> sparse.csc_matrix[Any]:
+    def _decode_columns(self, read: list[tuple[NDArray[np.int64], Any]], pool: Executor) -> sparse.csc_matrix[Any]:
         """Bring what was read into CSC, without the columns between."""
         parts = []
         for columns, found in read:

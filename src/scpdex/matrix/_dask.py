@@ -100,19 +100,19 @@ class Grid:
         rows: NDArray[np.int64],
         columns: NDArray[np.int64],
         most_bytes: int,
-        together: NDArray[np.int64] | None,
+        library_columns: NDArray[np.int64] | None,
     ) -> Grid:
         """Put neighbouring chunks of columns together as long as the longest chunk of rows takes so many bytes.
 
-        Columns that are needed ``together`` are in one stripe, whatever it takes.
+        One stripe holds all library columns, whatever its size.
         """
         row_ends, column_ends = (np.r_[0, np.cumsum(sizes)].astype(np.int64) for sizes in array.chunks)
         per_column = int(np.diff(row_ends).max()) * array.dtype.itemsize
-        if together is None:
+        if library_columns is None:
             found = runs(column_ends[:-1], column_ends[1:], 0, most_bytes // max(1, per_column))
             stripes = [range(run.start, run.stop) for run in found]
         else:
-            ends = np.searchsorted(column_ends, [together.min(), together.max()], side="right")
+            ends = np.searchsorted(column_ends, [library_columns.min(), library_columns.max()], side="right")
             stripes = [range(int(ends[0]) - 1, int(ends[1]))]
         genes = np.searchsorted(columns, column_ends)
         tested = tuple(stripe for stripe in stripes if genes[stripe.start] < genes[stripe.stop])
@@ -218,7 +218,9 @@ class ChunkReader:
 
     def _look_like_counts(self, found: Any) -> NDArray[np.bool_]:
         """Tell for each row whether its values look like counts, as far as columns are tested or added up."""
-        matters = self.columns if self.normalization is None else self.normalization.needed(found.shape[1])
+        matters = (
+            self.columns if self.normalization is None else self.normalization.sorted_library_columns(found.shape[1])
+        )
         matters = matters[(matters >= self.first_column) & (matters < self.first_column + found.shape[1])]
         columns = np.zeros(found.shape[1], dtype=np.bool_)
         columns[matters - self.first_column] = True
@@ -258,7 +260,7 @@ class ChunkReader:
 
     def _rows_of(self, found: Any, first_column: int) -> Any:
         """Make CSR rows of some chunks, normalized where they are to be; dense ones some at a time to spare memory."""
-        normalization = None if self.normalization is None else self.normalization.after(first_column)
+        normalization = None if self.normalization is None else self.normalization.shift_columns(first_column)
         if normalization is None:
             refuse_inexact(found, self.where, columns=self.columns - first_column)
         if not isinstance(found, np.ndarray):

@@ -68,8 +68,8 @@ class DaskSource:
         order = np.argsort(rows, kind="stable")
         codes = design.codes[compared][order].astype(code_dtype(design.sizes.size))
         most = dask.utils.parse_bytes(dask.config.get("array.chunk-size"))
-        together = None if normalization is None else normalization.needed(array.shape[1])
-        grid = Grid.of(array, rows[order], columns, most, together)
+        library_columns = None if normalization is None else normalization.sorted_library_columns(array.shape[1])
+        grid = Grid.of(array, rows[order], columns, most, library_columns)
         chunks = _chunks_of(array, grid, expression.where)
         try:
             places = np.unique(np.linspace(0, grid.occupied.size - 1, CHUNKS_LOOKED_AT).round().astype(int))

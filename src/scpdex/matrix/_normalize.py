@@ -33,16 +33,16 @@ class Normalization:
     from_left: bool = False
     """Whether numpy adds up dense rows of the object from left to right, as in column-major arrays, or pairwise."""
 
-    def summed(self, n_columns: int) -> NDArray[np.int64]:
-        """Give the columns that library sizes are sums of, in the order of the object, of so many of the matrix."""
+    def library_columns(self, n_columns: int) -> NDArray[np.int64]:
+        """Give the columns that library sizes add up, in the order of the object, for a matrix of ``n_columns``."""
         return np.arange(n_columns) if self.columns is None else self.columns
 
-    def needed(self, n_columns: int) -> NDArray[np.int64]:
-        """Give the same in ascending order, each once."""
-        return np.unique(self.summed(n_columns))
+    def sorted_library_columns(self, n_columns: int) -> NDArray[np.int64]:
+        """Give the :meth:`library_columns` in ascending order, each once."""
+        return np.unique(self.library_columns(n_columns))
 
-    def after(self, first_column: int) -> Normalization:
-        """Give the same for a part of the matrix that begins with this column and has all that are added up."""
+    def shift_columns(self, first_column: int) -> Normalization:
+        """Give the normalization of a part of the matrix that begins with ``first_column`` and has all library columns."""
         return self if self.columns is None else replace(self, columns=self.columns - first_column)
 
     def dense(self, rows: NDArray[Any]) -> NDArray[Any]:
@@ -84,7 +84,7 @@ class Normalization:
         if found.format == "csr":
             row_totals(data, found.indices, found.indptr, self._times(found.shape[1]), totals)
         else:
-            add_columns(data, found.indices, found.indptr, self.summed(found.shape[1]), totals)
+            add_columns(data, found.indices, found.indptr, self.library_columns(found.shape[1]), totals)
         return totals.astype(data.dtype)
 
     def rows(self, found: sparse.csr_matrix[Any], totals: NDArray[Any]) -> sparse.csr_matrix[Any]:

@@ -91,11 +91,11 @@ class RowStream:
         return bool((np.diff(self.rows) > 0).all())
 
     @property
-    def matter(self) -> NDArray[np.int64]:
+    def relevant_columns(self) -> NDArray[np.int64]:
         """Columns whose values have an effect on results, ascending."""
         if self.normalization is None:
             return self.columns
-        return self.normalization.needed(self.matrix.shape[1])
+        return self.normalization.sorted_library_columns(self.matrix.shape[1])
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -164,8 +164,8 @@ class RowStream:
         """
         n_cells, found, are_counts = 0, np.zeros(self.matrix.shape[1], dtype=np.int64), True
         matters = np.zeros(self.matrix.shape[1], dtype=np.bool_)
-        matters[self.matter] = True
-        for part in self.some(n_values):
+        matters[self.relevant_columns] = True
+        for part in self.sample_rows(n_values):
             n_cells += part.shape[0]
             are_counts &= looks_like_counts(part.data[matters[part.indices]])
             if self.normalization is not None:
@@ -175,7 +175,7 @@ class RowStream:
         expected = np.minimum(np.ceil(MARGIN * share * found[self.columns]), self.rows.size)
         return expected.astype(np.int64), are_counts
 
-    def some(self, n_values: int) -> Iterator[sparse.csr_matrix[Any]]:
+    def sample_rows(self, n_values: int) -> Iterator[sparse.csr_matrix[Any]]:
         """Give about so many values, as they are stored, of cells here and there."""
         places = np.linspace(0, self.rows.size, _PROBES + 1)[:-1].astype(int)
         per_cell = max(1, n_values // _PROBES // max(1, self.n_values // self.rows.size))

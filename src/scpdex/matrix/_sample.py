@@ -43,7 +43,7 @@ def sample_values(expression: Expression) -> NDArray[Any]:
     stream = RowStream(matrix, expression.cells, np.empty(0), columns, None)
     tested = np.zeros(matrix.shape[1], dtype=np.bool_)
     tested[columns] = True
-    return np.concatenate([rows.data[tested[rows.indices]] for rows in stream.some(_MOST_VALUES)])
+    return np.concatenate([rows.data[tested[rows.indices]] for rows in stream.sample_rows(_MOST_VALUES)])
 
 
 def _some_of_chunks(expression: Expression, columns: NDArray[np.int64]) -> Iterator[NDArray[Any]]:

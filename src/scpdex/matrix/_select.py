@@ -179,11 +179,11 @@ def _locate(
         return raw.X, "adata.raw.X", np.arange(adata.n_obs), np.arange(raw.n_vars), raw.var_names
     where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     if not adata.is_view:
-        matrix = _x(adata) if layer is None else adata.layers[layer]
+        matrix = _read_x(adata) if layer is None else adata.layers[layer]
         return matrix, where, np.arange(adata.n_obs), np.arange(adata.n_vars), adata.var_names
     # `view.X` copies the subset, so the parent's matrix is read through the indices that the view keeps.
     parent = _parent(adata)
-    matrix = _x(parent) if layer is None else parent.layers[layer]
+    matrix = _read_x(parent) if layer is None else parent.layers[layer]
     cells = _positions(adata._oidx, parent.n_obs)
     columns = _positions(adata._vidx, parent.n_vars)
     return matrix, where, cells, columns, adata.var_names
@@ -194,7 +194,7 @@ def _parent(view: AnnData) -> Any:
     return view._adata_ref
 
 
-def _x(adata: AnnData) -> Any:
+def _read_x(adata: AnnData) -> Any:
     """Give X; None where there is none, in a file or in memory."""
     try:
         return adata.X

@@ -1,4 +1,4 @@
-"""Forms: the types that files and converters give to records, tables, lists and parameters, read as plain ones."""
+"""Forms: read records, tables, lists and parameters whose types a file or converter changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renamed: groups and levels that a result names and that obs labels otherwise by now."""
+"""Renamed: find names of groups and levels that are no longer labels of obs."""
 
 from __future__ import annotations
 

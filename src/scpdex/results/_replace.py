@@ -1,4 +1,4 @@
-"""Replace: which entries of uns and matrices in varm a result may take the place of; all others are refused."""
+"""Replace: refuse to overwrite entries of uns and matrices in varm that belong to no result of the same key."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def conclude(of_ranked: Iterable[Sums], design: Design, options: TestOptions, ta
         found = _Concluded(tested, sums, comparison, options)
         columns = found.columns()
         if "logfoldchanges" in columns:
-            overflows, undefined = found.without_change(columns["logfoldchanges"])
+            overflows, undefined = found.count_missing_fold_changes(columns["logfoldchanges"])
             table.overflows[genes] += overflows
             table.undefined[genes] += undefined
         if options.filters:
@@ -102,7 +102,7 @@ class _Concluded:
             columns["means_reference"] = np.broadcast_to(_others(self.sums.means, comparison), change.shape)
         return columns
 
-    def without_change(self, changes: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def count_missing_fold_changes(self, changes: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Count log fold changes of each gene that have a mean count beyond float64, and others that are NaN."""
         if np.isfinite(changes).all():
             none = np.zeros(changes.shape[0], dtype=np.int64)
