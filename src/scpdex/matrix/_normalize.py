@@ -42,7 +42,7 @@ class Normalization:
         return np.unique(self.library_columns(n_columns))
 
     def shift_columns(self, first_column: int) -> Normalization:
-        """Give the normalization of a part of the matrix that begins with ``first_column`` and has all library columns."""
+        """Give the normalization of a part that begins with ``first_column`` and has all library columns."""
         return self if self.columns is None else replace(self, columns=self.columns - first_column)
 
     def dense(self, rows: NDArray[Any]) -> NDArray[Any]:
