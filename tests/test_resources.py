@@ -256,6 +256,6 @@ def test_threads_within_the_limits_of_the_process(machine, monkeypatch, name, us
     assert Resources.of(n_jobs=64, max_memory="1GB").limits.n_threads == 1
     machine.limits[limit] = (used + 3 * of_thread - 1) << 20
     with pytest.raises(
-        MemoryError, match=r"ulimit -[vd]\) leaves \d+ MB, and one thread needs \d+ MB.*raise the limit"
+        MemoryError, match=r"ulimit -[vd]\) leaves \d+ MB, and a call on one thread needs \d+ MB .*raise the limit"
     ):
         Resources.of(n_jobs=1)

@@ -64,11 +64,12 @@ def simulated() -> ad.AnnData:
     rng = np.random.default_rng(0)
     sizes = {"non-targeting": 60, "many": 70, "some": 25, "few": 6, "two": 2, "one": 1}
     labels = np.repeat(list(sizes), list(sizes.values()))
-    values = rng.poisson(rng.gamma(0.6, 2, (labels.size, 15))).astype(np.float64)
+    # As large as logs of counts are: pdex takes all values with fractions for these.
+    values = np.minimum(rng.poisson(rng.gamma(0.6, 2, (labels.size, 15))), 20).astype(np.float64)
     values[:, 0], values[:, 1] = 0, 3
     values[labels == "many", 2] = values[labels == "non-targeting", 3] = 0
     values[:, 4] = rng.random(labels.size)
-    values[:, 5] = np.arange(labels.size)
+    values[:, 5] = np.arange(labels.size) / 10
     order = rng.permutation(labels.size)
     obs = pd.DataFrame({"target_gene": labels[order]}, index=[f"cell{i}" for i in range(labels.size)])
     return ad.AnnData(values[order], obs=obs, var=pd.DataFrame(index=[f"gene{j}" for j in range(15)]))
@@ -113,6 +114,17 @@ def test_kinds_of_labels(simulated, metric, kind: Callable[[Any], Any]):
     options = {"groupby_key": "label", "reference": reference, "metric": metric}
     expected = pdex.parallel_differential_expression(adata, **options)
     assert_same_tables(scpdex.parallel_differential_expression(adata, **options), expected)
+
+
+def test_fractions_that_are_too_large_for_logs(simulated):
+    """The difference that the documents list: pdex takes them for logs, and its means are beyond all counts."""
+    adata = simulated.copy()
+    adata.X = 10 * adata.X
+    ours = scpdex.parallel_differential_expression(adata, metric="t-test")
+    assert_same_tables(ours, pdex.parallel_differential_expression(adata, metric="t-test", is_log1p=False))
+    logs = pdex.parallel_differential_expression(adata, metric="t-test")
+    assert logs["target_mean"].max() > 1e30 > ours["target_mean"].max()
+    assert_same_tables(scpdex.parallel_differential_expression(adata, metric="t-test", is_log1p=True), logs)
 
 
 def test_polars(simulated):
