@@ -167,8 +167,8 @@ def _fit_threads(n_threads: int) -> int:
         least = (1 + _OTHER_THREADS) * bytes_per_thread
         if left < least:
             msg = (
-                f"the memory limit of this process ({limit}) leaves {max(0, left) / 1e6:,.0f} MB, and a call on one thread "
-                f"needs {least / 1e6:,.0f} MB beside its data: raise the limit."
+                f"the memory limit of this process ({limit}) leaves {max(0, left) / 1e6:,.0f} MB, and a call on one "
+                f"thread needs {least / 1e6:,.0f} MB beside its data: raise the limit."
             )
             raise MemoryError(msg)
         n_threads = min(n_threads, max(1, left // 2 // bytes_per_thread - _OTHER_THREADS))
