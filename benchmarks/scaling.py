@@ -54,7 +54,7 @@ def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Pi
     nanoseconds = 1e9 / adata.X.nnz
     starts = range(0, n_cells, cells_per_chunk)
     chunks = [adata.X[start : start + cells_per_chunk] for start in starts]
-    reader = ChunkReader("X", np.arange(n_genes), None, adata.X.dtype)
+    reader = ChunkReader("X", np.arange(n_genes), None, 0, dtype=adata.X.dtype)
     blocks = list(cut(range(n_genes), genes_per_block))
 
     def split(codes: NDArray[np.uint16]) -> list[Piece]:

@@ -181,7 +181,7 @@ def test_never_in_a_file(tmp_path, mode):
         assert not list(file["uns"])
 
 
-@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+@pytest.mark.filterwarnings("ignore:The data type")
 def test_not_in_lazily_opened_objects(tmp_path):
     """Row 28: their columns are read when they are needed, and are not the object's to convert."""
     pytest.importorskip("xarray")
