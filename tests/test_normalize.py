@@ -153,7 +153,8 @@ def test_views_of_other_matrices(tmp_path, form, method):
     for more in ({}, parts):
         assert_same_bits(normalized(view, method=method, use_raw=True, **more), whole)
     disk = on_disk(memory, tmp_path, "h5ad")
-    assert_same_bits(normalized(disk[:, 4:][20:280, ::-2], method=method, use_raw=True), whole)
+    # Of data on disk, views of views are new in anndata, and raw is not cut by genes.
+    assert_same_bits(normalized(disk[20:280, 4:], method=method, use_raw=True), whole)
 
 
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")

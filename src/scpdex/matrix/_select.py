@@ -133,6 +133,9 @@ def select_expression(
     if is_closed(matrix):
         msg = f"{where} is in a file that was closed: open the file again, as by anndata.read_h5ad(path, backed='r')."
         raise ValueError(msg)
+    if getattr(matrix, "shape", ()) is None:
+        # What anndata 0.12 writes for no matrix is a dataset without a shape.
+        matrix = None
     on_disk = is_on_disk(matrix)
     lazy = is_dask(matrix)
     if (on_disk or lazy) and low_memory is False:
