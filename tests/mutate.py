@@ -189,17 +189,17 @@ FAULTS = (
     ),
     Fault(
         "kernels/gather.py",
-        "if data[start + p] != 0 else -1",
-        "if data[start + p] == data[start + p] else -1",
+        "if data[start + np.uint64(p)] != 0 else -1",
+        "if data[start + np.uint64(p)] == data[start + np.uint64(p)] else -1",
         "test_behaviour.py::test_explicit_zeros",
         "CSC: explicit zeros are values",
     ),
     Fault(
         "kernels/gather.py",
-        "            disorder += indices[p] <= indices[p - np.uint64(1)]\n        for p in range(start, stop):\n"
-        "            counts[",
-        "            disorder += indices[p] < indices[p - np.uint64(1)]\n        for p in range(start, stop):\n"
-        "            counts[",
+        "            disorder += indices[p] <= indices[np.uint64(p) - np.uint64(1)]\n"
+        "        for p in range(start, stop):\n            counts[",
+        "            disorder += indices[p] < indices[np.uint64(p) - np.uint64(1)]\n"
+        "        for p in range(start, stop):\n            counts[",
         "test_behaviour.py::test_indices_of_the_last_row_or_column",
         "CSR: repeated columns are not noticed",
     ),

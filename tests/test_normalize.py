@@ -179,12 +179,7 @@ def test_what_a_view_lacks_has_no_effect(tmp_path, messages, way, form, odd):
     view = (slice(10, 290), slice(5, None))
     expected = normalized(labelled(FORMS[form](values))[view], method="wilcoxon")
     values[:, :5], values[:10] = odd, odd
-    memory = labelled(FORMS[form](values))
-    adata = {
-        "memory": lambda: memory,
-        "h5ad": lambda: on_disk(memory, tmp_path, "h5ad"),
-        "dask": lambda: in_chunks(memory, 70, -1),
-    }[way]()
+    adata, _ = values_in(way, values, form, tmp_path)
     messages()
     assert_same_bits(normalized(adata[view], method="wilcoxon"), expected)
     assert not messages()
@@ -197,12 +192,7 @@ def test_what_cannot_be_counts(tmp_path, messages, way, form, odd):
     """Row 39: named with their gene, tested or not, never NaN in silence."""
     values = counts_of()
     values[40, 4] = odd
-    memory = labelled(FORMS[form](values))
-    adata = {
-        "memory": lambda: memory,
-        "h5ad": lambda: on_disk(memory, tmp_path, "h5ad"),
-        "dask": lambda: in_chunks(memory, 70, -1),
-    }[way]()
+    adata, _ = values_in(way, values, form, tmp_path)
     kind = f"negative values, such as {odd}" if odd < 0 else "NaN or infinite values"
     messages()
     for view, mask in ((slice(None), None), (slice(None, None, 2), np.arange(15) > 8)):

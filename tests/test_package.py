@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from mutate import FAULTS
 
 import scpdex
 
@@ -87,6 +88,12 @@ def test_every_script_is_run_in_small():
     for path in scripts:
         by_others = any(f'"{path.name}"' in text for other, text in texts.items() if other != path)
         assert by_others or f'"{path.relative_to(ROOT).as_posix()}"' in commands, f"no session runs {path.name}"
+
+
+def test_deliberate_faults_fit_the_sources():
+    """Each replaces a piece of code that is there once, or the mutation check would stop at it."""
+    for fault in FAULTS:
+        assert (ROOT / "src" / "scpdex" / fault.file).read_text(encoding="utf-8").count(fault.old) == 1, fault.name
 
 
 # What would run what data say.
