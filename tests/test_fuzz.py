@@ -10,6 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import scanpy as sc
+import scipy.sparse as sp
 from drawn import Call, calls
 from hypothesis import HealthCheck, given, settings
 from oracles import SCANPY_TESTS, by_scanpy
@@ -182,8 +183,11 @@ def normalized_by_scanpy(call: Call) -> ad.AnnData:
     """Normalize the drawn form in memory, which has the library sizes of its own genes."""
     adata = call.memory()
     wide = adata.X.dtype.kind == "f" and adata.X.dtype.itemsize == 8
-    # What scanpy cannot divide, or divides otherwise before 1.12.
-    adata.X = adata.X.astype(np.float64 if wide else np.float32)
+    # scanpy before 1.12 divides no sparse array, and integers otherwise.
+    matrix = adata.X.astype(np.float64 if wide else np.float32)
+    if isinstance(matrix, sp.sparray):
+        matrix = sp.csr_matrix(matrix) if matrix.format == "csr" else sp.csc_matrix(matrix)
+    adata.X = matrix
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sc.pp.normalize_total(adata, target_sum=call.options["normalize"])
