@@ -12,13 +12,13 @@ from cases import SCREEN, TINY
 from data import generate
 from distributed import Client, LocalCluster, wait
 
-from scpdex.design import design_comparisons
+from scpdex.comparisons.levels_and_strata import design_comparisons
 from scpdex.matrix import ChunkReader, Part, block_of
-from scpdex.plan import PAIRS_PER_TILE, cut
-from scpdex.run._combined import PartialSums
-from scpdex.run._conclude import conclude
-from scpdex.run._summary import Summary
-from scpdex.run._table import Table
+from scpdex.plan.plan import PAIRS_PER_TILE, cut
+from scpdex.run._block_statistics import Summary
+from scpdex.run._gene_statistics import conclude
+from scpdex.run._partial_sums import PartialSums
+from scpdex.run._statistics_table import Table
 from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:

@@ -25,21 +25,21 @@ STAGES = {
     "labels": ["scpdex.task.design_comparisons"],
     "count non-zeros": ["scpdex.task.open_source"],
     "gather": [
-        "scpdex.matrix._sparse._RowReader.read",
-        "scpdex.matrix._sparse.ColumnGatherer.gather",
-        "scpdex.matrix._dense.gather_block",
+        "scpdex.matrix.memory._sparse._RowReader.read",
+        "scpdex.matrix.memory._sparse.ColumnGatherer.gather",
+        "scpdex.matrix.memory._dense.gather_block",
     ],
     "rank or moments": [
-        "scpdex.run._summary.rank_sums",
-        "scpdex.run._summary.group_moments",
-        "scpdex.run._summary.anderson_darling",
+        "scpdex.run._block_statistics.rank_sums",
+        "scpdex.run._block_statistics.group_moments",
+        "scpdex.run._block_statistics.anderson_darling",
     ],
     "p-values": [
         "scpdex.run._tests.rank_sum_test",
         "scpdex.run._tests.welch_test",
         "scpdex.run._tests.anderson_darling_test",
     ],
-    "fold changes": ["scpdex.run._conclude.log2_fold_change"],
+    "fold changes": ["scpdex.run._gene_statistics.log2_fold_change"],
     "order and adjust": ["scpdex.tl._rank_genes_parallel.order_table"],
     "record arrays": ["scpdex.tl._rank_genes_parallel.store"],
 }

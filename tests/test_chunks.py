@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from scpdex.matrix._chunks import RawRun, raw_reader
+from scpdex.matrix.chunked._hdf5_chunks import RawRun, raw_reader
 
 DECODED = {
     "plain": {},
@@ -28,7 +28,7 @@ def file(request: pytest.FixtureRequest, tmp_path_factory) -> h5py.File:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint16", "int8", ">f4"])
 def test_decoded(file, dtype, monkeypatch):
-    monkeypatch.setattr("scpdex.matrix._chunks._LEAST_CHUNKS", 0)
+    monkeypatch.setattr("scpdex.matrix.chunked._hdf5_chunks._LEAST_CHUNKS", 0)
     for start, stop in ((0, 1003), (0, 1), (99, 101), (100, 200), (250, 1003), (1000, 1003), (1002, 1003)):
         values = raw_reader(file[dtype])(start, stop).decode(None)
         np.testing.assert_array_equal(values, file[dtype][start:stop], strict=True)

@@ -16,7 +16,7 @@ from oracles import assert_same_bits, by_scpdex
 from stored import labelled, on_disk, values_of
 
 import scpdex
-from scpdex.keywords import find_misspelt
+from scpdex.comparisons.names import find_misspelt
 from scpdex.task import parameter_names
 
 PARAMETERS = [name for name in signature(scpdex.tl.rank_genes_parallel).parameters if name != "kwds"]
@@ -163,7 +163,7 @@ def test_preset(adata, monkeypatch, messages, arguments, message):
     expected = by_scpdex(adata, "group", **arguments)
     assert "preset" not in messages()
     settings = SimpleNamespace(preset=second_preset())
-    monkeypatch.setattr("scpdex.tl._tell.settings", settings)
+    monkeypatch.setattr("scpdex.tl._messages.settings", settings)
     assert_same_bits(by_scpdex(adata, "group", **arguments), expected)
     told = messages()
     assert told.count("preset") == (message is not None)

@@ -71,8 +71,8 @@ async def _wait_for_tasks_to_go(dask_scheduler) -> list[str]:
 @pytest.fixture
 def _small_parts(monkeypatch) -> None:
     """Small data make several parts and blocks too."""
-    monkeypatch.setattr("scpdex.workers.LEAST_VALUES_OF_PART", 100)
-    monkeypatch.setattr("scpdex.workers.LEAST_BYTES_OF_BLOCK", 1000)
+    monkeypatch.setattr("scpdex.plan.workers.LEAST_VALUES_OF_PART", 100)
+    monkeypatch.setattr("scpdex.plan.workers.LEAST_BYTES_OF_BLOCK", 1000)
 
 
 in_small_parts = pytest.mark.usefixtures("_small_parts")
@@ -200,7 +200,7 @@ def test_worker_that_dies_while_chunks_are_computed(tmp_path, monkeypatch, metho
 @in_small_parts
 def test_worker_that_dies_while_genes_are_ranked(mortal, monkeypatch):
     """With all pieces that it held, which are made again from their chunks."""
-    from scpdex.run._table import Table
+    from scpdex.run._statistics_table import Table
 
     memory = labelled(values_of("float32"))
     place, killed = Table.place, []
@@ -286,13 +286,13 @@ def test_chunks_beyond_a_worker():
     large = labelled(values_of("float32"))
     lazy = in_chunks(large, -1, -1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scpdex.matrix._dask_cluster.ClusterChunks.workers", property(lambda _: _few_bytes()))
+        patch.setattr("scpdex.matrix.dask._on_cluster.ClusterChunks.workers", property(lambda _: _few_bytes()))
         with pytest.raises(ValueError, match=r"a chunk of about 9,000 values takes .*: rechunk to fewer rows"):
             scpdex.tl.rank_genes_parallel(lazy, "group")
 
 
 def _few_bytes() -> object:
-    from scpdex.facts import Workers
+    from scpdex.plan.matrix_info import Workers
 
     return Workers(2, 2, 1000)
 
@@ -307,7 +307,7 @@ def test_plan():
 @pytest.mark.parametrize(("method", "gene_chunk_size"), [("t-test", None), ("wilcoxon", None)])
 def test_no_task_returns_a_chunk(monkeypatch, method, gene_chunk_size):
     """All that comes from the workers is together far smaller than the matrix."""
-    from scpdex.matrix._dask_cluster import ClusterChunks
+    from scpdex.matrix.dask._on_cluster import ClusterChunks
 
     memory = labelled(sparse.random(30_000, 400, 0.3, "csr", dtype=np.float32, random_state=0))
     memory.obs["group"] = np.resize(["x", "y"], memory.n_obs)
@@ -405,7 +405,9 @@ def test_in_a_task_that_has_left_its_thread(client):
         np.testing.assert_array_equal(ranked.uns["rank_genes_groups"]["pvals"][group], expected[group])
 
 
-@pytest.mark.parametrize("stage", ["matrix._dask_source._facts", "task.make_plan", "matrix._dask_cluster.Workers"])
+@pytest.mark.parametrize(
+    "stage", ["matrix.dask._dask_source._facts", "task.make_plan", "matrix.dask._on_cluster.Workers"]
+)
 def test_a_kept_error_keeps_no_chunk_of_the_workers(client, monkeypatch, stage):
     """Whatever fails once chunks were looked at: what the workers keep for the call goes while its error stays."""
 

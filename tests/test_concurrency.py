@@ -66,10 +66,10 @@ def test_threads_of_others_are_left_alone(pbmc, method):
 @pytest.mark.parametrize(
     "stage",
     [
-        "matrix._sparse.count_rows",
-        "run._ranks.Summary.sums",
-        "matrix._sparse.gather_rows",
-        "run._order.adjust_pvals",
+        "matrix.memory._sparse.count_rows",
+        "run._run_plan.Summary.sums",
+        "matrix.memory._sparse.gather_rows",
+        "run._order_genes.adjust_pvals",
         "tl._rank_genes_parallel.order_table",
         "tl._rank_genes_parallel.store",
     ],
@@ -92,9 +92,9 @@ def test_nothing_is_left_of_a_call_that_fails(pbmc, monkeypatch, stage, error):
 
 def test_one_thread_that_fails_stops_the_others(pbmc, monkeypatch):
     """With blocks of one gene, the other thread is told to stop long before its last block."""
-    from scpdex.run._summary import Summary
+    from scpdex.run._block_statistics import Summary
 
-    monkeypatch.setattr("scpdex.plan.GENES_PER_BLOCK", 1)
+    monkeypatch.setattr("scpdex.plan.plan.GENES_PER_BLOCK", 1)
     sums, done, failed = Summary.sums, [], threading.Event()
 
     def sums_or_fail(self: Summary, block: Any) -> Any:

@@ -33,7 +33,7 @@ from stored import (
 from testing.fast_array_utils import SUPPORTED_TYPES, Flags
 
 import scpdex
-from scpdex.matrix._dask import refuse_unknown_chunks
+from scpdex.matrix.dask._chunk_reader import refuse_unknown_chunks
 
 EVERYTHING = {"tie_correct": True, "pts": True}
 CHUNKINGS = {
@@ -62,8 +62,8 @@ on_both_schedulers = pytest.mark.usefixtures("_scheduler")
 @pytest.mark.parametrize("form", FORMS)
 def test_same_tests(monkeypatch, form, scheduler, chunks, dtype, method, reference):
     memory = labelled(FORMS[form](values_of(dtype)))
-    monkeypatch.setattr("scpdex.budget._LEAST_VALUES_OF_PIECE", 100)
-    monkeypatch.setattr("scpdex.budget._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model._LEAST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
     lazy = in_chunks(memory, *chunks)
     with dask.config.set(scheduler=scheduler):
         assert_same_tests(monkeypatch, lazy, memory, method=method, reference=reference, **EVERYTHING)
@@ -98,8 +98,8 @@ def test_stripes(monkeypatch, mask, dtype, method):
     memory = labelled(values_of(dtype))
     lazy = in_chunks(memory, RAGGED, (7, 1, 0, 11, 11), seen=lambda place: times.update([tuple(place)]))
     memory.var["mask"] = lazy.var["mask"] = np.isin(np.arange(30), np.arange(30)[mask])
-    monkeypatch.setattr("scpdex.budget._LEAST_VALUES_OF_PIECE", 100)
-    monkeypatch.setattr("scpdex.budget._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model._LEAST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
     with dask.config.set({"array.chunk-size": "1 kiB"}):
         times.clear()
         assert_same_tests(monkeypatch, lazy, memory, method=method, mask_var="mask", **EVERYTHING)
@@ -129,12 +129,12 @@ def test_processes(monkeypatch, form):
 def test_strategies(monkeypatch, form, dtype, reference):
     """Sums where these suffice; scratch within tight budgets; no tallies of what are no counts after all."""
     without_slack(monkeypatch)
-    monkeypatch.setattr("scpdex.budget._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
     memory = labelled(FORMS[form](values_of(dtype, n_genes=12)))
     lazy = in_chunks(memory, RAGGED, -1)
     arguments = {"method": "wilcoxon", "reference": reference, **EVERYTHING}
     with monkeypatch.context() as patch:
-        patch.setattr("scpdex.strategies.can_add_up", lambda *_: False)
+        patch.setattr("scpdex.plan.make_plan.can_add_up", lambda *_: False)
         budget = budget_for(lazy, "row buckets", **arguments)
         plan = scpdex.get.plan(lazy, "group", max_memory=budget, **arguments)
         assert plan.passes == 1
@@ -157,7 +157,7 @@ def test_scratch(monkeypatch):
 
 def test_no_counts_after_all(monkeypatch, messages):
     """A fraction far from where it was looked, and a value too high to be tallied."""
-    monkeypatch.setattr("scpdex.budget._MOST_VALUES_OF_PIECE", 1000)
+    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 1000)
     for odd in (0.5, 1e9, 9e18, 1e20, 1e300):
         values = values_of("int16").astype(np.float64)
         values[77] = odd
@@ -205,8 +205,8 @@ def test_what_all_chunks_need(monkeypatch, method):
     lazy = in_chunks(memory, 20, -1, seen=lambda place: times.update([tuple(place)]))
     lazy.X = lazy.X + lazy.X.mean()
     memory.X = lazy.X.compute()
-    monkeypatch.setattr("scpdex.budget._LEAST_VALUES_OF_PIECE", 100)
-    monkeypatch.setattr("scpdex.budget._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model._LEAST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
     times.clear()
     scpdex.tl.rank_genes_parallel(lazy, "group", method=method)
     assert max(times.values()) == 2
@@ -221,8 +221,8 @@ def test_rechunked(monkeypatch):
     lazy = in_chunks(memory, 100, -1, seen=lambda place: times.update([tuple(place)]))
     lazy.X = lazy.X.rechunk({0: 50}).map_blocks(np.abs).rechunk({0: 30})
     memory.X = np.abs(memory.X)
-    monkeypatch.setattr("scpdex.budget._LEAST_VALUES_OF_PIECE", 100)
-    monkeypatch.setattr("scpdex.budget._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model._LEAST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
     assert_same_tests(monkeypatch, lazy, memory, method="wilcoxon")
     assert set(times.values()) == {1}
 
@@ -439,9 +439,9 @@ def test_any_chunking(method, data):
     cuts = data.draw(st.sets(st.integers(1, n_cells - 1)))
     sizes = tuple(np.diff([0, *sorted(cuts), n_cells]).tolist())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scpdex.budget._LEAST_VALUES_OF_PIECE", 1)
-        patch.setattr("scpdex.budget._MOST_VALUES_OF_PIECE", 1)
-        patch.setattr("scpdex.strategies.can_add_up", lambda _, needs, __: needs.moments)
+        patch.setattr("scpdex.plan.memory_model._LEAST_VALUES_OF_PIECE", 1)
+        patch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 1)
+        patch.setattr("scpdex.plan.make_plan.can_add_up", lambda _, needs, __: needs.moments)
         assert_same_tests(patch, in_chunks(memory, sizes, -1), memory, method=method)
 
 

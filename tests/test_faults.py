@@ -20,7 +20,7 @@ from scipy import sparse
 from stored import FORMS, budget_for, labelled, on_disk, tightest, values_of, without_slack
 
 import scpdex
-from scpdex.matrix._stored import StoredMatrix
+from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 
 ARGUMENTS = {"method": "wilcoxon", "tie_correct": True}
 
@@ -94,7 +94,7 @@ def test_a_read_that_fails(tmp_path, monkeypatch, scratch, form, n):
     """At the first read of values and half way."""
     adata, budget = _tight(form, tmp_path, monkeypatch)
     # Chunks that are not decoded here are read by h5py.
-    monkeypatch.setattr("scpdex.matrix._stored.raw_reader", lambda _: None)
+    monkeypatch.setattr("scpdex.matrix.chunked._stored_matrix.raw_reader", lambda _: None)
     read = h5py.Dataset.__getitem__
     error = OSError("inflate() failed")
     # The index of a sparse matrix is read first.
@@ -111,13 +111,13 @@ def test_a_read_that_fails(tmp_path, monkeypatch, scratch, form, n):
 
 
 STAGES = [
-    "matrix._stored.StoredMatrix.run",
-    "matrix._pieces.transpose_rows",
-    "scratch.Scratch.write",
-    "scratch.Scratch.read",
-    "matrix._pieces.deal_out",
-    "run._ranks.Summary.sums",
-    "run._order.adjust_pvals",
+    "matrix.chunked._stored_matrix.StoredMatrix.run",
+    "matrix.chunked._gene_major_pieces.transpose_rows",
+    "machine.scratch_file.Scratch.write",
+    "machine.scratch_file.Scratch.read",
+    "matrix.chunked._gene_major_pieces.deal_out",
+    "run._run_plan.Summary.sums",
+    "run._order_genes.adjust_pvals",
     "tl._rank_genes_parallel.store",
 ]
 
@@ -136,7 +136,9 @@ def test_at_each_stage(tmp_path, monkeypatch, scratch, stage, error):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-@pytest.mark.parametrize("stage", ["run._passes.add_values", "run._passes.add_deviations", "run._tests.welch_test"])
+@pytest.mark.parametrize(
+    "stage", ["run._row_passes.add_values", "run._row_passes.add_deviations", "run._tests.welch_test"]
+)
 def test_at_each_stage_of_passes(tmp_path, monkeypatch, scratch, stage, error):
     from pkgutil import resolve_name
 
@@ -160,7 +162,7 @@ def test_a_disk_that_is_too_small(tmp_path, monkeypatch, scratch):
         scratch,
         {
             "shutil.disk_usage": lambda _: usage._replace(free=1000),
-            "scpdex.matrix._rows.RowStream.pieces": lambda *_: pytest.fail("work has begun"),
+            "scpdex.matrix.chunked._row_stream.RowStream.pieces": lambda *_: pytest.fail("work has begun"),
         },
         OSError,
         r"[\d,]+ bytes of scratch may be needed .* has 1,000 free: .* set TMPDIR .* raise max_memory",
@@ -230,7 +232,7 @@ def test_a_quota(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows removes the file itself")
 def test_scratch_has_no_name(scratch):
     """What is killed leaves nothing behind: the file has no name, and only its owner can reach it."""
-    from scpdex.scratch import Scratch
+    from scpdex.machine.scratch_file import Scratch
 
     with Scratch() as file:
         values = np.arange(1000.0)
@@ -300,7 +302,7 @@ def test_a_file_that_changes(tmp_path, monkeypatch, scratch, form):
         monkeypatch,
         adata,
         scratch,
-        {"scpdex.matrix._stored.StoredMatrix.refuse_changed": _after_a_change},
+        {"scpdex.matrix.chunked._stored_matrix.StoredMatrix.refuse_changed": _after_a_change},
         ValueError,
         "it was changed while it was read",
         max_memory=budget,

@@ -9,8 +9,8 @@ from scipy import sparse
 from stored import FORMS, in_chunks, labelled, on_disk, values_of
 
 import scpdex
-from scpdex.matrix._rows import append_row_boundaries
-from scpdex.matrix._sparse import with_indices_for
+from scpdex.matrix.chunked._row_stream import append_row_boundaries
+from scpdex.matrix.memory._sparse import with_indices_for
 
 MOST = np.iinfo(np.int32).max
 
@@ -49,7 +49,7 @@ def test_indices_that_can_count_repeated_rows(kind, n_values, width):
 @pytest.mark.parametrize("form", FORMS)
 def test_repeated_rows_with_wide_indices(monkeypatch, tmp_path, form, place):
     """Row 17: views that repeat cells, where 32 bits are declared to be too few for their values."""
-    monkeypatch.setattr("scpdex.matrix._sparse._MOST_IN_32_BITS", 10)
+    monkeypatch.setattr("scpdex.matrix.memory._sparse._MOST_IN_32_BITS", 10)
     adata = labelled(FORMS[form](values_of("float32")))
     stored = {
         "memory": lambda: adata,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numba.core.caching import CompileResultCacheImpl
 
-from scpdex.kernels import _cache, _jit, _private_folder, _warning
+from scpdex.kernels import _compile, _numba, _private_folder, _warning
 
 # Ranks matrices of some dtypes, in that order, and holds each against the float64 one.
 RANK = """
@@ -48,20 +48,20 @@ def test_processes_that_share_a_cache(tmp_path):
 
 def test_a_file_is_named_by_what_it_holds(tmp_path):
     """Two processes that both see an empty cache do not take each other's names."""
-    one, other = (_cache._KeyedFile(str(tmp_path), "kernel", "source") for _ in range(2))
+    one, other = (_numba._KeyedFile(str(tmp_path), "kernel", "source") for _ in range(2))
     one.save("signature A", b"code A")
     other.save("signature B", b"code B")
     for file in (one, other):
         assert file.load("signature A") == b"code A"
         assert file.load("signature B") == b"code B"
         assert file.load("signature C") is None
-    changed = _cache._KeyedFile(str(tmp_path), "kernel", "another source")
+    changed = _numba._KeyedFile(str(tmp_path), "kernel", "another source")
     assert changed.load("signature A") is None
 
 
 def test_kernels_that_check_indices_have_files_of_their_own(tmp_path, monkeypatch):
     """Those that were compiled without checks are not taken for them."""
-    file = _cache._KeyedFile(str(tmp_path), "kernel", "source")
+    file = _numba._KeyedFile(str(tmp_path), "kernel", "source")
     file.save("signature A", b"unchecked")
     monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1)
     assert file.load("signature A") is None
@@ -69,12 +69,12 @@ def test_kernels_that_check_indices_have_files_of_their_own(tmp_path, monkeypatc
 
 def test_all_kernels_are_part_of_the_digest(tmp_path, monkeypatch):
     """A change in one kernel makes those that call it compile anew."""
-    for name in ("_cache.py", "sort.py"):
+    for name in ("_numba.py", "sort.py"):
         (tmp_path / name).write_text(name)
-    monkeypatch.setattr(_cache, "__file__", str(tmp_path / "_cache.py"))
-    before = _cache._digest_of_kernels()
+    monkeypatch.setattr(_numba, "__file__", str(tmp_path / "_numba.py"))
+    before = _numba._digest_of_kernels()
     (tmp_path / "sort.py").write_text("changed")
-    assert _cache._digest_of_kernels() != before
+    assert _numba._digest_of_kernels() != before
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def untold(monkeypatch) -> None:
 
 
 def _total() -> Any:
-    @_jit.kernel
+    @_compile.kernel
     def total(x: np.ndarray) -> float:
         return x.sum()
 

@@ -14,8 +14,8 @@ from scpdex.kernels import keys as k
 from scpdex.kernels.digits import most_bits_of_digit, significant_bits, span, sum_and_count
 from scpdex.kernels.gather import order_by_group
 from scpdex.kernels.moments import are_counts, group_moments, moments_of_rest
+from scpdex.kernels.radix_sort import sort_entries, sort_few
 from scpdex.kernels.rank_sums import new_scratch, rank_sums
-from scpdex.kernels.sort import sort_entries, sort_few
 
 EXTREMES = [0.5, -0.5, 1e-40, -1e-40, 3.4e38, -3.4e38, 1.0, 1.0000001, -1.0, 2.0**24]
 

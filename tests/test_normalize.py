@@ -96,10 +96,10 @@ def test_views_of_fractions(form, order):
 def test_views_of_genes_within_little_memory(tmp_path, monkeypatch, way, form, method):
     """Row 25: by every strategy, in parts of some cells and genes."""
     without_slack(monkeypatch)
-    monkeypatch.setattr("scpdex.budget._MOST_VALUES_OF_PIECE", 300)
-    monkeypatch.setattr("scpdex.matrix._columns._VALUES_AT_A_TIME", 300)
+    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 300)
+    monkeypatch.setattr("scpdex.matrix.chunked._column_blocks._VALUES_AT_A_TIME", 300)
     monkeypatch.setattr("scpdex.matrix._normalize._VALUES_AT_A_TIME", 300)
-    monkeypatch.setattr("scpdex.matrix._dask._VALUES_AT_A_TIME", 300)
+    monkeypatch.setattr("scpdex.matrix.dask._chunk_reader._VALUES_AT_A_TIME", 300)
     memory = labelled(FORMS[form](counts_of()))
     picked = (slice(None), [17, 3, 12, 0, 29, 8, 9])
     view = {

@@ -11,7 +11,7 @@ from oracles import assert_same_bits, by_scpdex
 from stored import FORMS, TESTS, labelled, values_of
 
 import scpdex
-from scpdex.matrix._stored import StoredMatrix
+from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 
 # Long runs of raw chunks, values of one piece that lies together, and what h5py alone decodes.
 LAYOUTS: dict[str, dict[str, Any]] = {

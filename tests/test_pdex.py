@@ -19,8 +19,8 @@ from stored import in_chunks, labelled, on_disk, values_of, without_slack
 from test_properties import objects
 
 from scpdex import parallel_differential_expression
-from scpdex.pdex import _tell_of_batch_size
-from scpdex.scratch import Scratch
+from scpdex.compat.pdex_0_1 import _tell_of_batch_size
+from scpdex.machine.scratch_file import Scratch
 
 COLUMNS = [
     *("target", "reference", "feature", "target_mean", "reference_mean", "percent_change", "fold_change"),
@@ -138,7 +138,7 @@ def test_within_little_memory(tmp_path, monkeypatch, metric):
     monkeypatch.setattr(Scratch, "write", lambda scratch, *arrays: written.extend(arrays) or write(scratch, *arrays))
     stored = on_disk(adata, tmp_path, "h5ad")
     for available in range(2 * 10**5, 4 * 10**6, 5 * 10**4):
-        monkeypatch.setattr("scpdex.resources.available_memory", lambda _, available=available: available)
+        monkeypatch.setattr("scpdex.machine.default_budget.available_memory", lambda _, available=available: available)
         with suppress(ValueError):
             pd.testing.assert_frame_equal(compare(stored, gene_chunk_size=4, **arguments), expected, check_exact=True)
             break
@@ -309,11 +309,13 @@ def test_batch_size_says_once_that_it_has_no_effect(messages):
 
 def test_threads(monkeypatch):
     """Their product; one alone is what it says; neither, or num_threads=0, is all cores."""
-    from scpdex.pdex import Resources
+    from scpdex.compat.pdex_0_1 import Resources
 
     seen = []
     of = Resources.of
-    monkeypatch.setattr("scpdex.pdex.Resources.of", lambda **given: seen.append(given["n_jobs"]) or of(**given))
+    monkeypatch.setattr(
+        "scpdex.compat.pdex_0_1.Resources.of", lambda **given: seen.append(given["n_jobs"]) or of(**given)
+    )
     adata = ad.AnnData(np.eye(4), obs=pd.DataFrame({"label": [*"abab"]}))
     for workers, threads in ((None, None), (2, 3), (None, 4), (5, None), (None, 0), (2, 0)):
         compare(adata, num_workers=workers, num_threads=threads)
@@ -333,7 +335,7 @@ def test_polars():
 
 
 def test_polars_is_named_where_it_is_missing(monkeypatch):
-    monkeypatch.setattr("scpdex.results._frame.find_spec", lambda _: None)
+    monkeypatch.setattr("scpdex.results._data_frames.find_spec", lambda _: None)
     with pytest.raises(ImportError, match=r"as_polars=True needs polars.*scpdex\[polars\]"):
         compare(ad.AnnData(np.eye(4), obs=pd.DataFrame({"label": [*"abab"]})), as_polars=True)
 

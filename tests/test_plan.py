@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scpdex import strategies as p
-from scpdex.budget import Costs
-from scpdex.facts import Limits, MatrixFacts, Needs, Workers
-from scpdex.plan import GENES_PER_BLOCK
-from scpdex.resources import Resources
+from scpdex.machine.limits import Limits
+from scpdex.machine.resources import Resources
+from scpdex.plan import make_plan as p
+from scpdex.plan.matrix_info import MatrixFacts, Needs, Workers
+from scpdex.plan.memory_model import Costs
+from scpdex.plan.plan import GENES_PER_BLOCK
 
 PLENTY = 1 << 40
 NEEDS = Needs(

@@ -10,7 +10,7 @@ import types
 import pytest
 
 import scpdex
-from scpdex.progress import progress_bar
+from scpdex.machine.progress_bar import progress_bar
 
 
 class NoTerminal:
@@ -71,7 +71,7 @@ STREAMS = {
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS.keys())
 def test_any_stream(pbmc, monkeypatch, stream, show):
     """Row 33: no error; no bar unless one is asked for and the stream can be written to."""
-    monkeypatch.setattr("scpdex.progress._SECONDS_BEFORE_BAR", 0)
+    monkeypatch.setattr("scpdex.machine.progress_bar._SECONDS_BEFORE_BAR", 0)
     stands_in = stream()
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", stands_in)
@@ -82,7 +82,7 @@ def test_any_stream(pbmc, monkeypatch, stream, show):
 
 @pytest.mark.parametrize(("stream", "show", "drawn"), [(Terminal, None, True), (Terminal, False, False)])
 def test_a_terminal(monkeypatch, stream, show, drawn):
-    monkeypatch.setattr("scpdex.progress._SECONDS_BEFORE_BAR", 0)
+    monkeypatch.setattr("scpdex.machine.progress_bar._SECONDS_BEFORE_BAR", 0)
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     terminal = stream()
     monkeypatch.setattr(sys, "stderr", terminal)
@@ -104,14 +104,14 @@ def test_the_bar_that_tqdm_would_choose(monkeypatch, modules, environment, name)
     notebook = types.ModuleType("tqdm.notebook")
     notebook.IProgress, notebook.tqdm_notebook = object, type("tqdm_notebook", (), {"__init__": lambda *_, **__: None})
     monkeypatch.setitem(sys.modules, "tqdm.notebook", notebook)
-    monkeypatch.setattr("scpdex.progress.find_spec", lambda _: True)
+    monkeypatch.setattr("scpdex.machine.progress_bar.find_spec", lambda _: True)
     for module in modules:
         monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     assert type(progress_bar(1, unit="gene", show=False)).__name__ == name
     # Without widgets, a plain bar.
-    monkeypatch.setattr("scpdex.progress.find_spec", lambda _: None)
+    monkeypatch.setattr("scpdex.machine.progress_bar.find_spec", lambda _: None)
     assert type(progress_bar(1, unit="gene", show=False)).__name__ == "tqdm"
 
 

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scpdex import resources as r
-from scpdex.resources import Resources, available_memory
+from scpdex.machine import available_memory as r
+from scpdex.machine.available_memory import available_memory
+from scpdex.machine.resources import Resources
 
 ON_WINDOWS = sys.platform == "win32"
 UNLIMITED_V1 = "9223372036854771712"

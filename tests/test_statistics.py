@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scpdex.statistics.corrections import adjust_pvals
+from scpdex.statistics.multiple_testing import adjust_pvals
 from scpdex.statistics.ordering import order_genes
 from scpdex.statistics.rank_sum import rank_sum_test
 

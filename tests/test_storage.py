@@ -16,7 +16,7 @@ from stored import labelled, on_disk, values_of
 
 import scpdex
 from scpdex.results import exceed_hdf5
-from scpdex.results._varm import remove_matrices
+from scpdex.results._varm_matrices import remove_matrices
 
 GROUPBY = "bulk_labels"
 KEY = "rank_genes_groups"
@@ -320,7 +320,7 @@ def test_what_was_there_comes_back(pbmc, monkeypatch, n):
         remove(adata, key)
 
     with monkeypatch.context() as patch:
-        patch.setattr("scpdex.results._store.remove_matrices", remove_or_fail)
+        patch.setattr("scpdex.results._write_result.remove_matrices", remove_or_fail)
         with pytest.raises(MemoryError):
             scpdex.tl.rank_genes_parallel(pbmc, "bulk_labels", **arguments)
     assert dict(pbmc.uns).keys() == uns.keys()

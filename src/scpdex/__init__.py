@@ -10,7 +10,7 @@ offer_private_folder()
 # isort: split
 
 from scpdex import get, tl  # noqa: E402
-from scpdex.pdex import parallel_differential_expression  # noqa: E402
+from scpdex.compat.pdex_0_1 import parallel_differential_expression  # noqa: E402
 
 __all__ = ["__version__", "get", "parallel_differential_expression", "tl"]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from scanpy import logging as logg
 
+from scpdex.machine.scratch_file import Scratch
+from scpdex.plan.make_plan import make_plan
 from scpdex.run import NotCountsError, run_plan
-from scpdex.scratch import Scratch
-from scpdex.strategies import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from anndata import AnnData
+from scanpy import logging as logg
 
-from scpdex.design import design_comparisons
-from scpdex.errors import release_locals
-from scpdex.facts import Needs
-from scpdex.labels import REST
+from scpdex.comparisons.labels import REST
+from scpdex.comparisons.levels_and_strata import design_comparisons
+from scpdex.comparisons.names import listed
+from scpdex.machine.resources import Resources
+from scpdex.machine.tracebacks import release_locals
 from scpdex.matrix import Expression, in_memory, open_source, select_expression
-from scpdex.resources import Resources
-from scpdex.statistics.corrections import bytes_of_family
+from scpdex.plan.make_plan import make_plan
+from scpdex.plan.matrix_info import Needs
 from scpdex.statistics.log_base import read_log_base
+from scpdex.statistics.multiple_testing import bytes_of_family
 from scpdex.statistics.options import TestOptions, resolve_method
 from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
-from scpdex.strategies import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Iterable
@@ -30,9 +32,9 @@ if TYPE_CHECKING:
     from anndata.acc import AdRef
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Design
+    from scpdex.comparisons.design import Design
     from scpdex.matrix import ChunkedSource, DaskSource, GeneSource
-    from scpdex.plan import Plan
+    from scpdex.plan.plan import Plan
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
 
@@ -189,3 +191,10 @@ def _refuse_target_sum(normalize: Any) -> None:
     if not is_number or not 0 < normalize < float("inf"):
         msg = f"normalize={normalize!r} is not valid: pass the sum that each cell's counts are scaled to, such as 1e4."
         raise ValueError(msg)
+
+
+def tell_of_ignored(names: Iterable[str], hint: str = "") -> None:
+    """Name arguments that have no meaning here, in one warning."""
+    if names := list(names):
+        ignored = f"argument {names[0]!r} is" if len(names) == 1 else f"arguments {listed(names)} are"
+        logg.warning(f"{ignored} ignored, as in scanpy: no parameter has such a name.{hint}")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scpdex.labels import Labels, listed, spellings_of, suggest
+from scpdex.comparisons.labels import Labels
+from scpdex.comparisons.names import listed, spellings_of, suggest
 from scpdex.matrix import in_memory
-from scpdex.statistics.corrections import adjust_pvals
+from scpdex.statistics.multiple_testing import adjust_pvals
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -5,13 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from scpdex.keywords import find_misspelt, tell_of_ignored
-from scpdex.task import RESULT_PARAMETERS, Task, parameter_names
+from scpdex.comparisons.names import find_misspelt
+from scpdex.task import RESULT_PARAMETERS, Task, parameter_names, tell_of_ignored
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from scpdex.plan import Plan
+    from scpdex.plan.plan import Plan
 
 
 def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scanpy import logging as logg
 
-from scpdex.get._rows import Wanted
-from scpdex.labels import choose_names, listed
+from scpdex.comparisons.names import choose_names, listed
+from scpdex.get._long_table import Wanted
 from scpdex.matrix import in_memory
 from scpdex.results import (
     Levels,

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import inner_kernel, kernel
+from scpdex.kernels._compile import inner_kernel, kernel
 from scpdex.kernels.digits import significant_bits, span
 from scpdex.kernels.entries import code_at, key_at
+from scpdex.kernels.radix_sort import sort_gene
+from scpdex.kernels.rank_by_sort import count_negative, walk
 from scpdex.kernels.rank_sums import complete_rank_sums, count_zeros
-from scpdex.kernels.sort import sort_gene
-from scpdex.kernels.walk import count_negative, walk
 
 # A group that has one of so many distinct values, or more, is compared value by value.
 _MANY = 8

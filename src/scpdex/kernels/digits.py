@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import inner_kernel
+from scpdex.kernels._compile import inner_kernel
 from scpdex.kernels.keys import to_real
 
 # Digits of at most this many bits: their histogram stays in the cache.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import inner_kernel, kernel
+from scpdex.kernels._compile import inner_kernel, kernel
 from scpdex.kernels.keys import to_real
 
 # Deviations are taken again where the mean was rounded by more than this share of the spread can hide.

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import inner_kernel, kernel
-from scpdex.kernels.buckets import HIGH_BITS, LOW_BITS, fit_buckets, rank_by_buckets
+from scpdex.kernels._compile import inner_kernel, kernel
 from scpdex.kernels.digits import RADIX_BITS, most_bits_of_digit, significant_bits, span, sum_and_count
 from scpdex.kernels.entries import new_entries
 from scpdex.kernels.moments import group_sums
-from scpdex.kernels.sort import FEW, sort_gene
-from scpdex.kernels.tables import rank_by_table
+from scpdex.kernels.radix_sort import FEW, sort_gene
+from scpdex.kernels.rank_by_buckets import HIGH_BITS, LOW_BITS, fit_buckets, rank_by_buckets
+from scpdex.kernels.rank_by_sort import walk
+from scpdex.kernels.rank_by_table import rank_by_table
 from scpdex.kernels.ties import conclude
-from scpdex.kernels.walk import walk
 
 
 def new_scratch(longest: int, *, wide: bool) -> tuple[Any, Any, Any, Any, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from scpdex.kernels._jit import inner_kernel
+from scpdex.kernels._compile import inner_kernel
 
 
 @inner_kernel

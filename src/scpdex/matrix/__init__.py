@@ -2,19 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from scpdex.matrix._block import GeneBlock, GeneSource
-from scpdex.matrix._buckets import Buckets
-from scpdex.matrix._chunked import ChunkedSource
-from scpdex.matrix._dask import ChunkReader, Part
-from scpdex.matrix._pieces import Piece, PieceStream, block_of
-from scpdex.matrix._rows import RowStream
+from scpdex.matrix._gene_block import GeneBlock, GeneSource
+from scpdex.matrix._open_source import open_source
 from scpdex.matrix._sample import sample_values
 from scpdex.matrix._select import Expression, in_memory, select_expression
-from scpdex.matrix._source import open_source
+from scpdex.matrix.chunked._chunked_source import ChunkedSource
+from scpdex.matrix.chunked._gene_buckets import Buckets
+from scpdex.matrix.chunked._gene_major_pieces import Piece, PieceStream, block_of
+from scpdex.matrix.chunked._row_stream import RowStream
+from scpdex.matrix.dask._chunk_reader import ChunkReader, Part
 
 if TYPE_CHECKING:
     # Needs dask, which need not be there.
-    from scpdex.matrix._dask_source import DaskSource as DaskSource
+    from scpdex.matrix.dask._dask_source import DaskSource as DaskSource
 
 __all__ = [
     "Buckets",

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from scpdex.matrix._columns import some_of_columns
-from scpdex.matrix._dask import ChunkError
-from scpdex.matrix._rows import RowStream
-from scpdex.matrix._stored import StoredMatrix
+from scpdex.matrix.chunked._column_blocks import some_of_columns
+from scpdex.matrix.chunked._row_stream import RowStream
+from scpdex.matrix.chunked._stored_matrix import StoredMatrix
+from scpdex.matrix.dask._chunk_reader import ChunkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

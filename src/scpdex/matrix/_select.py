@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scpdex.matrix._dask import is_dask, refuse_unknown_chunks
+from scpdex.machine.threads import object_lock
 from scpdex.matrix._normalize import Normalization
-from scpdex.matrix._stored import is_closed, is_on_disk
 from scpdex.matrix._values import fit_for_kernels, refuse_dtype, refuse_inexact
-from scpdex.threads import object_lock
+from scpdex.matrix.chunked._stored_matrix import is_closed, is_on_disk
+from scpdex.matrix.dask._chunk_reader import is_dask, refuse_unknown_chunks
 
 if TYPE_CHECKING:
     from anndata import AnnData

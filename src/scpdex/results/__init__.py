@@ -1,22 +1,22 @@
 """Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, and data frames."""
 
+from scpdex.results._converted_forms import read_names
+from scpdex.results._data_frames import Backend, Repeated, concatenate, make_frame, refuse_backend
 from scpdex.results._file_names import (
     is_unwritable_entry,
     unwritable_columns,
     unwritable_fields,
     unwritable_texts,
 )
-from scpdex.results._forms import read_names
 from scpdex.results._fractions import match_columns
-from scpdex.results._frame import Backend, Repeated, concatenate, make_frame, refuse_backend
+from scpdex.results._levels import Levels, is_of_level, key_of_level
+from scpdex.results._ownership import refuse_to_replace
 from scpdex.results._read_records import places_of
-from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, strings
-from scpdex.results._renamed import describe_renamed, label_columns
-from scpdex.results._replace import refuse_to_replace
-from scpdex.results._split import Levels, is_of_level, key_of_level
-from scpdex.results._store import Storage, refuse_storage, refuse_unless_storable, store
-from scpdex.results._stored import StoredResult, groups_of
-from scpdex.results._varm import is_in_varm, name_of_matrix
+from scpdex.results._read_result import StoredResult, groups_of
+from scpdex.results._renamed_labels import describe_renamed, label_columns
+from scpdex.results._scanpy_records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, strings
+from scpdex.results._varm_matrices import is_in_varm, name_of_matrix
+from scpdex.results._write_result import Storage, refuse_storage, refuse_unless_storable, store
 
 __all__ = [
     "EXTRA_FIELDS",

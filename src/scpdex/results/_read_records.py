@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scpdex.results._forms import is_set, read_columns, read_table
+from scpdex.results._converted_forms import is_set, read_columns, read_table
 from scpdex.results._fractions import FRACTIONS
-from scpdex.results._records import EXTRA_FIELDS, FIELDS, RankedGenes
+from scpdex.results._scanpy_records import EXTRA_FIELDS, FIELDS, RankedGenes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

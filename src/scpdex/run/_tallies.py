@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Sides
+    from scpdex.comparisons.design import Sides
     from scpdex.matrix import Piece, RowStream
 
 _LEAST_WIDTH = 4

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons import Comparison
-    from scpdex.run._sums import Sums
+    from scpdex.comparisons.design import Comparison
+    from scpdex.run._sufficient_statistics import Sums
     from scpdex.statistics.options import TestOptions
 
 

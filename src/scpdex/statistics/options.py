@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from scpdex.labels import suggest
-from scpdex.statistics.corrections import refuse_correction
+from scpdex.comparisons.names import suggest
+from scpdex.statistics.multiple_testing import refuse_correction
 
 Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "anderson", "logreg"]
 # scanpy 1.13's name for another implementation of the same test.

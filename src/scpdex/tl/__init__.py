@@ -1,6 +1,6 @@
 """Tools, named as scanpy's: rank genes for characterizing groups, and move results between their two forms."""
 
-from scpdex.tl._convert import rank_genes_to_uns, rank_genes_to_varm
+from scpdex.tl._convert_results import rank_genes_to_uns, rank_genes_to_varm
 from scpdex.tl._rank_genes_parallel import rank_genes_parallel
 
 __all__ = ["rank_genes_parallel", "rank_genes_to_uns", "rank_genes_to_varm"]

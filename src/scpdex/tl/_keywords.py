@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scpdex.keywords import find_misspelt, tell_of_ignored
+from scpdex.comparisons.names import find_misspelt
 from scpdex.statistics.logistic_regression import classifier_parameters, make_classifier
-from scpdex.task import parameter_names
+from scpdex.task import parameter_names, tell_of_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

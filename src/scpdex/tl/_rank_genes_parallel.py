@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scanpy import logging as logg
 
+from scpdex.comparisons.labels import REST
 from scpdex.execute import execute
-from scpdex.labels import REST
+from scpdex.machine.threads import object_lock
 from scpdex.results import refuse_storage, refuse_to_replace, refuse_unless_storable, store
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.task import Task
-from scpdex.threads import object_lock
-from scpdex.tl._assemble import Fractions, assemble, fields_of_levels, fractions_of
 from scpdex.tl._keywords import take_keywords
-from scpdex.tl._tell import describe_raw, introduction, tell, tell_of_files, tell_of_preset, tell_of_stored
+from scpdex.tl._messages import describe_raw, introduction, tell, tell_of_files, tell_of_preset, tell_of_stored
+from scpdex.tl._result_entries import Fractions, assemble, fields_of_levels, fractions_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable

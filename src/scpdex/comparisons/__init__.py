@@ -1,0 +1,1 @@
+"""Comparisons: from columns of obs to who is compared with whom."""

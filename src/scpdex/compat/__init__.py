@@ -1,0 +1,1 @@
+"""Compatibility: functions of other packages, on this engine."""

@@ -1,0 +1,31 @@
+"""How every kernel is compiled: without the GIL, exact arithmetic, cached on disk where that is possible."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+
+from scpdex.kernels._numba import cache_of
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile ``function`` on first use; run it without the GIL so that threads share one process.
+
+    ``fastmath`` stays off (it breaks NaN and signed zeros) and so does ``parallel`` (it compiles slowly and
+    fights with other thread pools).
+    """
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    if compiled is function:
+        # NUMBA_DISABLE_JIT: as compiled code, which warns of no overflow and no division by zero.
+        return np.errstate(all="ignore")(function)
+    compiled._cache = cache_of(function)
+    return cast("Function", compiled)
+
+
+def inner_kernel(function: Function) -> Function:
+    """Compile ``function`` for use in kernels only: without an entry from Python, and kept on disk by its callers."""
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return cast("Function", numba.njit(nogil=True, error_model="numpy", **options)(function))

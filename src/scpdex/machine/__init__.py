@@ -1,0 +1,1 @@
+"""Machine: the threads, memory, scratch file and progress bar of a call."""

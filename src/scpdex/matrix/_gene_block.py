@@ -1,0 +1,84 @@
+"""The waist: what every storage gives and every kernel takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from scpdex.plan.matrix_info import MatrixFacts
+    from scpdex.plan.plan import Plan
+
+
+@dataclass(frozen=True)
+class GeneBlock:
+    """The non-zeros of a run of neighbouring tested genes, gene by gene, group by group and in cell order."""
+
+    genes: range
+    """Positions among the tested genes."""
+    keys: NDArray[Any]
+    """Values as sortable keys, see :mod:`scpdex.kernels.keys`."""
+    starts: NDArray[np.int64]
+    """Where each gene's keys start."""
+    ends: NDArray[np.uint32]
+    """Where each group's keys end, counted from there: genes x groups, of any memory order."""
+
+    def keys_of(self, g: int) -> NDArray[Any]:
+        """Give the keys of the block's gene ``g``."""
+        return self.keys[self.starts[g] : self.starts[g] + int(self.ends[g, -1])]
+
+    def part(self, genes: range) -> GeneBlock:
+        """Give the block of some of these genes, on the same arrays."""
+        run = slice(genes.start - self.genes.start, genes.stop - self.genes.start)
+        return GeneBlock(genes, self.keys, self.starts[run], self.ends[run])
+
+    def of_codes(self, first: int, stop: int) -> GeneBlock:
+        """Give the block of the cells of some neighbouring codes, on the same keys: their values lie together."""
+        ends = np.ascontiguousarray(self.ends[:, first:stop])
+        if first == 0:
+            return GeneBlock(self.genes, self.keys, self.starts, ends)
+        before = self.ends[:, first - 1]
+        return GeneBlock(self.genes, self.keys, self.starts + before, ends - before[:, None])
+
+
+@dataclass(frozen=True)
+class Room:
+    """Memory for one block after the other."""
+
+    keys: NDArray[Any]
+    ends: NDArray[np.uint32]
+    """Groups x genes, as they are written."""
+
+    @classmethod
+    def of(cls, plan: Plan, n_groups: int) -> Room:
+        """Allocate room for the largest block; it is touched only where it is used."""
+        facts = plan.facts
+        most_keys = max(int(facts.stored[block.start : block.stop].sum()) for block in plan.blocks)
+        most_genes = max(map(len, plan.blocks))
+        return cls(np.empty(most_keys, dtype=facts.key_dtype), np.empty((n_groups, most_genes), dtype=np.uint32))
+
+
+class GeneSource(Protocol):
+    """A matrix of which some cells, group by group, and some genes are compared."""
+
+    @property
+    def facts(self) -> MatrixFacts:
+        """What the plan needs to know."""
+        ...
+
+    def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
+        """Give the plan's blocks in turn, brought together by all threads, each overwriting the one before it."""
+        ...
+
+
+def starts_of(stored: NDArray[np.int64], genes: range) -> NDArray[np.int64]:
+    """Lay out a block: where each gene's keys start."""
+    lengths = stored[genes.start : genes.stop]
+    return np.asarray(np.cumsum(lengths) - lengths)

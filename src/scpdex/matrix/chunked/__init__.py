@@ -1,0 +1,1 @@
+"""Chunked: matrices on disk, or in memory, that are read in parts."""

@@ -1,0 +1,100 @@
+"""Chunked: a matrix that is read part by part, by columns or by rows as its form has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpdex.matrix._compared_cells import ComparedCells
+from scpdex.matrix.chunked._column_blocks import ColumnBlocks, DenseBlocks, some_of_columns
+from scpdex.matrix.chunked._row_stream import RowStream, looks_like_counts
+from scpdex.matrix.chunked._stored_matrix import StoredMatrix
+from scpdex.matrix.memory._sparse import RowSource
+from scpdex.plan.matrix_info import MatrixFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons.design import Design
+    from scpdex.matrix._gene_block import GeneBlock
+    from scpdex.matrix._select import Expression
+    from scpdex.plan.plan import Plan
+
+# Values that are looked at to see whether they are counts.
+_PROBE = 1 << 16
+
+
+@dataclass(frozen=True)
+class ChunkedSource:
+    """Compared cells and tested columns of a matrix that is read part by part."""
+
+    rows: RowStream
+    """The compared cells as a stream."""
+    design: Design
+    cells: NDArray[np.int64]
+    """Row of each cell, compared or not."""
+    facts: MatrixFacts
+
+    @classmethod
+    def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> ChunkedSource:
+        """Look at the matrix: form, size, and whether it holds counts."""
+        matrix = StoredMatrix.open(expression.matrix, expression.where)
+        normalization = expression.normalization
+        stream = RowStream.of(matrix, design, expression.cells, columns, normalization)
+        rows = stream.rows
+        n_rows, chunk_starts = matrix.shape[0], None
+        expected, are_counts = None, False
+        if matrix.format == "CSC":
+            stored = np.diff(matrix.indptr)[columns] * int(np.bincount(rows).max())
+            are_counts = True
+            for column, values in some_of_columns(matrix, stream.relevant_columns, rows, _PROBE):
+                are_counts &= looks_like_counts(values)
+                if normalization is not None:
+                    normalization.refuse_improper(values, np.full(values.size, column), matrix.shape[1])
+            n_values = int(stored.sum())
+        else:
+            stored = np.full(columns.size, rows.size, dtype=np.int64)
+            expected, are_counts = stream.probe(_PROBE)
+            n_values = stream.n_values
+        if matrix.format == "dense":
+            n_rows = int(rows.max() - rows.min()) + 1
+            width = matrix.chunk_shape[1]
+            chunk_starts = columns // width if width > 1 else None
+        facts = MatrixFacts(
+            matrix.format,
+            f"{matrix.dtype}" if normalization is None else f"{matrix.dtype} counts",
+            matrix.place,
+            matrix.n_bytes,
+            rows.size,
+            stream.key_dtype,
+            stored,
+            chunked=True,
+            by_rows=matrix.format == "CSR" or (matrix.format == "dense" and normalization is not None),
+            expected=expected,
+            n_values=n_values,
+            reorders=not stream.ascend,
+            n_rows=n_rows,
+            bytes_per_value=matrix.bytes_per_value,
+            chunk_starts=chunk_starts,
+            are_counts=are_counts,
+        )
+        return cls(stream, design, expression.cells, facts)
+
+    def load(self, plan: Plan, pool: Executor, bar: Any) -> RowSource:
+        """Bring the compared cells to memory."""
+        matrix = self.rows.load(plan.piece, pool, plan.n_threads, bar)
+        place = np.cumsum(self.design.codes >= 0) - 1
+        cells = ComparedCells.of(self.design, place)
+        return RowSource.open(matrix, cells, self.rows.columns, pool, plan.n_threads)
+
+    def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
+        """Give the plan's blocks in turn, each read while the one before it is worked on."""
+        rows, cells = self.rows, ComparedCells.of(self.design, self.cells)
+        if rows.matrix.format == "dense":
+            return DenseBlocks(rows.matrix, cells, rows.columns, self.facts).blocks(plan, pool)
+        return ColumnBlocks(rows.matrix, cells, rows.columns, self.facts, rows.normalization).blocks(plan, pool)

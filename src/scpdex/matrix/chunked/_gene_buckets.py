@@ -1,0 +1,122 @@
+"""Buckets: row-major data, read once and sorted into genes; what exceeds the budget lies in scratch."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpdex.machine.threads import on_threads, read_ahead
+from scpdex.matrix._gene_block import GeneBlock, starts_of
+from scpdex.matrix.chunked._gene_major_pieces import INDPTR_DTYPE, Piece, deal_out_pieces
+from scpdex.plan.plan import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from scpdex.machine.scratch_file import Scratch
+    from scpdex.matrix.chunked._gene_major_pieces import PieceStream
+    from scpdex.plan.matrix_info import MatrixFacts
+    from scpdex.plan.plan import Plan
+
+# Keys of so many bytes are dealt out to their groups together: they stay in the cache from one piece to the next.
+_BYTES_AT_A_TIME = 1 << 20
+
+
+@dataclass(frozen=True)
+class Spilled:
+    """A piece that lies in scratch: where its genes start, its keys, its codes."""
+
+    n_genes: int
+    n_values: int
+    place: int
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """The values of all compared cells, as pieces that hold each gene's together."""
+
+    pieces: list[Piece | Spilled]
+    scratch: Scratch
+    code_dtype: np.dtype[Any]
+    n_codes: int
+    facts: MatrixFacts
+    kept: int
+    """Bytes of the pieces in memory."""
+
+    @property
+    def spilled(self) -> bool:
+        """Whether some pieces lie in scratch."""
+        return any(isinstance(piece, Spilled) for piece in self.pieces)
+
+    @classmethod
+    def collect(
+        cls, stream: PieceStream, plan: Plan, n_codes: int, scratch: Scratch, pool: Executor, bar: Any
+    ) -> Buckets:
+        """Read all cells; pieces beyond the plan's memory go to scratch."""
+        pieces: list[Piece | Spilled] = []
+        stored = np.zeros(stream.columns.size, dtype=np.int64)
+        kept = 0
+        with closing(stream.pieces(plan.piece, pool, plan.n_threads)) as stream_of_pieces:
+            for piece in stream_of_pieces:
+                stored += piece.indptr[1:].astype(np.int64) - piece.indptr[:-1]
+                if kept + piece.n_bytes <= plan.kept:
+                    kept += piece.n_bytes
+                    pieces.append(piece)
+                else:
+                    place = scratch.write(piece.indptr, piece.keys, piece.codes)
+                    pieces.append(Spilled(piece.indptr.size - 1, piece.keys.size, place))
+                bar.update(piece.n_cells)
+        stream.refuse_changed()
+        facts = replace(plan.facts, stored=stored)
+        return cls(pieces, scratch, stream.codes.dtype, n_codes, facts, kept)
+
+    def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
+        """Give the plan's blocks in turn, each overwriting the one before it."""
+        most_keys = max(int(self.facts.stored[block.start : block.stop].sum()) for block in plan.blocks)
+        keys = np.empty(most_keys, dtype=self.facts.key_dtype)
+        ends = np.empty((max(map(len, plan.blocks)), self.n_codes), dtype=np.uint32)
+        if not self.spilled:
+            for genes in plan.blocks:
+                yield self._gather(genes, self.pieces, genes.start, keys, ends, pool)
+            return
+        with closing(read_ahead(self._load, plan.blocks)) as loaded:
+            for genes, pieces in zip(plan.blocks, loaded, strict=True):
+                yield self._gather(genes, pieces, 0, keys, ends, pool)
+
+    def _load(self, genes: range) -> list[Piece]:
+        """Cut some genes out of all pieces, reading from scratch what lies there."""
+        return [self._part(piece, genes) for piece in self.pieces]
+
+    def _part(self, piece: Piece | Spilled, genes: range) -> Piece:
+        if isinstance(piece, Piece):
+            return piece.part(genes)
+        indptr = np.empty(len(genes) + 1, dtype=INDPTR_DTYPE)
+        self.scratch.read(piece.place + genes.start * indptr.itemsize, indptr)
+        start = int(indptr[0])
+        keys = np.empty(int(indptr[-1]) - start, dtype=self.facts.key_dtype)
+        codes = np.empty(keys.size, dtype=self.code_dtype)
+        place = piece.place + (piece.n_genes + 1) * indptr.itemsize
+        self.scratch.read(place + start * keys.itemsize, keys)
+        self.scratch.read(place + piece.n_values * keys.itemsize + start * codes.itemsize, codes)
+        return Piece(0, indptr - indptr[0], keys, codes)
+
+    def _gather(
+        self, genes: range, pieces: Any, first: int, keys: NDArray[Any], ends: NDArray[np.uint32], pool: Executor
+    ) -> GeneBlock:
+        """Deal the genes' values out to their groups; ``first`` is the place of the first gene in the pieces."""
+        starts = starts_of(self.facts.stored, genes)
+        ends = ends[: len(genes)]
+
+        def gather(part: range) -> None:
+            some = slice(part.start, part.stop)
+            deal_out_pieces(pieces, first + part.start, starts[some], ends[some], keys)
+
+        of_gene = max(1, int(self.facts.stored[genes.start : genes.stop].sum()) * keys.itemsize // len(genes))
+        on_threads(pool, gather, cut(range(len(genes)), max(1, _BYTES_AT_A_TIME // of_gene)))
+        return GeneBlock(genes, keys, starts, ends)

@@ -1,0 +1,271 @@
+"""Rows: a matrix as a stream of compared cells, read in contiguous runs and turned gene-major piece by piece."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from scipy import sparse
+
+from scpdex.kernels.keys import key_dtype
+from scpdex.machine.threads import in_turn, read_ahead
+from scpdex.matrix._normalize import normalized_dtype
+from scpdex.matrix._values import refuse_inexact
+from scpdex.matrix.chunked._gene_major_pieces import canonical_rows, turn
+from scpdex.matrix.chunked._spans import runs
+from scpdex.plan.matrix_info import code_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons.design import Design
+    from scpdex.matrix._normalize import Normalization
+    from scpdex.matrix.chunked._gene_major_pieces import Piece
+    from scpdex.matrix.chunked._stored_matrix import StoredMatrix
+
+# Rows with so few values between them are read together.
+_GAP = 1 << 14
+# Places where values are looked at before the work, and what is added to what was found there.
+_PROBES = 8
+MARGIN = 1.1
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Some cells as they were read: rows and what is on the disk between the first and the last of them."""
+
+    cells: slice
+    parts: list[tuple[NDArray[np.int64], Any]]
+    back: NDArray[np.int64] | None
+    """Which of the rows each cell is; None where they are the same."""
+
+
+@dataclass(frozen=True)
+class RowStream:
+    """The compared cells of a matrix, in their order."""
+
+    matrix: StoredMatrix
+    rows: NDArray[np.int64]
+    """Row of each compared cell."""
+    codes: NDArray[Any]
+    """Code of its group: ``uint16``, or ``uint32`` where there are more groups than that holds."""
+    columns: NDArray[np.int64]
+    """Tested columns, ascending."""
+    normalization: Normalization | None
+    """How counts are normalized; None leaves values as they are."""
+
+    @classmethod
+    def of(
+        cls,
+        matrix: StoredMatrix,
+        design: Design,
+        cells: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        normalization: Normalization | None,
+    ) -> RowStream:
+        """Take the compared ones of ``cells``, the rows of all cells."""
+        compared = design.codes >= 0
+        dtype = code_dtype(design.sizes.size)
+        return cls(matrix, cells[compared], design.codes[compared].astype(dtype), columns, normalization)
+
+    @property
+    def n_steps(self) -> int:
+        """Cells that come in one pass."""
+        return self.rows.size
+
+    @property
+    def n_values(self) -> int:
+        """Values of all cells and all genes, zeros included where they are stored."""
+        begins, ends = self._spans(self.rows)
+        return int((ends - begins).sum())
+
+    @cached_property
+    def ascend(self) -> bool:
+        """Whether cells are in the order of their rows, and none twice."""
+        return bool((np.diff(self.rows) > 0).all())
+
+    @property
+    def relevant_columns(self) -> NDArray[np.int64]:
+        """Columns whose values have an effect on results, ascending."""
+        if self.normalization is None:
+            return self.columns
+        return self.normalization.sorted_library_columns(self.matrix.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What its values are ranked as."""
+        return self.matrix.dtype if self.normalization is None else normalized_dtype(self.matrix.dtype)
+
+    @property
+    def key_dtype(self) -> np.dtype[Any]:
+        """Dtype of the keys of its values."""
+        return key_dtype(self.dtype)
+
+    def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
+        """Read all cells in turn, about so many values at a time, and turn them gene-major on the pool's threads."""
+
+        def turned(read: _Read) -> Piece:
+            return turn(self._finish(read), self.codes[read.cells], self.columns, self.key_dtype)
+
+        with closing(self._parts(n_values)) as parts:
+            yield from in_turn(pool, turned, parts, n_threads)
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raise a ValueError about what was read."""
+        self.matrix.refuse(reason)
+
+    def refuse_changed(self) -> None:
+        """Raise an error if the file was changed since it was opened."""
+        self.matrix.refuse_changed()
+
+    def _parts(self, n_values: int) -> Generator[_Read, None, None]:
+        """Read all cells in turn, ahead of who takes them."""
+        return read_ahead(lambda some: self._read(some, n_values), self._cut(n_values))
+
+    def _finish(self, read: _Read) -> sparse.csr_matrix[Any]:
+        """Give rows as CSR with sorted columns, none repeated, and normalized where they are to be."""
+        # Dense rows are normalized while they are dense.
+        is_dense = self.matrix.format == "dense"
+        rows = self._decode(read, self.normalization if is_dense else None)
+        if self.normalization is None:
+            refuse_inexact(rows, self.matrix.where, columns=self.columns)
+        return canonical_rows(rows, None if is_dense else self.normalization)
+
+    def load(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> sparse.csr_matrix[Any]:
+        """Read all cells in turn, about so many values at a time, into one CSR matrix."""
+        data = np.empty(self.n_values, dtype=self.dtype)
+        # What scipy would make of them.
+        index_dtype = sparse.get_index_dtype(maxval=max(data.size, self.matrix.shape[1]))
+        indices = np.empty(data.size, dtype=index_dtype)
+        indptr = np.zeros(self.rows.size + 1, dtype=index_dtype)
+        n_cells = n_found = 0
+        with closing(self._parts(n_values)) as parts, closing(in_turn(pool, self._finish, parts, n_threads)) as rows:
+            for found in rows:
+                data[n_found : n_found + found.nnz] = found.data
+                indices[n_found : n_found + found.nnz] = found.indices
+                append_row_boundaries(indptr, n_cells, n_found, found.indptr)
+                n_cells, n_found = n_cells + found.shape[0], n_found + found.nnz
+                bar.update(found.shape[0])
+        self.matrix.refuse_changed()
+        shape = (self.rows.size, self.matrix.shape[1])
+        return sparse.csr_matrix((data[:n_found], indices[:n_found], indptr), shape=shape)
+
+    def probe(self, n_values: int) -> tuple[NDArray[np.int64], bool]:
+        """Look at about so many values of cells here and there, as they are stored.
+
+        Tells how many non-zeros each tested gene can be expected to have, a little more than were found, and whether
+        the values that matter looked like counts.
+        """
+        n_cells, found, are_counts = 0, np.zeros(self.matrix.shape[1], dtype=np.int64), True
+        matters = np.zeros(self.matrix.shape[1], dtype=np.bool_)
+        matters[self.relevant_columns] = True
+        for part in self.sample_rows(n_values):
+            n_cells += part.shape[0]
+            are_counts &= looks_like_counts(part.data[matters[part.indices]])
+            if self.normalization is not None:
+                self.normalization.refuse_improper(part.data, part.indices, found.size)
+            found += np.bincount(part.indices[part.data != 0], minlength=found.size)
+        share = self.rows.size / n_cells
+        expected = np.minimum(np.ceil(MARGIN * share * found[self.columns]), self.rows.size)
+        return expected.astype(np.int64), are_counts
+
+    def sample_rows(self, n_values: int) -> Iterator[sparse.csr_matrix[Any]]:
+        """Give about so many values, as they are stored, of cells here and there."""
+        places = np.linspace(0, self.rows.size, _PROBES + 1)[:-1].astype(int)
+        per_cell = max(1, n_values // _PROBES // max(1, self.n_values // self.rows.size))
+        stop = 0
+        for place in np.unique(places).tolist():
+            start, stop = max(place, stop), min(place + per_cell, self.rows.size)
+            if start < stop:
+                yield self._decode(self._read(slice(start, stop), n_values))
+
+    def _spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the values of rows begin and end."""
+        if self.matrix.format == "dense":
+            n_columns = self.matrix.shape[1]
+            return rows * n_columns, (rows + 1) * n_columns
+        return self.matrix.indptr[rows], self.matrix.indptr[rows + 1]
+
+    def _cut(self, n_values: int) -> Generator[slice, None, None]:
+        """Cut the cells into pieces of so many values, or of one cell."""
+        begins, ends = self._spans(self.rows)
+        costs = ends - begins
+        if self.ascend:
+            # Small gaps are read as well.
+            gaps = begins[1:] - ends[:-1]
+            costs[1:] += np.where(gaps <= _GAP, gaps, 0)
+        ahead = np.cumsum(costs)
+        start = 0
+        while start < ahead.size:
+            before = int(ahead[start - 1]) if start else 0
+            stop = max(start + 1, int(np.searchsorted(ahead, before + n_values, side="right")))
+            yield slice(start, stop)
+            start = stop
+
+    def _read(self, some: slice, most: int) -> _Read:
+        """Read some cells in runs of rows, in the form in which they lie on the disk."""
+        rows, back = self.rows[some], None
+        if (np.diff(rows) <= 0).any():
+            # Views may have cells in another order, or twice.
+            rows, back = np.unique(rows, return_inverse=True)
+        begins, ends = self._spans(rows)
+        parts: list[tuple[NDArray[np.int64], Any]] = []
+        for run in runs(begins, ends, _GAP if self.ascend else 0, most):
+            if self.matrix.format == "dense":
+                block = self.matrix.block(slice(int(rows[run][0]), int(rows[run][-1]) + 1), slice(None))
+                parts.append((rows[run], block))
+            else:
+                parts.append((rows[run], self.matrix.run(int(begins[run][0]), int(ends[run][-1]))))
+        return _Read(some, parts, back)
+
+    def _decode(self, read: _Read, normalization: Normalization | None = None) -> sparse.csr_matrix[Any]:
+        """Bring what was read into CSR, without the rows between; dense rows normalized where that is given."""
+        if self.matrix.format == "dense":
+            parts = [self._of_dense(rows, found, normalization) for rows, found in read.parts]
+        else:
+            parts = [self._of_sparse(rows, found) for rows, found in read.parts]
+        found = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
+        return found if read.back is None else found[read.back]
+
+    @staticmethod
+    def _of_dense(
+        rows: NDArray[np.int64], block: NDArray[Any], normalization: Normalization | None
+    ) -> sparse.csr_matrix[Any]:
+        block = block if block.shape[0] == rows.size else block[rows - rows[0]]
+        return sparse.csr_matrix(block if normalization is None else normalization.dense(block))
+
+    def _of_sparse(self, rows: NDArray[np.int64], found: tuple[Any, Any]) -> sparse.csr_matrix[Any]:
+        values, indices = self.matrix.decode(found)
+        begins, ends = self._spans(rows)
+        if (begins[1:] != ends[:-1]).any():
+            gaps = np.r_[begins[1:], ends[-1]] - ends
+            wanted = np.repeat(np.tile([True, False], begins.size), np.stack([ends - begins, gaps], axis=1).ravel())
+            values, indices = values[wanted], indices[wanted]
+        indptr = np.r_[0, np.cumsum(ends - begins)]
+        return sparse.csr_matrix((values, indices, indptr), shape=(rows.size, self.matrix.shape[1]))
+
+
+def count_like(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell of each value whether it is a whole number from 0 up."""
+    return np.asarray((values >= 0) & (values == np.floor(values)))
+
+
+def append_row_boundaries(indptr: NDArray[Any], n_rows: int, n_values: int, found: NDArray[Any]) -> None:
+    """Write the row boundaries of further rows to ``indptr``, after those of ``n_rows`` rows and ``n_values`` values.
+
+    ``found`` is the indptr of the further rows alone. The sum has the width of ``indptr``: scipy's 32 bits plus a
+    Python integer would stay 32 bits and wrap.
+    """
+    some = slice(n_rows + 1, n_rows + found.size)
+    np.add(found[1:], n_values, out=indptr[some], dtype=indptr.dtype)
+
+
+def looks_like_counts(values: NDArray[Any]) -> bool:
+    """Tell whether values are whole numbers from 0 up."""
+    return bool(count_like(values).all())

@@ -1,0 +1,1 @@
+"""Dask: arrays in chunks, computed on this machine or on a cluster."""

@@ -1,0 +1,184 @@
+"""Source: the compared cells and tested genes of a dask array, and what some of its chunks let expect of all."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import dask
+import numpy as np
+from dask.base import get_scheduler
+from dask.blockwise import optimize_blockwise
+from dask.core import flatten
+from dask.highlevelgraph import HighLevelGraph
+
+from scpdex.machine.threads import in_turn, read_ahead
+from scpdex.matrix.chunked._row_stream import MARGIN
+from scpdex.matrix.dask._chunk_reader import ChunkReader, Grid
+from scpdex.matrix.dask._on_this_machine import LocalChunks
+from scpdex.plan.matrix_info import MatrixFacts, code_dtype
+from scpdex.plan.memory_model import CHUNKS_LOOKED_AT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from concurrent.futures import Executor
+
+    from dask.array import Array
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons.design import Design
+    from scpdex.matrix._select import Expression
+    from scpdex.matrix.chunked._gene_major_pieces import Piece
+    from scpdex.matrix.dask._chunk_reader import Look, Part
+    from scpdex.matrix.dask._on_cluster import ClusterChunks
+
+Result = TypeVar("Result")
+
+_LEAST_DENSITY = 0.01
+
+
+@dataclass(frozen=True)
+class DaskSource:
+    """The compared cells and tested genes of a dask array, in the order of the rows."""
+
+    chunks: LocalChunks | ClusterChunks
+    grid: Grid
+    reader: ChunkReader
+    codes: NDArray[Any]
+    """Group of each compared cell."""
+    facts: MatrixFacts
+
+    @classmethod
+    def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> DaskSource:
+        """Compute some chunks, which are kept, and say what these let expect of all.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Chunks are of a kind, shape or dtype, or have values, that cannot be ranked.
+        RuntimeError
+            A chunk could not be computed.
+        """
+        array, normalization = expression.matrix, expression.normalization
+        compared = design.codes >= 0
+        rows = expression.cells[compared]
+        order = np.argsort(rows, kind="stable")
+        codes = design.codes[compared][order].astype(code_dtype(design.sizes.size))
+        most = dask.utils.parse_bytes(dask.config.get("array.chunk-size"))
+        library_columns = None if normalization is None else normalization.sorted_library_columns(array.shape[1])
+        grid = Grid.of(array, rows[order], columns, most, library_columns)
+        chunks = _chunks_of(array, grid, expression.where)
+        try:
+            places = np.unique(np.linspace(0, grid.occupied.size - 1, CHUNKS_LOOKED_AT).round().astype(int))
+            first_column = int(grid.column_ends[grid.stripes[0].start])
+            reader = ChunkReader(expression.where, columns, normalization, first_column)
+            looks = chunks.look(reader, grid.occupied[places].tolist())
+            reader = replace(reader, dtype=looks[0].dtype)
+            compared_rows = [grid.compared(i) for i in grid.occupied[places].tolist()]
+            are_counts = all(look.look_like_counts[rows].all() for look, rows in zip(looks, compared_rows, strict=True))
+            facts = replace(_facts(array, grid, looks, reader, codes.size), are_counts=are_counts)
+            return cls(chunks, grid, reader, codes, replace(facts, workers=chunks.workers))
+        except BaseException:
+            # Chunks that were looked at are kept, and threads wait for more.
+            chunks.release()
+            raise
+
+    @property
+    def rows(self) -> DaskSource:
+        """The cells as a stream of pieces, which it is itself where this machine does the work."""
+        return self
+
+    @property
+    def cluster(self) -> ClusterChunks:
+        """The chunks of a cluster's workers."""
+        assert not isinstance(self.chunks, LocalChunks), "the work is done here"  # noqa: S101
+        return self.chunks
+
+    @property
+    def columns(self) -> NDArray[np.int64]:
+        """Column of each tested gene."""
+        return self.grid.columns
+
+    @property
+    def n_steps(self) -> int:
+        """Cells that come in one pass; those of which genes come apart as often as they do."""
+        return self.codes.size * len(self.grid.stripes)
+
+    def parts(self, n_values: int) -> Iterator[Part]:
+        """Cut into parts of about so many values, or of one chunk of rows."""
+        per_row = self.facts.longest_chunk / self.grid.longest
+        return self.grid.parts(max(1, int(n_values / per_row)))
+
+    def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
+        """Compute all chunks in turn, ahead of who takes them, and turn them gene-major on the pool's threads."""
+        return self.each_part(lambda piece, _: piece, n_values, pool, n_threads)
+
+    def each_part(
+        self, work: Callable[[Piece, Part], Result], n_values: int, pool: Executor, n_threads: int
+    ) -> Generator[Result, None, None]:
+        """Give what the pool's threads make of each part in turn, of about so many values."""
+        chunks, n_genes = self.chunks, self.columns.size
+        assert isinstance(chunks, LocalChunks), "the work goes to the workers"  # noqa: S101
+
+        def compute(parts: list[Part]) -> list[tuple[Part, list[list[Any]]]]:
+            return list(zip(parts, chunks.compute(parts, self.reader), strict=True))
+
+        def turn_and_work(computed: tuple[Part, list[list[Any]]]) -> Result:
+            part, found = computed
+            return work(self.reader.piece(found, part, self.codes[part.cells], n_genes), part)
+
+        # As many parts at once as there are threads, since the tasks of one may come one after the other.
+        parts = list(self.parts(n_values))
+        batches = [parts[first : first + n_threads] for first in range(0, len(parts), n_threads)]
+        with closing(read_ahead(compute, batches)) as computed:
+            yield from in_turn(pool, turn_and_work, chain.from_iterable(computed), n_threads)
+
+    def refuse_changed(self) -> None:
+        """Do nothing: who computes a chunk once cannot see it change."""
+
+
+def _chunks_of(array: Array, grid: Grid, where: str) -> LocalChunks | ClusterChunks:
+    """Find the scheduler in charge, as dask does: that of the configuration, a client's, or the threaded one."""
+    graph = array.__dask_graph__()
+    if isinstance(graph, HighLevelGraph):
+        graph = optimize_blockwise(graph, keys=set(flatten(array.__dask_keys__())))
+    schedule = get_scheduler(collections=[array])
+    # Only who has a client has distributed.
+    client, distributed = getattr(schedule, "__self__", None), sys.modules.get("distributed")
+    if distributed is None or not isinstance(client, distributed.Client):
+        return LocalChunks(graph, grid, schedule)
+    from scpdex.matrix.dask._on_cluster import ClusterChunks  # noqa: PLC0415
+
+    return ClusterChunks(client, graph, grid, where)
+
+
+def _facts(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_cells: int) -> MatrixFacts:
+    n_rows, n_columns = array.shape
+    n_looked = sum(look.n_rows for look in looks)
+    seen = np.sum([look.nonzero for look in looks], axis=0)
+    # Empty cells here need not be so elsewhere.
+    per_column = max(_LEAST_DENSITY, sum(look.n_values for look in looks) / n_looked / seen.size)
+    # Columns that were not looked at are taken to be as the others are on average.
+    found = np.full(n_columns, seen.mean())
+    found[reader.first_column : reader.first_column + seen.size] = seen
+    expected = np.minimum(np.ceil(MARGIN * n_cells / n_looked * found[grid.columns]), n_cells)
+    widest = max(grid.width(stripe) for stripe in grid.stripes)
+    return MatrixFacts(
+        looks[0].format,
+        f"{looks[0].dtype}" if reader.normalization is None else f"{looks[0].dtype} counts",
+        "in dask chunks",
+        int(per_column * n_columns * n_rows) * looks[0].bytes_per_value,
+        n_cells,
+        reader.key_dtype,
+        np.full(grid.columns.size, n_cells, dtype=np.int64),
+        chunked=True,
+        by_rows=True,
+        expected=expected.astype(np.int64),
+        n_values=max(1, int(per_column * n_columns * n_cells)),
+        n_rows=n_rows,
+        bytes_per_value=looks[0].bytes_per_value,
+        longest_chunk=max(1, int(per_column * widest * grid.longest)),
+    )

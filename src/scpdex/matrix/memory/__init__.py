@@ -1,0 +1,1 @@
+"""Memory: matrices in memory as sources of gene blocks."""

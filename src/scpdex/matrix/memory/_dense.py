@@ -1,0 +1,75 @@
+"""Dense matrices in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpdex.kernels.gather import gather_dense
+from scpdex.kernels.keys import key_dtype
+from scpdex.matrix._gene_block import GeneBlock, Room
+from scpdex.plan.matrix_info import MatrixFacts
+from scpdex.plan.plan import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from scpdex.matrix._compared_cells import ComparedCells
+    from scpdex.plan.plan import Plan
+
+
+@dataclass(frozen=True)
+class DenseSource:
+    """Compared cells and tested columns of a dense matrix."""
+
+    values: NDArray[Any]
+    cells: ComparedCells
+    columns: NDArray[np.int64]
+    facts: MatrixFacts
+
+    @classmethod
+    def open(cls, values: NDArray[Any], cells: ComparedCells, columns: NDArray[np.int64]) -> DenseSource:
+        """Say what the plan needs to know: any value may be non-zero."""
+        stored = np.full(columns.size, cells.rows.size, dtype=np.int64)
+        facts = MatrixFacts(
+            "dense",
+            str(values.dtype),
+            "in memory",
+            values.nbytes,
+            cells.rows.size,
+            key_dtype(values.dtype),
+            stored,
+        )
+        return cls(values, cells, columns, facts)
+
+    def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
+        """Give the plan's blocks in turn, each overwriting the one before it."""
+        room = Room.of(plan, self.cells.group_stops.size)
+        for genes in plan.blocks:
+            columns = self.columns[genes.start : genes.stop]
+            yield gather_block(self.values, self.cells, columns, genes, room, pool, plan.n_threads)
+
+
+def gather_block(
+    values: NDArray[Any],
+    cells: ComparedCells,
+    columns: NDArray[np.int64],
+    genes: range,
+    room: Room,
+    pool: Executor,
+    n_threads: int,
+) -> GeneBlock:
+    """Bring the values of some columns together, which are those of ``genes``."""
+    starts = np.arange(len(genes)) * cells.rows.size
+
+    def gather(part: range) -> None:
+        some = slice(part.start, part.stop)
+        gather_dense(values, cells.rows, cells.group_stops, columns[some], room.keys, starts[some], room.ends[:, some])
+
+    list(pool.map(gather, cut(range(len(genes)), -(-len(genes) // n_threads))))
+    return GeneBlock(genes, room.keys, starts, room.ends[:, : len(genes)].T)

@@ -1,0 +1,68 @@
+"""Logistic regression, which is handed to scikit-learn whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scpdex.results import FIELDS, RankedGenes
+from scpdex.statistics.logistic_regression import coefficients
+from scpdex.statistics.options import TestOptions
+from scpdex.statistics.ordering import order_genes
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
+    from scpdex.comparisons.design import Design
+    from scpdex.matrix import Expression
+
+# It has no p-values, and fits all groups at once.
+_NOT_FOR_IT = ("extras", "min_pct", "min_logfc", "alternative", "corr_scope")
+
+
+def refuse_for_logistic_regression(design: Design, expression: Expression, options: TestOptions) -> None:
+    """Raise an error where there is too little to fit, or the data are not in memory as they are."""
+    given = {name: getattr(options, name) != getattr(TestOptions, name) for name in _NOT_FOR_IT}
+    given |= {"exclude": bool(design.excluded), "several groups as reference": len(design.references) > 1}
+    given |= {name: getattr(design, name) is not None for name in ("min_cells", "split_by")}
+    beyond = [name for name, is_given in given.items() if is_given]
+    if beyond:
+        msg = f"method='logreg' does not take {', '.join(beyond)}: leave it out, or pass another method."
+        raise ValueError(msg)
+    comparison = design.comparisons[0]
+    if len(comparison.selected) < 2:
+        msg = f"Cannot perform logistic regression on a single cluster ({comparison.groups[0]!r}): select two or more."
+        raise ValueError(msg)
+    if expression.on_disk or expression.is_dask:
+        msg = (
+            f"method='logreg' fits all cells at once and needs them in memory, but {expression.where} is "
+            f"{'a dask array' if expression.is_dask else 'on disk'}: pass adata.to_memory(), or another method."
+        )
+        raise TypeError(msg)
+    if expression.chunked:
+        without = "normalize" if expression.normalization is not None else "low_memory"
+        msg = f"method='logreg' needs the matrix as it is in memory: leave out {without}."
+        raise ValueError(msg)
+
+
+def run_logistic_regression(
+    classifier: LogisticRegression, expression: Expression, design: Design, options: TestOptions
+) -> RankedGenes:
+    """Fit the selected groups, the reference among them, and order each group's genes by coefficient.
+
+    As in scanpy, two groups share one fit, and only the first of them is reported.
+    """
+    comparison, codes = design.comparisons[0], design.codes
+    selected = np.asarray(comparison.selected)
+    in_fit = np.isin(codes, selected)
+    labels = comparison.label_positions[codes[in_fit]]
+    fitted = coefficients(classifier, expression.rows(in_fit), labels, selected.size)
+    if selected.size > 2:
+        scores = fitted[np.searchsorted(np.unique(labels), comparison.label_positions[selected])]
+    else:
+        scores = fitted
+    order = order_genes(scores, rankby_abs=options.rankby_abs)[:, : options.n_genes]
+    in_order = np.ascontiguousarray(np.take_along_axis(scores, order, axis=1).T, dtype=FIELDS["scores"])
+    groups = tuple(comparison.name_of(code) for code in comparison.selected[: scores.shape[0]])
+    return RankedGenes(groups, order, {"scores": in_order})

@@ -1,0 +1,157 @@
+"""Cluster: the tasks that a dask cluster's workers carry out; sums and results come back, never the matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+
+from scpdex.matrix import block_of
+from scpdex.plan.plan import cut
+from scpdex.plan.workers import FAN_IN
+from scpdex.run._block_statistics import Summary
+from scpdex.run._gene_statistics import conclude
+from scpdex.run._partial_sums import PartialSums
+from scpdex.run._statistics_table import Table
+from scpdex.run._tallies import NotCountsError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons.design import Design
+    from scpdex.matrix import ChunkReader, DaskSource, Part, Piece
+    from scpdex.plan.plan import Plan
+    from scpdex.run._sufficient_statistics import Sums
+    from scpdex.statistics.options import TestOptions
+
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all tasks know."""
+
+    reader: ChunkReader
+    design: Design
+    """Without the codes of its cells: those go along with the chunks."""
+    options: TestOptions
+    plan: Plan
+
+    def split(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any]) -> Piece:
+        """Turn some chunks gene-major."""
+        return self.reader.piece(chunks, part, codes, self.plan.facts.stored.size)
+
+    def add_up(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any]) -> PartialSums:
+        """Add up some chunks."""
+        piece = self.split(chunks, part, codes)
+        return PartialSums.of(piece, part.genes, codes, self.design, self.options, self.plan.kept)
+
+    def rank(self, pieces: list[Piece]) -> Table:
+        """Rank the genes of some pieces, which hold all cells of these."""
+        block = block_of(pieces, self.design.sizes.size)
+        table = Table.empty(self.design, self.options, len(block.genes), None)
+        part = table.room_for(block.genes)
+        longest = int(block.ends[:, -1].max())
+        summary = Summary(self.design.ranked, self.options, longest, block.keys.dtype)
+        for tile in cut(block.genes, self.plan.genes_per_tile):
+            conclude(summary.sums(block.part(tile)), self.design, self.options, table, part)
+        table.keep(part)
+        return table
+
+
+class ClusterRun:
+    """The tasks of one call. Their names begin with what they do, as dask's dashboards like it."""
+
+    def __init__(self, source: DaskSource, design: Design, options: TestOptions, plan: Plan, bar: Any) -> None:
+        """Prepare; ``bar`` counts cells as their chunks are done."""
+        self.source = source
+        self.design = design
+        self.plan = plan
+        self.bar = bar
+        token = uuid4().hex
+        self.names = {
+            what: f"scpdex-{what}-{token}" for what in ("job", "split", "sums", "combine", "cells", "genes", "rank")
+        }
+        light = replace(design, codes=np.empty(0, dtype=design.codes.dtype))
+        job = _Job(source.reader, light, options, replace(plan, blocks=()))
+        self.job = (self.names["job"],)
+        self.tasks: dict[Key, Any] = {self.job: job}
+
+    def sums(self) -> Generator[Sums, None, None]:
+        """Add up parts of the cells and combine these sums as a tree; give those of all cells, stripe by stripe.
+
+        Raises
+        ------
+        NotCountsError
+            A rank test was to be done by tallies, which these values have none of.
+        RuntimeError
+            A chunk could not be computed.
+        """
+        leaves: dict[range, list[Key]] = {}
+        for part, key in self._on_parts("sums", _Job.add_up):
+            leaves.setdefault(part.genes, []).append(key)
+        roots = []
+        for keys in leaves.values():
+            level = keys
+            while len(level) > 1:
+                groups = [level[first : first + FAN_IN] for first in range(0, len(level), FAN_IN)]
+                level = [(self.names["combine"], len(self.tasks) + k) for k in range(len(groups))]
+                self.tasks |= {key: (PartialSums.sum_of, group) for key, group in zip(level, groups, strict=True)}
+            roots += level
+        for _, partial in self._results(roots):
+            yield partial.whole(self.design)
+
+    def shuffle(self) -> Generator[tuple[range, Table], None, None]:
+        """Split parts of the cells by gene, and rank each block of genes on one worker; give blocks as they are done.
+
+        Raises
+        ------
+        RuntimeError
+            A chunk could not be computed.
+        """
+        parts = list(self._on_parts("split", _Job.split))
+        blocks = {(self.names["rank"], block.start): block for block in self.plan.blocks}
+        for key, block in blocks.items():
+            pieces = []
+            for part, piece in parts:
+                if part.genes.start < block.stop and block.start < part.genes.stop:
+                    pieces.append((self.names["genes"], *piece[1:], block.start))
+                    self.tasks[pieces[-1]] = (_some_genes, piece, block)
+            self.tasks[key] = (_Job.rank, self.job, pieces)
+        for key, table in self._results(blocks):
+            yield blocks[key], table
+
+    def _results(self, keys: Iterable[Key]) -> Generator[tuple[Key, Any], None, None]:
+        """Have all tasks done and give what some of them make, as they are done."""
+        ticks = [key for key in self.tasks if key[0] == self.names["cells"]]
+        with self.source.cluster.results(self.tasks, [*ticks, *keys], (NotCountsError,)) as results:
+            for key, value in results:
+                if key[0] == self.names["cells"]:
+                    self.bar.update(value)
+                else:
+                    yield key, value
+
+    def _on_parts(self, name: str, work: Any) -> Iterator[tuple[Part, Key]]:
+        """Have something done with each part, and its cells counted once that is done."""
+        for k, part in enumerate(self.source.parts(self.plan.piece)):
+            key = (self.names[name], k)
+            chunks = self.source.grid.keys(part.chunk_rows, part.chunk_columns)
+            codes = self.source.codes[part.cells]
+            self.tasks[key] = (work, self.job, chunks, part, codes)
+            self.tasks[self.names["cells"], k] = (_size_of, key, codes.size)
+            yield part, key
+
+
+def _some_genes(piece: Piece, genes: range) -> Piece:
+    """Cut some genes out, so that the piece itself need not be kept for them."""
+    return piece.part(genes).copy()
+
+
+def _size_of(_: Any, n_cells: int) -> int:
+    """Tell how many cells are done once something is done with them."""
+    return n_cells
