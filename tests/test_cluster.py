@@ -300,7 +300,7 @@ def _few_bytes() -> object:
 def test_plan():
     plan = scpdex.get.plan(in_chunks(labelled(values_of("float32")), 20, -1), "group", method="wilcoxon")
     assert repr(plan).endswith("on 2 threads of 2 dask workers")
-    assert plan.facts.workers.memory == 10**9
+    assert plan.info.workers.memory == 10**9
 
 
 @in_small_parts

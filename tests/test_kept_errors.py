@@ -109,7 +109,9 @@ def test_any_stage_that_fails(monkeypatch, stage, error):
     with monkeypatch.context() as patch:
         patch.setattr(f"scpdex.{stage}", fail)
         with pytest.raises(error) as kept:
-            scpdex.tl.rank_genes_parallel(chunks.adata, "group", method="t-test" if "combined" in stage else "wilcoxon")
+            scpdex.tl.rank_genes_parallel(
+                chunks.adata, "group", method="t-test" if "partial_sums" in stage else "wilcoxon"
+            )
     chunks.assert_none_is_left()
     assert kept.value
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scpdex.machine.limits import Limits
 from scpdex.machine.resources import Resources
 from scpdex.plan import make_plan as p
-from scpdex.plan.matrix_info import MatrixFacts, Needs, Workers
-from scpdex.plan.memory_model import Costs
+from scpdex.plan.matrix_info import MatrixInfo, TestRequirements, Workers
+from scpdex.plan.memory_model import MemoryModel
 from scpdex.plan.plan import GENES_PER_BLOCK
 
 PLENTY = 1 << 40
-NEEDS = Needs(
+NEEDS = TestRequirements(
     "genes ranked",
     3,
     3,
@@ -31,12 +31,12 @@ NEEDS = Needs(
 )
 
 
-def facts(stored: list[int]) -> MatrixFacts:
+def facts(stored: list[int]) -> MatrixInfo:
     keys = np.dtype(np.uint32)
-    return MatrixFacts("CSR", "float32", "in memory", 8 * sum(stored), 1000, keys, np.array(stored, dtype=np.int64))
+    return MatrixInfo("CSR", "float32", "in memory", 8 * sum(stored), 1000, keys, np.array(stored, dtype=np.int64))
 
 
-def on_disk(stored: list[int], **known: object) -> MatrixFacts:
+def on_disk(stored: list[int], **known: object) -> MatrixInfo:
     whole = {"place": "in an HDF5 file", "chunked": True, "by_rows": True, "n_rows": 1000, "bytes_per_value": 8}
     return replace(facts(stored), n_values=sum(stored), **(whole | known))
 
@@ -76,12 +76,12 @@ def test_chunked_plans_keep_to_the_budget(stored, n_threads, n_codes, max_memory
     assert plan.scratch >= 0
     assert [gene for block in plan.blocks for gene in block] == list(range(len(stored)))
     if plan.strategy == "row buckets":
-        kept = min(plan.kept, Costs(needs).entries(known, plan.piece))
+        kept = min(plan.kept, MemoryModel(needs).entries(known, plan.piece))
         again = p.with_counts(plan, known.stored, kept, spilled=plan.scratch > 0)
         assert [gene for block in again.blocks for gene in block] == list(range(len(stored)))
 
 
-def in_chunks(stored: list[int], n_values: int, *, longest: int, workers: Workers | None = None) -> MatrixFacts:
+def in_chunks(stored: list[int], n_values: int, *, longest: int, workers: Workers | None = None) -> MatrixInfo:
     known = on_disk(stored, place="in dask chunks", longest_chunk=longest, workers=workers)
     return replace(known, n_values=n_values)
 
@@ -105,7 +105,7 @@ def test_workers_keep_to_their_memory(stored, n_workers, n_threads, memory, n_co
     of_gene = 10 * np.array(stored) + 24 * n_codes
     for block in plan.blocks:
         assert len(block) == 1 or of_gene[block.start : block.stop].sum() <= memory
-    assert plan.piece * Costs(needs).of_part(known) <= memory
+    assert plan.piece * MemoryModel(needs).of_part(known) <= memory
     if plan.strategy == "combined sums":
         assert 12 * 49 * n_codes * len(stored) <= memory
 

@@ -57,7 +57,7 @@ def execute(task: Task) -> Generator[Executed, None, None]:
         task.open(pool) as (source, position, plan),
     ):
         logg.info(f"    {plan}{f' in {gettempdir()}' if plan.scratch else ''}")
-        if expression.target_sum is not None and not source.facts.are_counts:
+        if expression.target_sum is not None and not source.info.are_counts:
             logg.warning(
                 f"normalize={expression.target_sum} expects raw counts, and {expression.where} has values that are no "
                 "whole numbers: leave normalize out if they are log-transformed already."
@@ -67,7 +67,7 @@ def execute(task: Task) -> Generator[Executed, None, None]:
         with suppress(NotCountsError):
             table = run(plan)
         if table is None:
-            other_plan = make_plan(replace(source.facts, are_counts=False), task.needs, resources.limits)
+            other_plan = make_plan(replace(source.info, are_counts=False), task.needs, resources.limits)
             logg.info(f"    values cannot be tallied; {other_plan}")
             table = run(other_plan)
         expression.refuse_not_finite(table.not_finite if position is None else table.not_finite[position])

@@ -18,7 +18,7 @@ from scpdex.machine.resources import Resources
 from scpdex.machine.tracebacks import release_locals
 from scpdex.matrix import Expression, in_memory, open_source, select_expression
 from scpdex.plan.make_plan import make_plan
-from scpdex.plan.matrix_info import Needs
+from scpdex.plan.matrix_info import TestRequirements
 from scpdex.statistics.log_base import read_log_base
 from scpdex.statistics.multiple_testing import bytes_of_family
 from scpdex.statistics.options import TestOptions, resolve_method
@@ -142,9 +142,9 @@ class Task:
         return cls(design, expression, options, resources)
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> TestRequirements:
         """What the test needs of memory."""
-        return Needs(
+        return TestRequirements(
             work=self.options.work,
             n_groups=self.design.n_groups,
             n_codes=self.design.sizes.size,
@@ -167,12 +167,12 @@ class Task:
         try:
             source, position = open_source(self.expression, self.design, pool, self.resources.limits.n_threads)
             try:
-                plan = make_plan(source.facts, self.needs, self.resources.limits)
-                if source.facts.is_dask:
+                plan = make_plan(source.info, self.needs, self.resources.limits)
+                if source.info.is_dask:
                     cast("DaskSource", source).chunks.keep_up_to(plan.most_shared)
                 yield source, position, plan
             finally:
-                if source.facts.is_dask:
+                if source.info.is_dask:
                     cast("DaskSource", source).chunks.release()
         except BaseException as error:
             release_locals(error)

@@ -19,7 +19,7 @@ from scpdex.kernels.radix_sort import FEW, sort_gene
 from scpdex.kernels.rank_by_buckets import HIGH_BITS, LOW_BITS, fit_buckets, rank_by_buckets
 from scpdex.kernels.rank_by_sort import walk
 from scpdex.kernels.rank_by_table import rank_by_table
-from scpdex.kernels.ties import conclude
+from scpdex.kernels.ties import complete_tie_sums
 
 
 def new_scratch(longest: int, *, wide: bool) -> tuple[Any, Any, Any, Any, Any]:
@@ -126,4 +126,4 @@ def rank_sums(
             entries = sort_gene(gene, ends[g], lowest, shared, bits, sums[g], histograms, first, second)
             worth_of_zeros, ties = walk(entries, gene.size, n_zeros, reference, twice_u[g], tie_sums[g])
         complete_rank_sums(sizes, zeros[g], reference, worth_of_zeros, twice_u[g])
-        conclude(zeros[g], reference, ties, tie_sums[g])
+        complete_tie_sums(zeros[g], reference, ties, tie_sums[g])

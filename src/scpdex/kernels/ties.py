@@ -14,7 +14,7 @@ def cubed_minus(t: Any) -> Any:
 
 
 @inner_kernel
-def conclude(zeros: NDArray[Any], reference: int, ties: Any, tie_sums: NDArray[Any]) -> None:
+def complete_tie_sums(zeros: NDArray[Any], reference: int, ties: Any, tie_sums: NDArray[Any]) -> None:
     """Complete the tie sums of a gene from ``ties``, that of the cells that count, zeros among them.
 
     Against the rest that is all there is. Against a reference ``tie_sums`` holds by how much each group's other values

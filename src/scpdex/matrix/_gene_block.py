@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.plan.matrix_info import MatrixFacts
+    from scpdex.plan.matrix_info import MatrixInfo
     from scpdex.plan.plan import Plan
 
 
@@ -59,17 +59,17 @@ class Room:
     @classmethod
     def of(cls, plan: Plan, n_groups: int) -> Room:
         """Allocate room for the largest block; it is touched only where it is used."""
-        facts = plan.facts
-        most_keys = max(int(facts.stored[block.start : block.stop].sum()) for block in plan.blocks)
+        info = plan.info
+        most_keys = max(int(info.stored[block.start : block.stop].sum()) for block in plan.blocks)
         most_genes = max(map(len, plan.blocks))
-        return cls(np.empty(most_keys, dtype=facts.key_dtype), np.empty((n_groups, most_genes), dtype=np.uint32))
+        return cls(np.empty(most_keys, dtype=info.key_dtype), np.empty((n_groups, most_genes), dtype=np.uint32))
 
 
 class GeneSource(Protocol):
     """A matrix of which some cells, group by group, and some genes are compared."""
 
     @property
-    def facts(self) -> MatrixFacts:
+    def info(self) -> MatrixInfo:
         """What the plan needs to know."""
         ...
 

@@ -30,7 +30,7 @@ class Workers:
 
 
 @dataclass(frozen=True)
-class MatrixFacts:
+class MatrixInfo:
     """What the plan needs to know of a matrix."""
 
     format: str
@@ -80,13 +80,13 @@ class MatrixFacts:
         return self.format == "CSR" and self.chunked and self.place != "in memory" and not self.is_dask
 
     @property
-    def as_rows(self) -> MatrixFacts:
+    def as_rows(self) -> MatrixInfo:
         """The same, with what is expected of rows for what genes have."""
         return self if self.expected is None else replace(self, stored=self.expected)
 
 
 @dataclass(frozen=True)
-class Needs:
+class TestRequirements:
     """What a test needs."""
 
     work: str

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from scpdex.plan.matrix_info import MatrixFacts, Needs
+    from scpdex.plan.matrix_info import MatrixInfo, TestRequirements
 
 # Rows and group codes of the cells, and where their values begin and end, while these are put in order.
 _OF_CELL = 56
@@ -41,103 +41,103 @@ _VALUES_IN_32_BITS = 1 << 31
 
 
 @dataclass(frozen=True)
-class Costs:
+class MemoryModel:
     """What a call takes at each of its stages."""
 
-    needs: Needs
+    needs: TestRequirements
 
-    def fixed(self, facts: MatrixFacts, n_threads: int) -> int:
+    def fixed(self, info: MatrixInfo, n_threads: int) -> int:
         """Bytes for cells, genes, and scratch of the threads."""
-        longest = int(facts.stored.max())
-        per_cell = _OF_CELL * max(facts.n_cells, facts.n_rows) if facts.chunked else 0
-        of_thread = _OF_THREAD + _OF_CODE * self.needs.most_codes + longest * self.of_longest(facts)
-        return per_cell + _OF_GENE * facts.stored.size + n_threads * of_thread
+        longest = int(info.stored.max())
+        per_cell = _OF_CELL * max(info.n_cells, info.n_rows) if info.chunked else 0
+        of_thread = _OF_THREAD + _OF_CODE * self.needs.most_codes + longest * self.of_longest(info)
+        return per_cell + _OF_GENE * info.stored.size + n_threads * of_thread
 
-    def ordering(self, facts: MatrixFacts) -> int:
+    def ordering(self, info: MatrixInfo) -> int:
         """Bytes that adjusting p-values of all groups together takes, when all else is done."""
-        return self.needs.of_family * self.needs.n_groups * facts.stored.size
+        return self.needs.of_family * self.needs.n_groups * info.stored.size
 
-    def of_longest(self, facts: MatrixFacts) -> int:
+    def of_longest(self, info: MatrixInfo) -> int:
         """Bytes of scratch for each value of the longest gene."""
         of_order = _OF_VALUE_IN_ORDER if self.needs.in_order else 0
-        return 0 if self.needs.moments else 3 * facts.key_dtype.itemsize + 8 + of_order
+        return 0 if self.needs.moments else 3 * info.key_dtype.itemsize + 8 + of_order
 
-    def least(self, facts: MatrixFacts, n_threads: int) -> int:
+    def least(self, info: MatrixInfo, n_threads: int) -> int:
         """Bytes that a plan takes at the least."""
-        of_genes = max(int(self.of_block(facts, spilled=s, spill_table=True).max()) for s in (False, True))
+        of_genes = max(int(self.of_block(info, spilled=s, spill_table=True).max()) for s in (False, True))
         on_its_way = 0
-        if facts.chunked and facts.format != "CSC":
-            on_its_way = self.on_its_way(facts, self.piece(facts, 0, n_threads), n_threads)
-        return self.fixed(facts, n_threads) + 3 * max(of_genes, on_its_way) // 2 + 1
+        if info.chunked and info.format != "CSC":
+            on_its_way = self.on_its_way(info, self.piece(info, 0, n_threads), n_threads)
+        return self.fixed(info, n_threads) + 3 * max(of_genes, on_its_way) // 2 + 1
 
-    def table(self, facts: MatrixFacts) -> int:
+    def table(self, info: MatrixInfo) -> int:
         """Bytes of the statistics of all groups and genes."""
-        return self.needs.of_statistics * self.needs.n_groups * facts.stored.size
+        return self.needs.of_statistics * self.needs.n_groups * info.stored.size
 
-    def spills(self, facts: MatrixFacts, room: int, max_memory: int) -> bool:
+    def spills(self, info: MatrixInfo, room: int, max_memory: int) -> bool:
         """Tell whether statistics are to wait in scratch, so that enough is left of the room, and of all at the end."""
-        table = self.table(facts)
-        return table > room // 3 or table + self.ordering(facts) > max_memory
+        table = self.table(info)
+        return table > room // 3 or table + self.ordering(info) > max_memory
 
-    def of_block(self, facts: MatrixFacts, *, spilled: bool, spill_table: bool) -> NDArray[np.int64]:
+    def of_block(self, info: MatrixInfo, *, spilled: bool, spill_table: bool) -> NDArray[np.int64]:
         """Bytes that each gene takes in a block; ``spilled`` says that it is read from scratch."""
-        n_bytes = facts.stored * facts.key_dtype.itemsize + _OF_END * self.needs.n_codes
+        n_bytes = info.stored * info.key_dtype.itemsize + _OF_END * self.needs.n_codes
         if spill_table:
             n_bytes += self.needs.of_statistics * self.needs.n_groups
         if spilled:
             # The next block is read while this one is ranked.
-            n_bytes += 2 * facts.stored * self.bytes_per_entry(facts)
-        elif facts.chunked and not facts.by_rows:
-            rows = facts.n_rows if facts.format == "dense" else facts.stored
+            n_bytes += 2 * info.stored * self.bytes_per_entry(info)
+        elif info.chunked and not info.by_rows:
+            rows = info.n_rows if info.format == "dense" else info.stored
             # What is read ahead, what is being decoded, what it becomes, and a copy or two of that.
-            n_copies = 3 + 2 * facts.reorders + 2 * self.needs.normalized
-            n_bytes += n_copies * facts.bytes_per_value * rows
+            n_copies = 3 + 2 * info.reorders + 2 * self.needs.normalized
+            n_bytes += n_copies * info.bytes_per_value * rows
         return n_bytes
 
-    def bytes_per_entry(self, facts: MatrixFacts) -> int:
+    def bytes_per_entry(self, info: MatrixInfo) -> int:
         """Bytes of a value that is sorted into its gene: its key and the code of its group."""
-        return facts.key_dtype.itemsize + code_dtype(self.needs.n_codes).itemsize
+        return info.key_dtype.itemsize + code_dtype(self.needs.n_codes).itemsize
 
-    def entries(self, facts: MatrixFacts, piece: int) -> int:
+    def entries(self, info: MatrixInfo, piece: int) -> int:
         """Bytes of all values, sorted into genes, and of where these start in each piece."""
-        n_values = int(facts.stored.sum())
-        return n_values * self.bytes_per_entry(facts) + _OF_START * facts.stored.size * (-(-n_values // piece))
+        n_values = int(info.stored.sum())
+        return n_values * self.bytes_per_entry(info) + _OF_START * info.stored.size * (-(-n_values // piece))
 
-    def loaded(self, facts: MatrixFacts) -> int:
+    def loaded(self, info: MatrixInfo) -> int:
         """Bytes of all rows in memory, and of their places."""
-        of_value = facts.key_dtype.itemsize + (4 if facts.n_values < _VALUES_IN_32_BITS else 8)
-        return facts.n_values * of_value + 8 * facts.n_cells
+        of_value = info.key_dtype.itemsize + (4 if info.n_values < _VALUES_IN_32_BITS else 8)
+        return info.n_values * of_value + 8 * info.n_cells
 
-    def piece(self, facts: MatrixFacts, most_bytes: int, n_threads: int) -> int:
+    def piece(self, info: MatrixInfo, most_bytes: int, n_threads: int) -> int:
         """Values that are read together, so that those on their way take no more than so many bytes."""
-        of_value = self.on_its_way(replace(facts, longest_chunk=min(1, facts.longest_chunk)), 1, n_threads)
-        least = max(_LEAST_VALUES_OF_PIECE, 2 * facts.stored.size)
-        piece = min(max(least, min(_MOST_VALUES_OF_PIECE, most_bytes // of_value)), max(1, facts.n_values))
+        of_value = self.on_its_way(replace(info, longest_chunk=min(1, info.longest_chunk)), 1, n_threads)
+        least = max(_LEAST_VALUES_OF_PIECE, 2 * info.stored.size)
+        piece = min(max(least, min(_MOST_VALUES_OF_PIECE, most_bytes // of_value)), max(1, info.n_values))
         # Chunks are computed whole, whatever is compared of them.
-        return max(piece, facts.longest_chunk)
+        return max(piece, info.longest_chunk)
 
-    def on_its_way(self, facts: MatrixFacts, piece: int, n_threads: int) -> int:
+    def on_its_way(self, info: MatrixInfo, piece: int, n_threads: int) -> int:
         """Bytes of the rows that are being read and sorted."""
-        if facts.is_dask:
-            computed = _BATCHES_ON_THEIR_WAY * n_threads * facts.bytes_per_value
-            looked_at = CHUNKS_LOOKED_AT * facts.longest_chunk * facts.bytes_per_value
-            of_value = computed + (n_threads + 1) * (self.of_part(facts) - facts.bytes_per_value)
+        if info.is_dask:
+            computed = _BATCHES_ON_THEIR_WAY * n_threads * info.bytes_per_value
+            looked_at = CHUNKS_LOOKED_AT * info.longest_chunk * info.bytes_per_value
+            of_value = computed + (n_threads + 1) * (self.of_part(info) - info.bytes_per_value)
             # As much again may be kept of what several chunks need.
             return piece * of_value + 2 * looked_at
-        of_value = facts.bytes_per_value + self.bytes_per_entry(facts)
+        of_value = info.bytes_per_value + self.bytes_per_entry(info)
         # Dense rows become sparse ones by way of their places, and normalized values are made beside those read.
-        of_value += 32 if facts.format == "dense" else 0
-        of_value += facts.key_dtype.itemsize if self.needs.normalized else 0
+        of_value += 32 if info.format == "dense" else 0
+        of_value += info.key_dtype.itemsize if self.needs.normalized else 0
         return (n_threads + _PIECES_ON_THEIR_WAY) * piece * of_value
 
-    def of_part(self, facts: MatrixFacts) -> int:
+    def of_part(self, info: MatrixInfo) -> int:
         """Bytes of each value of a dask chunk while it is turned gene-major."""
-        of_value = facts.bytes_per_value + self.bytes_per_entry(facts)
+        of_value = info.bytes_per_value + self.bytes_per_entry(info)
         # Dense rows become sparse ones, some at a time, and then one; sparse ones may be put together.
-        of_value += 2 * (facts.key_dtype.itemsize + 4)
-        return of_value + (facts.key_dtype.itemsize if self.needs.normalized else 0)
+        of_value += 2 * (info.key_dtype.itemsize + 4)
+        return of_value + (info.key_dtype.itemsize if self.needs.normalized else 0)
 
-    def of_passes(self, facts: MatrixFacts) -> int:
+    def of_passes(self, info: MatrixInfo) -> int:
         """Bytes of the sums that are kept for each gene and group while rows pass."""
         of_pair = _OF_SUMS[self.needs.moments] + (8 if self.needs.with_expm1 else 0)
-        return of_pair * self.needs.n_codes * facts.stored.size
+        return of_pair * self.needs.n_codes * info.stored.size

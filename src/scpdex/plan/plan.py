@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.plan.matrix_info import MatrixFacts
-    from scpdex.plan.memory_model import Costs
+    from scpdex.plan.matrix_info import MatrixInfo
+    from scpdex.plan.memory_model import MemoryModel
 
 # Rows of a CSR matrix are walked once per block, and each block costs some milliseconds: wide ones pay, as far as the
 # memory bound allows; with thousands, writing to so many genes at once misses the cache.
@@ -43,7 +43,7 @@ class Plan:
     of them fit the budget; ``"row buckets"``: rows are read once and sorted into genes; ``"row passes"``: sums are kept
     for each gene and group while rows pass by; ``"combined sums"`` of dask chunks, each computed once; ``"gene
     shuffle"``: workers split rows by gene and each brings some genes together."""
-    facts: MatrixFacts
+    info: MatrixInfo
     work: str
     """What the kernels do with the values, in a word or two."""
     blocks: tuple[range, ...]
@@ -65,7 +65,7 @@ class Plan:
     """Rows: values that are read together."""
     spill_table: bool
     """Whether statistics go to scratch until genes are ordered."""
-    costs: Costs
+    costs: MemoryModel
     gene_chunk_size: int | None = None
     most_genes: int | None = None
     """Of a block that is cut by the plan, where ``GENES_PER_BLOCK`` would be more."""
@@ -73,7 +73,7 @@ class Plan:
     """Dask on this machine: bytes that may be kept of what several chunks need."""
 
     def __repr__(self) -> str:
-        facts = self.facts
+        info = self.info
         n_blocks, widest = len(self.blocks), max(map(len, self.blocks))
         how = {
             "shared buffers": "",
@@ -87,14 +87,14 @@ class Plan:
         guessed = self.strategy in {"loaded rows", "row buckets", "gene shuffle"} and n_blocks > 1
         about = "about " if guessed and not self.gene_chunk_size else ""
         text = (
-            f"{facts.format} {facts.dtype} {facts.place}, {facts.n_cells:,} cells x {facts.stored.size:,} genes{how}: "
+            f"{info.format} {info.dtype} {info.place}, {info.n_cells:,} cells x {info.stored.size:,} genes{how}: "
             f"{self.work} in {about}{_counted(n_blocks, 'block')} of up to {_counted(widest, 'gene')} "
         )
-        if facts.workers is not None:
-            workers = facts.workers
+        if info.workers is not None:
+            workers = info.workers
             return f"{text}on {_counted(workers.n_threads, 'thread')} of {_counted(workers.n_workers, 'dask worker')}"
         text += f"on {_counted(self.n_threads, 'thread')}"
-        if facts.chunked:
+        if info.chunked:
             scratch = format_bytes(self.scratch) if self.scratch else "no"
             text += (
                 f"; {_counted(self.passes, 'pass', 'es')} over the data, {format_bytes(self.peak_memory)} of "

@@ -9,8 +9,8 @@ from scpdex.plan.plan import PAIRS_PER_TILE, Plan, blocks_of
 
 if TYPE_CHECKING:
     from scpdex.machine.limits import Limits
-    from scpdex.plan.matrix_info import MatrixFacts, Needs
-    from scpdex.plan.memory_model import Costs
+    from scpdex.plan.matrix_info import MatrixInfo, TestRequirements
+    from scpdex.plan.memory_model import MemoryModel
 
 # Sums of parts that are held at once, beyond one for each thread: those being combined, and what becomes of them.
 PARTS_ON_THEIR_WAY = 4
@@ -27,19 +27,19 @@ LEAST_BYTES_OF_BLOCK = 8 << 20
 _MOST_CUTS = 100_000
 
 
-def are_tallied(facts: MatrixFacts, needs: Needs) -> bool:
+def are_tallied(info: MatrixInfo, needs: TestRequirements) -> bool:
     """Tell whether ranks follow from how often each whole number occurs."""
     may_be = needs.together and needs.few_cells and not needs.normalized and not needs.in_order
-    return facts.are_counts and may_be
+    return info.are_counts and may_be
 
 
-def can_add_up(facts: MatrixFacts, needs: Needs, piece: int) -> bool:
+def can_add_up(info: MatrixInfo, needs: TestRequirements, piece: int) -> bool:
     """Tell whether sums of parts are all it takes, and no more work than the values themselves."""
-    n_pairs = needs.n_codes * facts.stored.size
-    return (needs.moments or are_tallied(facts, needs)) and n_pairs * (-(-facts.n_values // piece)) <= facts.n_values
+    n_pairs = needs.n_codes * info.stored.size
+    return (needs.moments or are_tallied(info, needs)) and n_pairs * (-(-info.n_values // piece)) <= info.n_values
 
 
-def share_among_workers(facts: MatrixFacts, costs: Costs, limits: Limits) -> Plan:
+def share_among_workers(info: MatrixInfo, costs: MemoryModel, limits: Limits) -> Plan:
     """Choose parts of rows and blocks of genes for the workers of a cluster.
 
     The client, whose memory is limited by ``max_memory``, holds labels and results only.
@@ -49,31 +49,31 @@ def share_among_workers(facts: MatrixFacts, costs: Costs, limits: Limits) -> Pla
     ValueError
         The budget is too small for these, or a worker's memory for a chunk.
     """
-    workers, needs = facts.workers, costs.needs
+    workers, needs = info.workers, costs.needs
     assert workers is not None, "shared among workers"  # noqa: S101
-    of_value = costs.of_part(facts)
-    if facts.longest_chunk * of_value > workers.memory:
+    of_value = costs.of_part(info)
+    if info.longest_chunk * of_value > workers.memory:
         msg = (
-            f"a chunk of about {facts.longest_chunk:,} values takes {format_bytes(facts.longest_chunk * of_value)} while it "
+            f"a chunk of about {info.longest_chunk:,} values takes {format_bytes(info.longest_chunk * of_value)} while it "
             f"is split by gene, and workers have {format_bytes(workers.memory)} for each thread: rechunk to fewer rows, or "
             "give workers more memory or fewer threads."
         )
         raise ValueError(msg)
-    fair = max(LEAST_VALUES_OF_PART, facts.n_values // (_PER_THREAD * workers.n_threads))
-    piece = max(facts.longest_chunk, min(workers.memory // _SHARE_OF_PART // of_value, fair))
-    fixed, table, sums = costs.fixed(facts, 1), costs.table(facts), costs.of_passes(facts)
+    fair = max(LEAST_VALUES_OF_PART, info.n_values // (_PER_THREAD * workers.n_threads))
+    piece = max(info.longest_chunk, min(workers.memory // _SHARE_OF_PART // of_value, fair))
+    fixed, table, sums = costs.fixed(info, 1), costs.table(info), costs.of_passes(info)
     room = limits.max_memory - fixed
-    spill_table = costs.spills(facts, room, limits.max_memory)
+    spill_table = costs.spills(info, room, limits.max_memory)
     in_memory = 0 if spill_table else table
-    adds_up = limits.gene_chunk_size is None and can_add_up(facts, needs, piece)
+    adds_up = limits.gene_chunk_size is None and can_add_up(info, needs, piece)
     adds_up = adds_up and (FAN_IN + PARTS_ON_THEIR_WAY) * sums <= workers.memory and 2 * sums <= room - in_memory
     # A block, and the parts that it is dealt out of.
-    per_gene = costs.of_block(facts, spilled=False, spill_table=True) + facts.stored * costs.bytes_per_entry(facts)
-    n_blocks = min(_PER_THREAD * workers.n_threads, max(1, _MOST_CUTS * piece // facts.n_values))
+    per_gene = costs.of_block(info, spilled=False, spill_table=True) + info.stored * costs.bytes_per_entry(info)
+    n_blocks = min(_PER_THREAD * workers.n_threads, max(1, _MOST_CUTS * piece // info.n_values))
     fair = max(LEAST_BYTES_OF_BLOCK, int(per_gene.sum()) // n_blocks)
     most = max(1, min(workers.memory // _SHARE_OF_BLOCK, fair))
     blocks = tuple(blocks_of(per_gene, most, limits.gene_chunk_size, None, limits.most_genes))
-    longest = int(facts.stored.max()) * costs.of_longest(facts)
+    longest = int(info.stored.max()) * costs.of_longest(info)
     heaviest = longest + max(int(per_gene[block.start : block.stop].sum()) for block in blocks)
     if heaviest > workers.memory and not adds_up:
         msg = (
@@ -81,17 +81,17 @@ def share_among_workers(facts: MatrixFacts, costs: Costs, limits: Limits) -> Pla
             f"{format_bytes(workers.memory)} for each thread: give them more memory or fewer threads, or leave gene_chunk_size to the plan."
         )
         raise ValueError(msg)
-    widest = max(map(len, blocks)) * costs.table(facts) // facts.stored.size
-    peak = fixed + max((2 * sums if adds_up else 0) + (widest if spill_table else in_memory), costs.ordering(facts))
+    widest = max(map(len, blocks)) * costs.table(info) // info.stored.size
+    peak = fixed + max((2 * sums if adds_up else 0) + (widest if spill_table else in_memory), costs.ordering(info))
     if peak > limits.max_memory:
         msg = (
             f"max_memory={format_bytes(limits.max_memory)} is too little: {format_bytes(peak)} are needed here for the "
-            f"labels of {facts.n_cells:,} cells and for results as they come from the workers."
+            f"labels of {info.n_cells:,} cells and for results as they come from the workers."
         )
         raise ValueError(msg)
     return Plan(
         strategy="combined sums" if adds_up else "gene shuffle",
-        facts=facts,
+        info=info,
         work=needs.work,
         blocks=blocks,
         genes_per_tile=max(1, PAIRS_PER_TILE // needs.most_codes),

@@ -9,7 +9,7 @@ import numpy as np
 from scpdex.kernels.anderson_darling import anderson_darling, new_anderson_scratch
 from scpdex.kernels.moments import are_counts, count_not_finite, group_expm1_sums, group_moments, highest_values
 from scpdex.kernels.rank_sums import new_scratch, rank_sums
-from scpdex.run._sufficient_statistics import Sums, tie_sums_dtype
+from scpdex.run._sufficient_statistics import SufficientStatistics, tie_sums_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ class Summary:
             self.scratch = (first, second, histograms, *new_anderson_scratch(longest, most_codes))
         self.may_be_counts = True
 
-    def sums(self, block: GeneBlock) -> Iterator[Sums]:
+    def sums(self, block: GeneBlock) -> Iterator[SufficientStatistics]:
         """Add up each group's cells for each gene of a block, in turn for each of those that are ranked together."""
         looks_like_counts = self._are_counts(block)
         highest = np.empty(len(block.genes))
@@ -51,11 +51,11 @@ class Summary:
             yield sums
             first = stop
 
-    def _sums_of(self, block: GeneBlock, sides: Sides) -> Sums:
+    def _sums_of(self, block: GeneBlock, sides: Sides) -> SufficientStatistics:
         options = self.options
         nonzero = block.ends.astype(np.int64)
         nonzero[:, 1:] -= block.ends[:, :-1]
-        sums = Sums(block.genes, nonzero, np.empty(nonzero.shape))
+        sums = SufficientStatistics(block.genes, nonzero, np.empty(nonzero.shape))
         keys = (block.keys, block.starts, block.ends)
         if options.is_t_test:
             sums.squares = np.empty_like(sums.means)

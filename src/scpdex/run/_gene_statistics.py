@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons.design import Comparison, Design
     from scpdex.run._statistics_table import Statistics, Table
-    from scpdex.run._sufficient_statistics import Sums
-    from scpdex.run._tests import Tested
+    from scpdex.run._sufficient_statistics import SufficientStatistics
+    from scpdex.run._tests import TestResult
     from scpdex.statistics.options import TestOptions
 
 
 # Sums of the largest values are infinite, and so are means: what follows from these is undefined, and told as NaN.
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def conclude(of_ranked: Iterable[Sums], design: Design, options: TestOptions, table: Table, part: Statistics) -> None:
+def write_statistics(
+    of_ranked: Iterable[SufficientStatistics], design: Design, options: TestOptions, table: Table, part: Statistics
+) -> None:
     """Test, and write what came out to ``table`` and to the block's ``part`` of it.
 
     ``of_ranked`` are the sums of the cells that are ranked together, in the order of the design; each is taken when its
@@ -41,7 +43,7 @@ def conclude(of_ranked: Iterable[Sums], design: Design, options: TestOptions, ta
         of_part = slice(genes.start - part.genes.start, genes.stop - part.genes.start)
         table.not_finite[genes] += sums.not_finite
         table.are_counts[genes], table.highest[genes] = sums.are_counts, sums.highest
-        found = _Concluded(tested, sums, comparison, options)
+        found = GeneStatistics(tested, sums, comparison, options)
         columns = found.columns()
         if "logfoldchanges" in columns:
             overflows, undefined = found.count_missing_fold_changes(columns["logfoldchanges"])
@@ -59,10 +61,12 @@ def conclude(of_ranked: Iterable[Sums], design: Design, options: TestOptions, ta
             written[groups, of_part] = columns[name].T
 
 
-class _Concluded:
+class GeneStatistics:
     """What follows from the sums of the cells of a comparison, and from what was tested of them."""
 
-    def __init__(self, tested: Tested, sums: Sums, comparison: Comparison, options: TestOptions) -> None:
+    def __init__(
+        self, tested: TestResult, sums: SufficientStatistics, comparison: Comparison, options: TestOptions
+    ) -> None:
         self.tested = tested
         self.sums = sums
         self.comparison = comparison

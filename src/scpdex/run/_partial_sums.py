@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scpdex.comparisons.design import Design
     from scpdex.matrix import DaskSource, Part, Piece
     from scpdex.plan.plan import Plan
-    from scpdex.run._sufficient_statistics import Sums
+    from scpdex.run._sufficient_statistics import SufficientStatistics
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PartialSums:
 
     sizes: NDArray[np.int64]
     """Cells of each code among these."""
-    sums: Sums
+    sums: SufficientStatistics
     tallies: Tallies | None
     most_bytes: int
     """What tallies may take."""
@@ -94,7 +94,7 @@ class PartialSums:
             raise NotCountsError
         return replace(total, tallies=together)
 
-    def whole(self, design: Design) -> Sums:
+    def whole(self, design: Design) -> SufficientStatistics:
         """Give the sums of all cells, now that these are together."""
         sums = replace(self.sums)
         if self.tallies is not None:
@@ -136,7 +136,7 @@ def _plus(some: PartialSums, other: PartialSums) -> PartialSums:
 
 def combined_sums(
     source: DaskSource, design: Design, options: TestOptions, plan: Plan, pool: Executor, bar: Any
-) -> Generator[Sums, None, None]:
+) -> Generator[SufficientStatistics, None, None]:
     """Add up the parts of a dask array on this machine; give the sums of all cells, stripe by stripe.
 
     Raises

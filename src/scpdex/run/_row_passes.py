@@ -13,7 +13,7 @@ from scpdex.kernels.accumulate import add_deviations, add_expm1, add_values
 from scpdex.kernels.moments import HIDDEN, MOST_PASSES
 from scpdex.machine.threads import on_threads
 from scpdex.plan.plan import cut
-from scpdex.run._sufficient_statistics import Sums
+from scpdex.run._sufficient_statistics import SufficientStatistics
 from scpdex.run._tallies import NotCountsError, Tallies
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class RowPasses:
     bar: Any
 
     @np.errstate(over="ignore", invalid="ignore")
-    def sums(self) -> Sums:
+    def sums(self) -> SufficientStatistics:
         """Add up what the test needs.
 
         Raises
@@ -50,7 +50,7 @@ class RowPasses:
         """
         n_genes, sizes = self.stream.columns.size, self.design.sizes
         shape = (n_genes, sizes.size)
-        sums = Sums(range(n_genes), np.zeros(shape, dtype=np.int64), np.zeros(shape))
+        sums = SufficientStatistics(range(n_genes), np.zeros(shape, dtype=np.int64), np.zeros(shape))
         sums.not_finite = np.zeros(n_genes, dtype=np.int64)
         counts, highest = np.ones(n_genes, dtype=np.bool_), np.zeros(n_genes)
         if not self.options.mean_in_log_space:
@@ -90,7 +90,7 @@ class RowPasses:
         edges = np.linspace(0, self.stream.columns.size, self.plan.n_threads + 1).astype(int).tolist()
         on_threads(self.pool, work, map(slice, edges[:-1], edges[1:]))
 
-    def _add_spreads(self, sums: Sums) -> None:
+    def _add_spreads(self, sums: SufficientStatistics) -> None:
         """Turn sums into means, and add up squared deviations as the kernel of a gene block does."""
         sizes = self.design.sizes
         n, n_zeros = np.maximum(sizes, 1), sizes - sums.nonzero
@@ -120,7 +120,7 @@ class RowPasses:
                 means[some] = np.where(excess <= HIDDEN * (square - excess), np.nan, sums.means[some])
                 means[some][~settled] = np.nan
 
-    def _rank(self, sums: Sums, tallies: Tallies) -> None:
+    def _rank(self, sums: SufficientStatistics, tallies: Tallies) -> None:
         """Add up what the values of each group are worth."""
         sizes = self.design.sizes
         zeros = sizes - sums.nonzero
@@ -140,7 +140,7 @@ class RowPasses:
 
 def _add_values(
     piece: Piece,
-    sums: Sums,
+    sums: SufficientStatistics,
     counts: NDArray[np.bool_],
     highest: NDArray[np.float64],
     log_scale: float,

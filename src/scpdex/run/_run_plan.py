@@ -12,7 +12,7 @@ from scpdex.machine.threads import on_threads
 from scpdex.matrix import Buckets
 from scpdex.plan.make_plan import with_counts
 from scpdex.run._block_statistics import Summary
-from scpdex.run._gene_statistics import conclude
+from scpdex.run._gene_statistics import write_statistics
 from scpdex.run._partial_sums import combined_sums
 from scpdex.run._row_passes import RowPasses
 from scpdex.run._statistics_table import Table
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scpdex.matrix import ChunkedSource, DaskSource, GeneBlock, GeneSource
     from scpdex.plan.plan import Plan
     from scpdex.run._statistics_table import Statistics
-    from scpdex.run._sufficient_statistics import Sums
+    from scpdex.run._sufficient_statistics import SufficientStatistics
     from scpdex.statistics.options import TestOptions
 
 
@@ -51,10 +51,10 @@ def run_plan(
         A chunk of a dask array could not be computed.
     """
     refuse_scratch_beyond_disk(plan.scratch)
-    n_genes = plan.facts.stored.size
+    n_genes = plan.info.stored.size
     table = Table.empty(design, options, n_genes, scratch if plan.spill_table else None)
     blocks = cast("GeneSource", source)
-    if plan.facts.chunked and plan.strategy != "column blocks":
+    if plan.info.chunked and plan.strategy != "column blocks":
         chunked = cast("ChunkedSource | DaskSource", source)
         with progress_bar(plan.passes * chunked.rows.n_steps, unit="cell", show=show) as bar:
             if plan.strategy in {"row passes", "combined sums"}:
@@ -70,7 +70,7 @@ def run_plan(
             else:
                 blocks = buckets = Buckets.collect(chunked.rows, plan, design.sizes.size, scratch, pool, bar)
                 held, spilled = buckets.kept, buckets.spilled
-        plan = with_counts(plan, blocks.facts.stored, held, spilled=spilled)
+        plan = with_counts(plan, blocks.info.stored, held, spilled=spilled)
     with progress_bar(n_genes, unit="gene", show=show) as bar:
         _rank_blocks(blocks, design, options, plan, table, pool, bar)
     return table
@@ -83,11 +83,11 @@ def _sums(
     plan: Plan,
     pool: Executor,
     bar: Any,
-) -> Generator[Sums, None, None]:
+) -> Generator[SufficientStatistics, None, None]:
     """Add up what the test needs of all cells; give the sums of some neighbouring genes after the other."""
     if plan.strategy == "row passes":
         yield RowPasses(cast("ChunkedSource", source).rows, design, options, plan, pool, bar).sums()
-    elif plan.facts.workers is not None:
+    elif plan.info.workers is not None:
         yield from ClusterRun(cast("DaskSource", source), design, options, plan, bar).sums()
     else:
         yield from combined_sums(cast("DaskSource", source), design, options, plan, pool, bar)
@@ -105,7 +105,7 @@ def _shuffle(
 ) -> None:
     """Have the blocks ranked by the workers of a cluster."""
     with (
-        progress_bar(plan.facts.stored.size, unit="gene", show=show) as of_genes,
+        progress_bar(plan.info.stored.size, unit="gene", show=show) as of_genes,
         closing(ClusterRun(source, design, options, plan, bar).shuffle()) as blocks,
     ):
         for genes, part in blocks:
@@ -123,11 +123,11 @@ def _rank_blocks(
     bar: Any,
 ) -> None:
     """Rank the blocks of a source, one after the other."""
-    facts, ranked = plan.facts, design.ranked
+    info, ranked = plan.info, design.ranked
     # One for each thread: whoever takes up a tile takes the scratch of whoever has just finished one.
     idle: SimpleQueue[Summary] = SimpleQueue()
     for _ in range(plan.n_threads):
-        idle.put(Summary(ranked, options, int(facts.stored.max()), facts.key_dtype))
+        idle.put(Summary(ranked, options, int(info.stored.max()), info.key_dtype))
     with closing(source.blocks(plan, pool)) as blocks:
         for block in blocks:
             part = table.room_for(block.genes)
@@ -135,7 +135,7 @@ def _rank_blocks(
             def work(tile: range, whole: GeneBlock = block, part: Statistics = part) -> None:
                 summary = idle.get()
                 try:
-                    conclude(summary.sums(whole.part(tile)), design, options, table, part)
+                    write_statistics(summary.sums(whole.part(tile)), design, options, table, part)
                 finally:
                     idle.put(summary)
                 bar.update(len(tile))
@@ -144,7 +144,9 @@ def _rank_blocks(
             table.keep(part)
 
 
-def _conclude(sums: Sums, design: Design, options: TestOptions, plan: Plan, table: Table, pool: Executor) -> None:
+def _conclude(
+    sums: SufficientStatistics, design: Design, options: TestOptions, plan: Plan, table: Table, pool: Executor
+) -> None:
     """Test what was added up."""
     ranked = design.ranked
     for block in plan.blocks:
@@ -154,7 +156,7 @@ def _conclude(sums: Sums, design: Design, options: TestOptions, plan: Plan, tabl
         part = table.room_for(genes)
 
         def work(tile: range, part: Statistics = part) -> None:
-            conclude(sums.part(tile).of_ranked(ranked), design, options, table, part)
+            write_statistics(sums.part(tile).of_ranked(ranked), design, options, table, part)
 
         on_threads(pool, work, plan.tiles(genes))
         table.keep(part)

@@ -1,4 +1,4 @@
-"""Sums: what was added up of a few genes."""
+"""Sufficient statistics: what was added up of a few genes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Sums:
+class SufficientStatistics:
     """Of each gene and code of a group, genes x codes; what a test does not need is empty."""
 
     genes: range
@@ -41,13 +41,13 @@ class Sums:
     are_counts: bool | NDArray[np.bool_] = False
     """Whether values look like counts."""
 
-    def part(self, genes: range) -> Sums:
+    def part(self, genes: range) -> SufficientStatistics:
         """Give the sums of some of these genes."""
         some = slice(genes.start - self.genes.start, genes.stop - self.genes.start)
         arrays = {name: value[some] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return replace(self, genes=genes, **arrays)
 
-    def of_no_cells(self) -> Sums:
+    def of_no_cells(self) -> SufficientStatistics:
         """Give what sums of strata, of the same genes and groups, can be added to; ``means`` are sums at first."""
         return replace(
             self,
@@ -58,7 +58,7 @@ class Sums:
             not_finite=np.zeros_like(self.not_finite),
         )
 
-    def add(self, other: Sums, sizes: NDArray[np.int64]) -> None:
+    def add(self, other: SufficientStatistics, sizes: NDArray[np.int64]) -> None:
         """Add the sums of a stratum, of which there are so many cells of each code."""
         self.nonzero += other.nonzero
         self.means += other.means * sizes
@@ -67,7 +67,7 @@ class Sums:
         if self.expm1 is not None and other.expm1 is not None:
             self.expm1 += other.expm1
 
-    def of_ranked(self, ranked: Sequence[Sides]) -> Iterator[Sums]:
+    def of_ranked(self, ranked: Sequence[Sides]) -> Iterator[SufficientStatistics]:
         """Give the sums of the cells of each of these, whose codes follow one another; the first has what is of all."""
         if len(ranked) == 1:
             yield self

@@ -12,7 +12,7 @@ from scpdex.matrix import block_of
 from scpdex.plan.plan import cut
 from scpdex.plan.workers import FAN_IN
 from scpdex.run._block_statistics import Summary
-from scpdex.run._gene_statistics import conclude
+from scpdex.run._gene_statistics import write_statistics
 from scpdex.run._partial_sums import PartialSums
 from scpdex.run._statistics_table import Table
 from scpdex.run._tallies import NotCountsError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scpdex.comparisons.design import Design
     from scpdex.matrix import ChunkReader, DaskSource, Part, Piece
     from scpdex.plan.plan import Plan
-    from scpdex.run._sufficient_statistics import Sums
+    from scpdex.run._sufficient_statistics import SufficientStatistics
     from scpdex.statistics.options import TestOptions
 
 
@@ -44,7 +44,7 @@ class _Job:
 
     def split(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any]) -> Piece:
         """Turn some chunks gene-major."""
-        return self.reader.piece(chunks, part, codes, self.plan.facts.stored.size)
+        return self.reader.piece(chunks, part, codes, self.plan.info.stored.size)
 
     def add_up(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any]) -> PartialSums:
         """Add up some chunks."""
@@ -59,7 +59,7 @@ class _Job:
         longest = int(block.ends[:, -1].max())
         summary = Summary(self.design.ranked, self.options, longest, block.keys.dtype)
         for tile in cut(block.genes, self.plan.genes_per_tile):
-            conclude(summary.sums(block.part(tile)), self.design, self.options, table, part)
+            write_statistics(summary.sums(block.part(tile)), self.design, self.options, table, part)
         table.keep(part)
         return table
 
@@ -82,7 +82,7 @@ class ClusterRun:
         self.job = (self.names["job"],)
         self.tasks: dict[Key, Any] = {self.job: job}
 
-    def sums(self) -> Generator[Sums, None, None]:
+    def sums(self) -> Generator[SufficientStatistics, None, None]:
         """Add up parts of the cells and combine these sums as a tree; give those of all cells, stripe by stripe.
 
         Raises

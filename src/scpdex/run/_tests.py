@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Comparison
-    from scpdex.run._sufficient_statistics import Sums
+    from scpdex.run._sufficient_statistics import SufficientStatistics
     from scpdex.statistics.options import TestOptions
 
 
 @dataclass(frozen=True)
-class Tested:
+class TestResult:
     """What a test says, genes x groups."""
 
     scores: NDArray[np.float64]
@@ -39,17 +39,19 @@ class Tested:
     """Where they are to be reported."""
 
 
-def test_sums(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
+def test_sums(sums: SufficientStatistics, comparison: Comparison, options: TestOptions) -> TestResult:
     """Test by the method that was chosen, given the sums of all cells."""
     if options.is_t_test:
         return _t_test(sums, comparison, options)
     return _anderson(sums, comparison, options) if options.needs_order else _rank_test(sums, comparison, options)
 
 
-def test_strata(of_strata: Iterable[Sums], comparison: Comparison, options: TestOptions) -> tuple[Tested, Sums]:
+def test_strata(
+    of_strata: Iterable[SufficientStatistics], comparison: Comparison, options: TestOptions
+) -> tuple[TestResult, SufficientStatistics]:
     """Test within strata, given the sums of each in turn; give these together as well, without ranks of ties."""
     n_groups = comparison.n_groups
-    together: Sums | None = None
+    together: SufficientStatistics | None = None
     for sums, sides in zip(of_strata, comparison.strata, strict=True):
         if together is None:
             together = sums.of_no_cells()
@@ -60,7 +62,7 @@ def test_strata(of_strata: Iterable[Sums], comparison: Comparison, options: Test
     together.means /= np.maximum(comparison.sizes, 1)
     scores, defined = test.scores()
     pvals, logs = _of_normal(scores, defined, options)
-    return Tested(scores, scores, pvals, logs), together
+    return TestResult(scores, scores, pvals, logs), together
 
 
 def _of_normal(scores: NDArray[np.float64], defined: NDArray[np.bool_], options: TestOptions) -> Any:
@@ -73,7 +75,7 @@ def _of_normal(scores: NDArray[np.float64], defined: NDArray[np.bool_], options:
     return pvals, logs
 
 
-def _rank_test(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
+def _rank_test(sums: SufficientStatistics, comparison: Comparison, options: TestOptions) -> TestResult:
     twice_u = sums.twice_u[:, : comparison.n_groups]
     tie_sums = sums.tie_sums[:, : comparison.n_groups]
     sizes = (comparison.group_sizes, comparison.other_sizes)
@@ -87,19 +89,19 @@ def _rank_test(sums: Sums, comparison: Comparison, options: TestOptions) -> Test
     pvals, logs = _of_normal(scores, defined, options)
     if options.exact:
         exact_pvals(twice_u, tie_sums, *sizes, pvals, options.alternative)
-    return Tested(scores, twice_u / 2, pvals, logs)
+    return TestResult(scores, twice_u / 2, pvals, logs)
 
 
-def _anderson(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
+def _anderson(sums: SufficientStatistics, comparison: Comparison, options: TestOptions) -> TestResult:
     statistics, pvals = anderson_darling_test(sums.anderson, comparison.group_sizes, comparison.other_sizes)
     mean = comparison.group_sizes * comparison.other_sizes
     # Distributions of different spread may have equal rank sums.
     sign = np.where(sums.twice_u[:, : comparison.n_groups] < mean, -1, 1)
     scores = sign * np.nan_to_num(sums.anderson)
-    return Tested(scores, statistics, pvals, np.log10(pvals) if "log10_pvals" in options.extras else None)
+    return TestResult(scores, statistics, pvals, np.log10(pvals) if "log10_pvals" in options.extras else None)
 
 
-def _t_test(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
+def _t_test(sums: SufficientStatistics, comparison: Comparison, options: TestOptions) -> TestResult:
     n_groups = comparison.n_groups
     if comparison.against_rest:
         other_means, other_squares = np.empty_like(sums.means), np.empty_like(sums.squares)
@@ -128,4 +130,4 @@ def _t_test(sums: Sums, comparison: Comparison, options: TestOptions) -> Tested:
     logs = None
     if "log10_pvals" in options.extras:
         logs = np.where(undefined, 0, log10_t_tail(t, freedom, options.alternative))
-    return Tested(np.where(undefined, 0, t), t, pvals, logs)
+    return TestResult(np.where(undefined, 0, t), t, pvals, logs)

@@ -31,7 +31,7 @@ def welch_test(
     mean_group, mean_other
         Means, genes x groups or genes x 1.
     squares_group, squares_other
-        Sums of squared deviations from these means.
+        SufficientStatistics of squared deviations from these means.
     n_group, n_other
         Cells.
     overestimate_variance

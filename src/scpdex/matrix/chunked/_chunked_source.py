@@ -12,7 +12,7 @@ from scpdex.matrix.chunked._column_blocks import ColumnBlocks, DenseBlocks, some
 from scpdex.matrix.chunked._row_stream import RowStream, looks_like_counts
 from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 from scpdex.matrix.memory._sparse import RowSource
-from scpdex.plan.matrix_info import MatrixFacts
+from scpdex.plan.matrix_info import MatrixInfo
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,7 +38,7 @@ class ChunkedSource:
     design: Design
     cells: NDArray[np.int64]
     """Row of each cell, compared or not."""
-    facts: MatrixFacts
+    info: MatrixInfo
 
     @classmethod
     def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> ChunkedSource:
@@ -65,7 +65,7 @@ class ChunkedSource:
             n_rows = int(rows.max() - rows.min()) + 1
             width = matrix.chunk_shape[1]
             chunk_starts = columns // width if width > 1 else None
-        facts = MatrixFacts(
+        info = MatrixInfo(
             matrix.format,
             f"{matrix.dtype}" if normalization is None else f"{matrix.dtype} counts",
             matrix.place,
@@ -83,7 +83,7 @@ class ChunkedSource:
             chunk_starts=chunk_starts,
             are_counts=are_counts,
         )
-        return cls(stream, design, expression.cells, facts)
+        return cls(stream, design, expression.cells, info)
 
     def load(self, plan: Plan, pool: Executor, bar: Any) -> RowSource:
         """Bring the compared cells to memory."""
@@ -96,5 +96,5 @@ class ChunkedSource:
         """Give the plan's blocks in turn, each read while the one before it is worked on."""
         rows, cells = self.rows, ComparedCells.of(self.design, self.cells)
         if rows.matrix.format == "dense":
-            return DenseBlocks(rows.matrix, cells, rows.columns, self.facts).blocks(plan, pool)
-        return ColumnBlocks(rows.matrix, cells, rows.columns, self.facts, rows.normalization).blocks(plan, pool)
+            return DenseBlocks(rows.matrix, cells, rows.columns, self.info).blocks(plan, pool)
+        return ColumnBlocks(rows.matrix, cells, rows.columns, self.info, rows.normalization).blocks(plan, pool)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from scpdex.matrix._compared_cells import ComparedCells
     from scpdex.matrix._normalize import Normalization
     from scpdex.matrix.chunked._stored_matrix import StoredMatrix
-    from scpdex.plan.matrix_info import MatrixFacts
+    from scpdex.plan.matrix_info import MatrixInfo
     from scpdex.plan.plan import Plan
 
 # Dense columns with so many others between them are read together, so many bytes of rows at a time.
@@ -46,7 +46,7 @@ class DenseBlocks:
     matrix: StoredMatrix
     cells: ComparedCells
     columns: NDArray[np.int64]
-    facts: MatrixFacts
+    info: MatrixInfo
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
@@ -85,7 +85,7 @@ class ColumnBlocks:
     matrix: StoredMatrix
     cells: ComparedCells
     columns: NDArray[np.int64]
-    facts: MatrixFacts
+    info: MatrixInfo
     normalization: Normalization | None
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
@@ -102,7 +102,7 @@ class ColumnBlocks:
                 else:
                     matrix.data = normalized(matrix.data, scale[matrix.indices])
                 yield gatherer.gather(
-                    matrix, np.arange(len(genes)), genes, self.facts.stored, room, pool, plan.n_threads
+                    matrix, np.arange(len(genes)), genes, self.info.stored, room, pool, plan.n_threads
                 )
         self.matrix.refuse_changed()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from scpdex.machine.scratch_file import Scratch
     from scpdex.matrix.chunked._gene_major_pieces import PieceStream
-    from scpdex.plan.matrix_info import MatrixFacts
+    from scpdex.plan.matrix_info import MatrixInfo
     from scpdex.plan.plan import Plan
 
 # Keys of so many bytes are dealt out to their groups together: they stay in the cache from one piece to the next.
@@ -45,7 +45,7 @@ class Buckets:
     scratch: Scratch
     code_dtype: np.dtype[Any]
     n_codes: int
-    facts: MatrixFacts
+    info: MatrixInfo
     kept: int
     """Bytes of the pieces in memory."""
 
@@ -73,13 +73,13 @@ class Buckets:
                     pieces.append(Spilled(piece.indptr.size - 1, piece.keys.size, place))
                 bar.update(piece.n_cells)
         stream.refuse_changed()
-        facts = replace(plan.facts, stored=stored)
-        return cls(pieces, scratch, stream.codes.dtype, n_codes, facts, kept)
+        info = replace(plan.info, stored=stored)
+        return cls(pieces, scratch, stream.codes.dtype, n_codes, info, kept)
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
-        most_keys = max(int(self.facts.stored[block.start : block.stop].sum()) for block in plan.blocks)
-        keys = np.empty(most_keys, dtype=self.facts.key_dtype)
+        most_keys = max(int(self.info.stored[block.start : block.stop].sum()) for block in plan.blocks)
+        keys = np.empty(most_keys, dtype=self.info.key_dtype)
         ends = np.empty((max(map(len, plan.blocks)), self.n_codes), dtype=np.uint32)
         if not self.spilled:
             for genes in plan.blocks:
@@ -99,7 +99,7 @@ class Buckets:
         indptr = np.empty(len(genes) + 1, dtype=INDPTR_DTYPE)
         self.scratch.read(piece.place + genes.start * indptr.itemsize, indptr)
         start = int(indptr[0])
-        keys = np.empty(int(indptr[-1]) - start, dtype=self.facts.key_dtype)
+        keys = np.empty(int(indptr[-1]) - start, dtype=self.info.key_dtype)
         codes = np.empty(keys.size, dtype=self.code_dtype)
         place = piece.place + (piece.n_genes + 1) * indptr.itemsize
         self.scratch.read(place + start * keys.itemsize, keys)
@@ -110,13 +110,13 @@ class Buckets:
         self, genes: range, pieces: Any, first: int, keys: NDArray[Any], ends: NDArray[np.uint32], pool: Executor
     ) -> GeneBlock:
         """Deal the genes' values out to their groups; ``first`` is the place of the first gene in the pieces."""
-        starts = starts_of(self.facts.stored, genes)
+        starts = starts_of(self.info.stored, genes)
         ends = ends[: len(genes)]
 
         def gather(part: range) -> None:
             some = slice(part.start, part.stop)
             deal_out_pieces(pieces, first + part.start, starts[some], ends[some], keys)
 
-        of_gene = max(1, int(self.facts.stored[genes.start : genes.stop].sum()) * keys.itemsize // len(genes))
+        of_gene = max(1, int(self.info.stored[genes.start : genes.stop].sum()) * keys.itemsize // len(genes))
         on_threads(pool, gather, cut(range(len(genes)), max(1, _BYTES_AT_A_TIME // of_gene)))
         return GeneBlock(genes, keys, starts, ends)

@@ -19,7 +19,7 @@ from scpdex.machine.threads import in_turn, read_ahead
 from scpdex.matrix.chunked._row_stream import MARGIN
 from scpdex.matrix.dask._chunk_reader import ChunkReader, Grid
 from scpdex.matrix.dask._on_this_machine import LocalChunks
-from scpdex.plan.matrix_info import MatrixFacts, code_dtype
+from scpdex.plan.matrix_info import MatrixInfo, code_dtype
 from scpdex.plan.memory_model import CHUNKS_LOOKED_AT
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class DaskSource:
     reader: ChunkReader
     codes: NDArray[Any]
     """Group of each compared cell."""
-    facts: MatrixFacts
+    info: MatrixInfo
 
     @classmethod
     def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> DaskSource:
@@ -79,8 +79,8 @@ class DaskSource:
             reader = replace(reader, dtype=looks[0].dtype)
             compared_rows = [grid.compared(i) for i in grid.occupied[places].tolist()]
             are_counts = all(look.look_like_counts[rows].all() for look, rows in zip(looks, compared_rows, strict=True))
-            facts = replace(_facts(array, grid, looks, reader, codes.size), are_counts=are_counts)
-            return cls(chunks, grid, reader, codes, replace(facts, workers=chunks.workers))
+            info = replace(_facts(array, grid, looks, reader, codes.size), are_counts=are_counts)
+            return cls(chunks, grid, reader, codes, replace(info, workers=chunks.workers))
         except BaseException:
             # Chunks that were looked at are kept, and threads wait for more.
             chunks.release()
@@ -109,7 +109,7 @@ class DaskSource:
 
     def parts(self, n_values: int) -> Iterator[Part]:
         """Cut into parts of about so many values, or of one chunk of rows."""
-        per_row = self.facts.longest_chunk / self.grid.longest
+        per_row = self.info.longest_chunk / self.grid.longest
         return self.grid.parts(max(1, int(n_values / per_row)))
 
     def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
@@ -155,7 +155,7 @@ def _chunks_of(array: Array, grid: Grid, where: str) -> LocalChunks | ClusterChu
     return ClusterChunks(client, graph, grid, where)
 
 
-def _facts(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_cells: int) -> MatrixFacts:
+def _facts(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_cells: int) -> MatrixInfo:
     n_rows, n_columns = array.shape
     n_looked = sum(look.n_rows for look in looks)
     seen = np.sum([look.nonzero for look in looks], axis=0)
@@ -166,7 +166,7 @@ def _facts(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_c
     found[reader.first_column : reader.first_column + seen.size] = seen
     expected = np.minimum(np.ceil(MARGIN * n_cells / n_looked * found[grid.columns]), n_cells)
     widest = max(grid.width(stripe) for stripe in grid.stripes)
-    return MatrixFacts(
+    return MatrixInfo(
         looks[0].format,
         f"{looks[0].dtype}" if reader.normalization is None else f"{looks[0].dtype} counts",
         "in dask chunks",

@@ -10,7 +10,7 @@ import numpy as np
 from scpdex.kernels.gather import gather_dense
 from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._gene_block import GeneBlock, Room
-from scpdex.plan.matrix_info import MatrixFacts
+from scpdex.plan.matrix_info import MatrixInfo
 from scpdex.plan.plan import cut
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ class DenseSource:
     values: NDArray[Any]
     cells: ComparedCells
     columns: NDArray[np.int64]
-    facts: MatrixFacts
+    info: MatrixInfo
 
     @classmethod
     def open(cls, values: NDArray[Any], cells: ComparedCells, columns: NDArray[np.int64]) -> DenseSource:
         """Say what the plan needs to know: any value may be non-zero."""
         stored = np.full(columns.size, cells.rows.size, dtype=np.int64)
-        facts = MatrixFacts(
+        info = MatrixInfo(
             "dense",
             str(values.dtype),
             "in memory",
@@ -45,7 +45,7 @@ class DenseSource:
             key_dtype(values.dtype),
             stored,
         )
-        return cls(values, cells, columns, facts)
+        return cls(values, cells, columns, info)
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""

@@ -10,7 +10,7 @@ import numpy as np
 from scpdex.kernels.gather import count_columns, count_rows, gather_columns, gather_rows, seek_rows
 from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._gene_block import GeneBlock, Room, starts_of
-from scpdex.plan.matrix_info import MatrixFacts
+from scpdex.plan.matrix_info import MatrixInfo
 from scpdex.plan.plan import cut
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class RowSource:
     """Runs of the cells in the order of their groups, each gathered by one thread."""
     stored: NDArray[np.int64]
     """Non-zero values in each part of the cells of each tested gene, parts x genes."""
-    facts: MatrixFacts
+    info: MatrixInfo
 
     @classmethod
     def open(
@@ -88,7 +88,7 @@ class _RowReader:
         source, room = self.source, self.room
         matrix = source.matrix
         stored = source.stored[:, genes.start : genes.stop]
-        starts = starts_of(source.facts.stored, genes)
+        starts = starts_of(source.info.stored, genes)
         # The cells of a part come after those of the parts before it, gene by gene.
         places = (starts + np.cumsum(stored, axis=0) - stored).astype(np.uint64)
         first = int(source.columns[genes.start]) if self.slots is None else genes.start
@@ -125,7 +125,7 @@ class ColumnSource:
     matrix: Any
     cells: ComparedCells
     columns: NDArray[np.int64]
-    facts: MatrixFacts
+    info: MatrixInfo
 
     @classmethod
     def open(
@@ -149,7 +149,7 @@ class ColumnSource:
         room = Room.of(plan, self.cells.group_stops.size)
         for genes in plan.blocks:
             columns = self.columns[genes.start : genes.stop]
-            yield gatherer.gather(self.matrix, columns, genes, self.facts.stored, room, pool, plan.n_threads)
+            yield gatherer.gather(self.matrix, columns, genes, self.info.stored, room, pool, plan.n_threads)
 
 
 @dataclass(frozen=True)
@@ -206,10 +206,10 @@ class ColumnGatherer:
         return GeneBlock(genes, room.keys, starts, room.ends[:, : len(genes)].T)
 
 
-def _facts(matrix: Any, n_cells: int, stored: NDArray[np.int64]) -> MatrixFacts:
+def _facts(matrix: Any, n_cells: int, stored: NDArray[np.int64]) -> MatrixInfo:
     n_bytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
     keys = key_dtype(matrix.dtype)
-    return MatrixFacts(matrix.format.upper(), str(matrix.dtype), "in memory", n_bytes, n_cells, keys, stored)
+    return MatrixInfo(matrix.format.upper(), str(matrix.dtype), "in memory", n_bytes, n_cells, keys, stored)
 
 
 def slots_of(n_columns: int, columns: NDArray[np.int64]) -> NDArray[np.int32] | None:
