@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scpdex.machine.limits import Limits
 from scpdex.machine.resources import Resources
 from scpdex.plan import make_plan as p
-from scpdex.plan.matrix_info import MatrixInfo, TestRequirements, Workers
+from scpdex.plan.matrix_info import MatrixInfo, Requirements, Workers
 from scpdex.plan.memory_model import MemoryModel
 from scpdex.plan.plan import GENES_PER_BLOCK
 
 PLENTY = 1 << 40
-NEEDS = TestRequirements(
+NEEDS = Requirements(
     "genes ranked",
     3,
     3,

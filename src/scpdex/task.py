@@ -18,7 +18,7 @@ from scpdex.machine.resources import Resources
 from scpdex.machine.tracebacks import release_locals
 from scpdex.matrix import Expression, in_memory, open_source, select_expression
 from scpdex.plan.make_plan import make_plan
-from scpdex.plan.matrix_info import TestRequirements
+from scpdex.plan.matrix_info import Requirements
 from scpdex.statistics.log_base import read_log_base
 from scpdex.statistics.multiple_testing import bytes_of_family
 from scpdex.statistics.options import TestOptions, resolve_method
@@ -142,9 +142,9 @@ class Task:
         return cls(design, expression, options, resources)
 
     @property
-    def needs(self) -> TestRequirements:
+    def needs(self) -> Requirements:
         """What the test needs of memory."""
-        return TestRequirements(
+        return Requirements(
             work=self.options.work,
             n_groups=self.design.n_groups,
             n_codes=self.design.sizes.size,

@@ -13,7 +13,7 @@ from scpdex.matrix.chunked._row_stream import RowStream
 from scpdex.matrix.dask._chunk_reader import ChunkReader, Part
 
 if TYPE_CHECKING:
-    # TestRequirements dask, which need not be there.
+    # Requirements dask, which need not be there.
     from scpdex.matrix.dask._dask_source import DaskSource as DaskSource
 
 __all__ = [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.machine.limits import Limits
-    from scpdex.plan.matrix_info import MatrixInfo, TestRequirements
+    from scpdex.plan.matrix_info import MatrixInfo, Requirements
     from scpdex.plan.plan import Strategy
 
 # What a block may take, as a share of the matrix, and at least.
@@ -32,7 +32,7 @@ _ENTRIES_PER_PAIR = 3
 _MOST_READS = 2
 
 
-def make_plan(info: MatrixInfo, needs: TestRequirements, limits: Limits) -> Plan:
+def make_plan(info: MatrixInfo, needs: Requirements, limits: Limits) -> Plan:
     """Choose a strategy, blocks, and threads, no more than there is work for, within the memory budget.
 
     Raises
@@ -73,7 +73,7 @@ def make_plan(info: MatrixInfo, needs: TestRequirements, limits: Limits) -> Plan
     return replace(plan, peak_memory=max(plan.peak_memory, at_the_end))
 
 
-def _choose(info: MatrixInfo, needs: TestRequirements, costs: MemoryModel, limits: Limits, n_threads: int) -> Plan:
+def _choose(info: MatrixInfo, needs: Requirements, costs: MemoryModel, limits: Limits, n_threads: int) -> Plan:
     fixed = costs.fixed(info, n_threads)
     # An eighth for what several chunks need, as far as it is there.
     spare = limits.max_memory - costs.least(info, n_threads)
@@ -179,7 +179,7 @@ def _enough_for_blocks(info: MatrixInfo) -> int:
     return int(max(LEAST_BYTES, SHARE_OF_MATRIX * info.n_bytes))
 
 
-def _can_pass(info: MatrixInfo, needs: TestRequirements) -> bool:
+def _can_pass(info: MatrixInfo, needs: Requirements) -> bool:
     return not info.is_dask and (needs.moments or are_tallied(info, needs))
 
 

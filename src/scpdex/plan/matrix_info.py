@@ -86,7 +86,7 @@ class MatrixInfo:
 
 
 @dataclass(frozen=True)
-class TestRequirements:
+class Requirements:
     """What a test needs."""
 
     work: str

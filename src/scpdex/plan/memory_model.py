@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from scpdex.plan.matrix_info import MatrixInfo, TestRequirements
+    from scpdex.plan.matrix_info import MatrixInfo, Requirements
 
 # Rows and group codes of the cells, and where their values begin and end, while these are put in order.
 _OF_CELL = 56
@@ -44,7 +44,7 @@ _VALUES_IN_32_BITS = 1 << 31
 class MemoryModel:
     """What a call takes at each of its stages."""
 
-    needs: TestRequirements
+    needs: Requirements
 
     def fixed(self, info: MatrixInfo, n_threads: int) -> int:
         """Bytes for cells, genes, and scratch of the threads."""

@@ -9,7 +9,7 @@ from scpdex.plan.plan import PAIRS_PER_TILE, Plan, blocks_of
 
 if TYPE_CHECKING:
     from scpdex.machine.limits import Limits
-    from scpdex.plan.matrix_info import MatrixInfo, TestRequirements
+    from scpdex.plan.matrix_info import MatrixInfo, Requirements
     from scpdex.plan.memory_model import MemoryModel
 
 # Sums of parts that are held at once, beyond one for each thread: those being combined, and what becomes of them.
@@ -27,13 +27,13 @@ LEAST_BYTES_OF_BLOCK = 8 << 20
 _MOST_CUTS = 100_000
 
 
-def are_tallied(info: MatrixInfo, needs: TestRequirements) -> bool:
+def are_tallied(info: MatrixInfo, needs: Requirements) -> bool:
     """Tell whether ranks follow from how often each whole number occurs."""
     may_be = needs.together and needs.few_cells and not needs.normalized and not needs.in_order
     return info.are_counts and may_be
 
 
-def can_add_up(info: MatrixInfo, needs: TestRequirements, piece: int) -> bool:
+def can_add_up(info: MatrixInfo, needs: Requirements, piece: int) -> bool:
     """Tell whether sums of parts are all it takes, and no more work than the values themselves."""
     n_pairs = needs.n_codes * info.stored.size
     return (needs.moments or are_tallied(info, needs)) and n_pairs * (-(-info.n_values // piece)) <= info.n_values
