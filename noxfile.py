@@ -16,6 +16,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 OLDEST, NEWEST = "3.11", "3.13"
 # .ci/run runs all but the last, which the workflow on the project's page runs.
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+# Scripts among the tests import what they share.
+SUPPORT = {"PYTHONPATH": str(Path("tests", "support").resolve())}
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -57,37 +59,41 @@ def bounds(session: nox.Session) -> None:
     """Run the tests of the kernels with every index checked, in kernels that are compiled anew."""
     _install(session, "test-newest", ".[dask,polars]")
     environment = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(Path(session.create_tmp()).resolve() / "kernels")}
-    names = ("kernels", "properties", "anderson", "split", "strata", "stored")
-    tests = [f"tests/test_{name}.py" for name in names]
-    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *tests, *session.posargs, env=environment)
+    tests = [
+        *("kernels/test_keys_and_sort", "kernels/test_rank_sums", "kernels/test_moments"),
+        *("behaviour/test_properties", "statistics/test_anderson", "comparisons/test_split", "comparisons/test_strata"),
+        *("matrix/test_stored_matrices", "matrix/test_normalize_in_parts", "run/test_row_strategies"),
+    ]
+    paths = [f"tests/{name}.py" for name in tests]
+    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *paths, *session.posargs, env=environment)
 
 
 @nox.session(python=NEWEST)
 def fuzz(session: nox.Session) -> None:
     """Rank whatever Hypothesis makes up, against plain code, scipy and scanpy; ``-- --minutes 60`` says how long."""
     _install(session, "test-newest", ".[dask,polars]")
-    session.run("python", "tests/fuzz.py", *session.posargs)
+    session.run("python", "tests/tools/fuzz.py", *session.posargs, env=SUPPORT)
 
 
 @nox.session(python=NEWEST)
 def interrupt(session: nox.Session) -> None:
     """Interrupt 200 calls at random times, on every way through the package; ``-- --runs 1000`` for more."""
     _install(session, "test-newest", ".[dask,polars]")
-    session.run("python", "tests/interrupt.py", *session.posargs)
+    session.run("python", "tests/tools/interrupt.py", *session.posargs, env=SUPPORT)
 
 
 @nox.session(python=NEWEST)
 def mutate(session: nox.Session) -> None:
     """Put deliberate faults in, one at a time: the fast tests have to notice each."""
     _install(session, "test-newest", ".[dask,polars]")
-    session.run("python", "tests/mutate.py", *session.posargs)
+    session.run("python", "tests/tools/mutate.py", *session.posargs)
 
 
 @nox.session(python=OLDEST)
 def compat(session: nox.Session) -> None:
     """Hold the drop-in against pdex 0.1.28 itself."""
     _install(session, "compat", ".[polars]")
-    session.run("pytest", "tests/compat", *session.posargs)
+    session.run("pytest", "tests/beside_pdex", *session.posargs)
 
 
 @nox.session

@@ -1,0 +1,17 @@
+"""Clusters: how the tests start them, wait for them, and what fails on them."""
+
+# Each strategy once.
+WAYS = [("t-test", None), ("wilcoxon", 7)]
+OPTIONS = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "1GB", "dashboard_address": None}
+# Rather an error than a test run that does not end, where a worker is not started again.
+PATIENCE = 120
+
+
+async def wait_for_tasks_to_go(dask_scheduler) -> list[str]:
+    import asyncio
+
+    for _ in range(200):
+        if not dask_scheduler.tasks:
+            break
+        await asyncio.sleep(0.05)
+    return list(map(str, dask_scheduler.tasks))

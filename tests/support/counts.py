@@ -1,0 +1,42 @@
+"""Counts: cells that differ in size, where they lie, and what scanpy and scpdex make of them."""
+
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import scanpy as sc
+from oracles import by_scpdex
+from stored import FORMS, in_chunks, labelled, on_disk
+
+import scpdex
+
+MASK = np.arange(30) % 3 == 1
+
+
+def counts_of(dtype: str = "float32") -> np.ndarray:
+    """Counts of cells that differ in size, with genes in which they differ more than in others."""
+    rng = np.random.default_rng(1)
+    counts = rng.poisson(rng.gamma(0.5, 1.5, (300, 30)) * rng.uniform(0.2, 3, (300, 1)))
+    counts[7] = 0
+    return counts.astype(dtype)
+
+
+def by_scanpy_first(adata: ad.AnnData, **arguments: Any) -> Any:
+    """Rank what scanpy normalizes, in an object of its own."""
+    own = adata.copy()
+    sc.pp.normalize_total(own, target_sum=1e4, layer=arguments.get("layer"))
+    sc.pp.log1p(own, layer=arguments.get("layer"))
+    return by_scpdex(own, "group", **arguments)
+
+
+def normalized(adata: ad.AnnData, **arguments: Any) -> Any:
+    done = scpdex.tl.rank_genes_parallel(adata, "group", normalize=1e4, copy=True, **arguments)
+    return done.uns["rank_genes_groups"]
+
+
+def values_in(way: str, values: np.ndarray, form: str, folder: Path) -> tuple[ad.AnnData, dict[str, Any]]:
+    memory = labelled(FORMS[form](values))
+    if way == "h5ad":
+        return on_disk(memory, folder, "h5ad"), {}
+    return (in_chunks(memory, 70, -1) if way == "dask" else memory), {"low_memory": way == "low memory" or None}

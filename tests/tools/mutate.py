@@ -1,0 +1,531 @@
+"""Check that the tests notice deliberate faults: ``nox -s mutate``, with parts of names for some of them."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "src" / "scpdex"
+# The copies have no sibling folder where the tests look by themselves.
+DATA = os.environ.get("SCPDEX_DATA", str(ROOT.parent / "shared" / "data"))
+# No run takes as long, unless a fault makes it go on forever.
+MOST_SECONDS = 1_800
+TESTS_FAILED = 1
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A piece of a file, there once, what takes its place, and tests that should notice, the quickest first."""
+
+    file: str
+    old: str
+    new: str
+    tests: str
+    name: str
+
+
+FAULTS = (
+    Fault(
+        "kernels/rank_by_sort.py",
+        "worth = 2 * below + counting\n",
+        "worth = 2 * below + counting + 1\n",
+        "kernels/test_rank_sums.py::test_every_number_of_bits",
+        "sorted values: twice the rank is one too much",
+    ),
+    Fault(
+        "kernels/rank_by_sort.py",
+        "if last - first > np.uint64(1):",
+        "if last - first > np.uint64(2):",
+        "kernels/test_rank_sums.py::test_every_number_of_bits",
+        "sorted values: ties of two are no ties",
+    ),
+    Fault(
+        "kernels/rank_by_sort.py",
+        "reference, below + n_zeros, ties",
+        "reference, below, ties",
+        "kernels/test_rank_sums.py::test_rank_sums",
+        "sorted values: zeros do not lie below positive ones",
+    ),
+    Fault(
+        "kernels/rank_by_sort.py",
+        "ties = cubed_minus(tie_sums.dtype.type(n_zeros))",
+        "ties = tie_sums.dtype.type(0)",
+        "kernels/test_rank_sums.py::test_rank_sums",
+        "sorted values: zeros are no tie",
+    ),
+    Fault(
+        "kernels/radix_sort.py",
+        "key_at(entries, j - 1) > key:",
+        "key_at(entries, j - 1) >= key:",
+        "kernels/test_keys_and_sort.py::test_sort_is_stable_and_complete",
+        "few values: the sort is not stable",
+    ),
+    Fault(
+        "kernels/rank_by_table.py",
+        "worth[value] = 2 * below + counting[value]",
+        "worth[value] = 2 * below",
+        "kernels/test_rank_sums.py::test_every_number_of_bits",
+        "tables: equal values are worth nothing",
+    ),
+    Fault(
+        "kernels/rank_by_table.py",
+        "if worth_of_zeros < 0 and not is_negative(",
+        "if worth_of_zeros < 0 and is_negative(",
+        "kernels/test_rank_sums.py::test_rank_sums",
+        "tables: zeros lie below negative values",
+    ),
+    Fault(
+        "kernels/rank_by_buckets.py",
+        "twice_u[_code(packed[i])] += twice_zeros_below + below_it + upto_it",
+        "twice_u[_code(packed[i])] += twice_zeros_below + below_it + upto_it - 1",
+        "kernels/test_rank_sums.py::test_every_number_of_bits",
+        "buckets: twice the rank is one too little",
+    ),
+    Fault(
+        "kernels/rank_by_buckets.py",
+        "np.int64(0), 2 * n_counting + n_zeros",
+        "2 * n_zeros, n_zeros",
+        "kernels/test_rank_sums.py::test_zeros_beside_buckets",
+        "buckets: zeros lie below negative values",
+    ),
+    Fault(
+        "kernels/rank_by_buckets.py",
+        "tie_sums[code] += 3 * t * (t + 1)",
+        "tie_sums[code] += 3 * t * t",
+        "kernels/test_rank_sums.py::test_every_number_of_bits",
+        "buckets: ties with the reference are too small",
+    ),
+    Fault(
+        "kernels/ties.py",
+        "ties + (cubed_minus(with_group) - cubed_minus(joined))",
+        "ties",
+        "kernels/test_rank_sums.py::test_rank_sums",
+        "zeros of a group do not tie with those of the reference",
+    ),
+    Fault(
+        "kernels/rank_sums.py",
+        "sizes[code] * sizes[code] if reference < 0",
+        "sizes[code] * (sizes[code] + 1) if reference < 0",
+        "kernels/test_rank_sums.py::test_every_number_of_bits",
+        "U against the rest: a group's own pairs are too many",
+    ),
+    Fault(
+        "kernels/moments.py",
+        "total += to_real(keys[i])\n",
+        "total = np.float64(np.float32(total + to_real(keys[i])))\n",
+        "kernels/test_rank_sums.py::test_rank_sums",
+        "sums are rounded to float32",
+    ),
+    Fault(
+        "kernels/moments.py",
+        "MOST_PASSES = 3",
+        "MOST_PASSES = 1",
+        "kernels/test_moments.py::test_a_constant_group_has_no_spread",
+        "squared deviations are not taken again",
+    ),
+    Fault(
+        "kernels/moments.py",
+        "square -= excess\n",
+        "square -= 0 * excess\n",
+        "kernels/test_moments.py::test_a_mean_that_rounding_moved",
+        "squared deviations are not corrected",
+    ),
+    Fault(
+        "kernels/moments.py",
+        "            _, rest_means[g, code], rest_squares[g, code] = "
+        "_pool(n, mean, square, after[0], after[1], after[2])\n"
+        "            n, mean, square = _pool(n, mean, square, float(sizes[code]), means[g, code], squares[g, code])\n",
+        "            n, mean, square = _pool(n, mean, square, float(sizes[code]), means[g, code], squares[g, code])\n"
+        "            _, rest_means[g, code], rest_squares[g, code] = "
+        "_pool(n, mean, square, after[0], after[1], after[2])\n",
+        "kernels/test_moments.py::test_moments",
+        "moments of the rest include the group",
+    ),
+    Fault(
+        "kernels/adjust.py",
+        "least = min(least, pvals[g, gene]",
+        "least = min(1.0, pvals[g, gene]",
+        "statistics/test_statistics.py",
+        "Benjamini-Hochberg: no running minimum",
+    ),
+    Fault(
+        "kernels/order.py",
+        "np.uint64(i) if digit == 0",
+        "np.uint64(keys.size) - np.uint64(1) - i if digit == 0",
+        "statistics/test_statistics.py",
+        "equal scores are not in var order",
+    ),
+    Fault(
+        "kernels/anderson_darling.py",
+        "- 2 * k * (running[1, stop]",
+        "- k * (running[1, stop]",
+        "statistics/test_anderson.py::test_large_groups",
+        "Anderson-Darling: a term of the running sums",
+    ),
+    Fault(
+        "kernels/anderson_darling.py",
+        "total += l * x * x / (t * (2.0 * n - t) - n * l)",
+        "total += l * x * x / (t * (2.0 * n - t))",
+        "statistics/test_anderson.py::test_large_groups",
+        "Anderson-Darling: ties are not counted against a reference",
+    ),
+    Fault(
+        "kernels/gather.py",
+        "if indices[middle] < column:",
+        "if indices[middle] <= column:",
+        "matrix/test_views.py::test_views",
+        "CSR: the first tested column is passed over",
+    ),
+    Fault(
+        "kernels/gather.py",
+        "if data[start + np.uint64(p)] != 0 else -1",
+        "if data[start + np.uint64(p)] == data[start + np.uint64(p)] else -1",
+        "behaviour/test_awkward_data.py::test_explicit_zeros",
+        "CSC: explicit zeros are values",
+    ),
+    Fault(
+        "kernels/gather.py",
+        "            disorder += indices[p] <= indices[np.uint64(p) - np.uint64(1)]\n"
+        "        for p in range(start, stop):\n            counts[",
+        "            disorder += indices[p] < indices[np.uint64(p) - np.uint64(1)]\n"
+        "        for p in range(start, stop):\n            counts[",
+        "matrix/test_kinds_of_matrix.py::test_indices_of_the_last_row_or_column",
+        "CSR: repeated columns are not noticed",
+    ),
+    Fault(
+        "kernels/transpose.py",
+        "        code = row_codes[i]\n",
+        "        code = row_codes[max(i - 1, 0)]\n",
+        "run/test_row_strategies.py::test_row_strategies",
+        "pieces: codes are those of the row before",
+    ),
+    Fault(
+        "kernels/accumulate.py",
+        "not_finite[g] += not np.isfinite(value)",
+        "not_finite[g] += np.isnan(value)",
+        "matrix/test_stored_matrices.py::test_not_finite",
+        "row passes: infinite values are not refused",
+    ),
+    Fault(
+        "matrix/memory/_sparse.py",
+        "counts, canonical = zip(*pool.map(count, parts), strict=True)\n        if not all(canonical):",
+        "counts, canonical = zip(*pool.map(count, parts), strict=True)\n        if not any(canonical):",
+        "matrix/test_kinds_of_matrix.py::test_indices_of_the_last_row_or_column",
+        "CSR: one thread's unsorted rows are not noticed",
+    ),
+    Fault(
+        "matrix/chunked/_row_stream.py",
+        "self.codes[read.cells], self.columns",
+        "self.codes[read.cells][: max(1, read.cells.stop - read.cells.start - 1)], self.columns",
+        "run/test_row_strategies.py::test_row_strategies",
+        "pieces: the last row is dropped",
+    ),
+    Fault(
+        "matrix/_select.py",
+        "    cells = _positions(adata._oidx, parent.n_obs)\n",
+        "    cells = np.arange(adata.n_obs)\n",
+        "matrix/test_views.py::test_views",
+        "rows of views are ignored",
+    ),
+    Fault(
+        "matrix/_gene_block.py",
+        "self.starts + before, ends",
+        "self.starts, ends",
+        "comparisons/test_strata.py::test_against_the_plain_formula",
+        "strata: values are those of the first",
+    ),
+    Fault(
+        "plan/plan.py",
+        "return cut(block, min(self.genes_per_tile, share))",
+        "return cut(range(block.start, max(block.start + 1, block.stop - 1)), min(self.genes_per_tile, share))",
+        "behaviour/test_against_scipy.py::test_mannwhitneyu",
+        "blocks: the last gene is dropped",
+    ),
+    Fault(
+        "statistics/rank_sum.py",
+        "n1 * n2 * (n + 1) / 12",
+        "n1 * n2 * n / 12",
+        "behaviour/test_against_scipy.py::test_rank_sum_formula",
+        "rank sums: variance of one cell less",
+    ),
+    Fault(
+        "statistics/rank_sum.py",
+        "(twice_u - n_group * n_other)",
+        "(n_group * n_other - twice_u)",
+        "behaviour/test_against_scipy.py::test_rank_sum_formula",
+        "rank sums: groups are swapped",
+    ),
+    Fault(
+        "statistics/rank_sum.py",
+        "np.maximum(np.abs(difference) - 0.5, 0)",
+        "np.abs(difference)",
+        "behaviour/test_against_scipy.py::test_rank_sum_formula",
+        "continuity: none on both sides",
+    ),
+    Fault(
+        "statistics/rank_sum.py",
+        '0.5 if alternative == "less" else -0.5',
+        '-0.5 if alternative == "less" else 0.5',
+        "statistics/test_extras.py::test_rank_test",
+        "continuity: the wrong way on one side",
+    ),
+    Fault(
+        "statistics/rank_sum.py",
+        "_FEW_CELLS = 8",
+        "_FEW_CELLS = 9",
+        "compat/test_pdex_numbers.py::test_exact_distribution_of_large_groups",
+        "exact p-values: for one cell too many",
+    ),
+    Fault(
+        "statistics/tails.py",
+        'special.ndtr(z if alternative == "less" else -z)',
+        'special.ndtr(-z if alternative == "less" else z)',
+        "statistics/test_extras.py::test_rank_test",
+        "one-sided p-values of the other side",
+    ),
+    Fault(
+        "statistics/tails.py",
+        "2 * special.stdtr(freedom, -np.abs(t))",
+        "special.stdtr(freedom, -np.abs(t))",
+        "behaviour/test_against_scipy.py::test_ttest_ind",
+        "two-sided p-values of t are halved",
+    ),
+    Fault(
+        "statistics/log_tails.py",
+        "_LEAST_P = 1e-290",
+        "_LEAST_P = 0.0",
+        "statistics/test_log_tails.py::test_log_p_of_t",
+        "log10 of p: taken from p that is 0",
+    ),
+    Fault(
+        "statistics/log_tails.py",
+        "1 / (640 * a**5)",
+        "1 / (64 * a**5)",
+        "statistics/test_log_tails.py::test_log_p_of_t",
+        "log10 of p: a term of the series",
+    ),
+    Fault(
+        "statistics/welch.py",
+        "squares_group / (n_group - 1) / n_group",
+        "squares_group / n_group / n_group",
+        "behaviour/test_against_scipy.py::test_ttest_ind",
+        "Welch: variance by n",
+    ),
+    Fault(
+        "statistics/welch.py",
+        "(error_other / error) ** 2 / (counted_as - 1)",
+        "(error_other / error) ** 2 / (n_other - 1)",
+        "behaviour/test_against_scipy.py::test_ttest_ind",
+        "Welch: degrees of freedom of an overestimated variance",
+    ),
+    Fault(
+        "statistics/student.py",
+        "freedom = n_group + n_other - 2",
+        "freedom = n_group + n_other - 1",
+        "compat/test_pdex_numbers.py::test_against_scipy",
+        "Student: one degree of freedom too many",
+    ),
+    Fault(
+        "statistics/van_elteren.py",
+        "1 / (n_group + n_other + 1.0)",
+        "1 / (n_group + n_other + 0.0)",
+        "comparisons/test_strata.py::test_against_the_plain_formula",
+        "van Elteren: weights of one cell less",
+    ),
+    Fault(
+        "statistics/fold_change.py",
+        "/ (mean_other + PSEUDOCOUNT)",
+        "/ mean_other",
+        "behaviour/test_against_scipy.py::test_mean_of_counts_changes_fold_changes_only",
+        "fold changes: no pseudocount below",
+    ),
+    Fault(
+        "statistics/options.py",
+        "return 1.0 if self.log_base is None else float(np.log(self.log_base))",
+        "return 1.0",
+        "behaviour/test_against_scipy.py::test_mean_of_counts_changes_fold_changes_only",
+        "fold changes: base of the logarithm is ignored",
+    ),
+    Fault(
+        "run/_gene_statistics.py",
+        "rest[:, :n_groups] / comparison.other_sizes",
+        "rest[:, :n_groups] / comparison.sizes.sum()",
+        "statistics/test_extras.py::test_rank_test",
+        "fold changes: mean of the rest over all cells",
+    ),
+    Fault(
+        "run/_gene_statistics.py",
+        "highest >= options.min_pct",
+        "highest > options.min_pct",
+        "statistics/test_corrections_and_filters.py::test_genes_at_the_limit_are_tested",
+        "min_pct: genes at the limit are left out",
+    ),
+    Fault(
+        "run/_block_statistics.py",
+        "np.flatnonzero(~np.isfinite(sums.means).all(axis=1))",
+        "np.flatnonzero(~np.isfinite(sums.means).any(axis=1))",
+        "behaviour/test_awkward_data.py::test_not_finite",
+        "NaN in some groups is not refused",
+    ),
+    Fault(
+        "run/_tallies.py",
+        "2 * (n_zeros[g] + np.cumsum(counting)) - counting",
+        "2 * np.cumsum(counting) - counting",
+        "run/test_row_strategies.py::test_row_strategies",
+        "tallies: zeros do not lie below",
+    ),
+    Fault(
+        "run/_partial_sums.py",
+        "difference * difference * some.sizes * share",
+        "difference * difference * other.sizes * share",
+        "matrix/test_dask_matrices.py::test_same_tests",
+        "chunks: squared deviations are pooled with the wrong weight",
+    ),
+    Fault(
+        "run/_order_genes.py",
+        "min(options.n_genes, n_genes)",
+        "min(options.n_genes - 1, n_genes)",
+        "results/test_layout.py::test_n_genes_keeps_the_top",
+        "n_genes: one too few",
+    ),
+    Fault(
+        "comparisons/levels_and_strata.py",
+        "        skipped = [i for i in others if sizes[i] < self.min_cells]\n"
+        "        tested = [i for i in others if sizes[i] >= self.min_cells]\n",
+        "        skipped = [i for i in others if sizes[i] <= self.min_cells]\n"
+        "        tested = [i for i in others if sizes[i] > self.min_cells]\n",
+        "comparisons/test_groups.py::test_groups_of_just_min_cells_are_tested",
+        "min_cells: groups of just so many are left out",
+    ),
+    Fault(
+        "comparisons/levels_and_strata.py",
+        "takes_part = ~request.excluded[labels.codes]",
+        "takes_part = ~request.excluded[labels.codes] | (labels.codes < 0)",
+        "comparisons/test_groups.py",
+        "exclude: cells without a label stay",
+    ),
+    Fault(
+        "get/_long_table.py",
+        "np.cumsum(keep, axis=1) <= self.top_n",
+        "np.cumsum(keep, axis=1) < self.top_n",
+        "get/test_rank_genes_df.py get/test_on_target.py",
+        "tables: top_n is one too few",
+    ),
+)
+
+
+def make_copy(folder: Path) -> Path:
+    """Copy what the tests need to a folder for one worker."""
+    for part in ("src", "tests"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def on_a_copy(copies: SimpleQueue[Path], work: Callable[[Path, Any], Any], item: Any) -> Any:
+    """Do some work on the copy that is free, as there is one for each worker."""
+    copy = copies.get()
+    try:
+        return work(copy, item)
+    finally:
+        copies.put(copy)
+
+
+def run_tests(copy: Path, tests: str) -> tuple[int, str]:
+    """Run test files of a copy, or tests in them, up to the first failure; give the exit status and what was said."""
+    own = {"PYTHONPATH": str(copy / "src"), "NUMBA_CACHE_DIR": str(copy / "kernels"), "SCPDEX_DATA": DATA}
+    files = [f"tests/{name}" for name in tests.split()]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-n", "0", *files],
+        cwd=copy,
+        env=os.environ | own,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=MOST_SECONDS,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def judge(status: int, output: str) -> tuple[bool, str]:
+    """Tell whether a fault was caught, and by what."""
+    failed = next((line for line in output.splitlines() if line.startswith("FAILED ")), None)
+    if status == TESTS_FAILED and failed is not None:
+        return True, failed.removeprefix("FAILED ").split(" - ")[0]
+    if status < 0:
+        return True, f"the interpreter crashed, signal {-status}"
+    reason = "no test failed" if status == 0 else f"pytest's exit status is {status}, which says nothing"
+    return False, reason if status == 0 else "\n".join([reason, *output.splitlines()[-15:]])
+
+
+def try_fault(copy: Path, fault: Fault) -> bool:
+    """Make a fault in a copy, run its tests, and put the file right again."""
+    start = time.monotonic()
+    file = copy / "src" / "scpdex" / fault.file
+    right = file.read_text(encoding="utf-8")
+    file.write_text(right.replace(fault.old, fault.new), encoding="utf-8")
+    try:
+        caught, by = judge(*run_tests(copy, fault.tests))
+    except subprocess.TimeoutExpired:
+        caught, by = False, "the tests do not end"
+    finally:
+        file.write_text(right, encoding="utf-8")
+    seconds = time.monotonic() - start
+    print(f"{'caught  ' if caught else 'SURVIVED'}  {fault.name} ({fault.file}), {seconds:.0f} s: {by}", flush=True)
+    return caught
+
+
+def refuse_outdated() -> None:
+    """Exit where the code of a fault is not there, or there more than once."""
+    for fault in FAULTS:
+        n_times = (SOURCES / fault.file).read_text(encoding="utf-8").count(fault.old)
+        if n_times != 1:
+            sys.exit(f"{fault.name}: its code is in {fault.file} {n_times} times, not once.")
+
+
+def main() -> int:
+    wanted = sys.argv[1:] or [""]
+    faults = [fault for fault in FAULTS if any(part in fault.name for part in wanted)]
+    if not faults:
+        sys.exit(f"no fault has {wanted!r} in its name.")
+    refuse_outdated()
+    start = time.monotonic()
+    names = dict.fromkeys(name for fault in faults for name in fault.tests.split())
+    by_file = [" ".join(of_file) for _, of_file in groupby(sorted(names), key=lambda name: name.split("::")[0])]
+    n_workers = os.cpu_count() or 1
+    pool = ThreadPoolExecutor(n_workers)
+    with tempfile.TemporaryDirectory() as folder:
+        copies: SimpleQueue[Path] = SimpleQueue()
+        for worker in range(n_workers):
+            copies.put(make_copy(Path(folder, str(worker))))
+        try:
+            outputs = pool.map(partial(on_a_copy, copies, run_tests), by_file)
+            for tests, (status, output) in zip(by_file, outputs, strict=True):
+                if status != 0:
+                    sys.exit(f"{output}\nWithout any fault these do not pass: {tests}.")
+            print(f"all tests pass without a fault, {time.monotonic() - start:.0f} s", flush=True)
+            caught = list(pool.map(partial(on_a_copy, copies, try_fault), faults))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    survived = [fault.name for fault, is_caught in zip(faults, caught, strict=True) if not is_caught]
+    print(f"{sum(caught)} of {len(faults)} faults were caught in {time.monotonic() - start:.0f} s", flush=True)
+    for name in survived:
+        print(f"not caught: {name}")
+    return int(bool(survived))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
