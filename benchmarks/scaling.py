@@ -14,9 +14,10 @@ from distributed import Client, LocalCluster, wait
 
 from scpdex.comparisons.levels_and_strata import design_comparisons
 from scpdex.matrix import ChunkReader, Part, block_of
-from scpdex.plan.plan import PAIRS_PER_TILE, cut
-from scpdex.run._block_statistics import Summary
-from scpdex.run._gene_statistics import conclude
+from scpdex.plan.gene_blocks import cut
+from scpdex.plan.plan import PAIRS_PER_TILE
+from scpdex.run._block_statistics import statistics_for
+from scpdex.run._gene_statistics import write_statistics
 from scpdex.run._partial_sums import PartialSums
 from scpdex.run._statistics_table import Table
 from scpdex.statistics.options import TestOptions
@@ -76,9 +77,9 @@ def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Pi
         for block in gathered:
             table = Table.empty(design, options, len(block.genes), None)
             part = table.room_for(block.genes)
-            summary = Summary(design.ranked, options, n_cells, block.keys.dtype)
+            statistics = statistics_for(options, design.ranked, n_cells, block.keys.dtype)
             for tile in cut(block.genes, PAIRS_PER_TILE // design.sizes.size):
-                conclude(summary.sums(block.part(tile)), design, options, table, part)
+                write_statistics(statistics.add_up(block.part(tile)), design, options, table, part)
 
     print(f"rank {median_seconds(rank)[0] * nanoseconds:.1f} ns, {design.n_groups:,} groups")
     few = design_comparisons(adata.obs.assign(group=np.resize(list("abcdefghijklmnopqrst"), n_cells)), "group")

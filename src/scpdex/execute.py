@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from scanpy import logging as logg
 
 from scpdex.machine.scratch_file import Scratch
 from scpdex.plan.make_plan import make_plan
-from scpdex.run import NotCountsError, run_plan
+from scpdex.run import Job, NotCountsError, run_plan
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -62,13 +61,13 @@ def execute(task: Task) -> Generator[Executed, None, None]:
                 f"normalize={expression.target_sum} expects raw counts, and {expression.where} has values that are no "
                 "whole numbers: leave normalize out if they are log-transformed already."
             )
-        run = partial(run_plan, source, design, options, scratch=scratch, pool=pool, show=resources.show_progress)
+        job = Job(plan, design, options, pool, scratch, resources.show_progress)
         table = None
         with suppress(NotCountsError):
-            table = run(plan)
+            table = run_plan(source, job)
         if table is None:
-            other_plan = make_plan(replace(source.info, are_counts=False), task.needs, resources.limits)
-            logg.info(f"    values cannot be tallied; {other_plan}")
-            table = run(other_plan)
+            plan_without_tallies = make_plan(source.info.without_counts(), task.requirements, resources.limits)
+            logg.info(f"    values cannot be tallied; {plan_without_tallies}")
+            table = run_plan(source, replace(job, plan=plan_without_tallies))
         expression.refuse_not_finite(table.not_finite if position is None else table.not_finite[position])
         yield Executed(table, position, pool)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from anndata import AnnData
@@ -18,7 +18,7 @@ from scpdex.machine.resources import Resources
 from scpdex.machine.tracebacks import release_locals
 from scpdex.matrix import Expression, in_memory, open_source, select_expression
 from scpdex.plan.make_plan import make_plan
-from scpdex.plan.matrix_info import Requirements
+from scpdex.plan.requirements import Requirements
 from scpdex.statistics.log_base import read_log_base
 from scpdex.statistics.multiple_testing import bytes_of_family
 from scpdex.statistics.options import TestOptions, resolve_method
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Design
-    from scpdex.matrix import ChunkedSource, DaskSource, GeneSource
+    from scpdex.matrix import Source
     from scpdex.plan.plan import Plan
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
@@ -142,38 +142,33 @@ class Task:
         return cls(design, expression, options, resources)
 
     @property
-    def needs(self) -> Requirements:
-        """What the test needs of memory."""
+    def requirements(self) -> Requirements:
+        """What the test asks of the plan."""
+        design, options = self.design, self.options
         return Requirements(
-            work=self.options.work,
-            n_groups=self.design.n_groups,
-            n_codes=self.design.sizes.size,
-            most_codes=self.design.most_codes,
-            together=len(self.design.ranked) == 1,
-            moments=self.options.is_t_test,
-            with_expm1=not self.options.mean_in_log_space,
-            few_cells=bool(self.design.sizes.sum() < EXACT_TIE_SUMS_BELOW),
-            in_order=self.options.needs_order,
-            of_statistics=sum(np.dtype(dtype).itemsize for dtype in self.options.columns.values()),
-            of_family=bytes_of_family(self.options.corr_method) if self.options.corr_scope == "all" else 0,
-            normalized=self.expression.target_sum is not None,
+            description=options.work,
+            n_groups=design.n_groups,
+            n_codes=design.sizes.size,
+            most_codes_ranked_together=design.most_codes,
+            ranks_all_cells_together=len(design.ranked) == 1,
+            only_moments=options.is_t_test,
+            sums_expm1=not options.mean_in_log_space,
+            exact_tie_sums=bool(design.sizes.sum() < EXACT_TIE_SUMS_BELOW),
+            sorts_values=options.needs_order,
+            bytes_per_pair=sum(np.dtype(dtype).itemsize for dtype in options.columns.values()),
+            bytes_per_pair_to_adjust=bytes_of_family(options.corr_method) if options.corr_scope == "all" else 0,
+            normalizes=self.expression.target_sum is not None,
         )
 
     @contextmanager
-    def open(
-        self, pool: Executor
-    ) -> Generator[tuple[GeneSource | ChunkedSource | DaskSource, NDArray[np.int64] | None, Plan], None, None]:
+    def open(self, pool: Executor) -> Generator[tuple[Source, NDArray[np.int64] | None, Plan], None, None]:
         """Look at the matrix and make a plan; the array is :func:`scpdex.matrix.open_source`'s."""
         try:
             source, position = open_source(self.expression, self.design, pool, self.resources.limits.n_threads)
-            try:
-                plan = make_plan(source.info, self.needs, self.resources.limits)
-                if source.info.is_dask:
-                    cast("DaskSource", source).chunks.keep_up_to(plan.most_shared)
+            with closing(source):
+                plan = make_plan(source.info, self.requirements, self.resources.limits)
+                source.prepare(plan)
                 yield source, position, plan
-            finally:
-                if source.info.is_dask:
-                    cast("DaskSource", source).chunks.release()
         except BaseException as error:
             release_locals(error)
             raise

@@ -62,7 +62,7 @@ STAGES = [
     "machine.scratch_file.Scratch.write",
     "machine.scratch_file.Scratch.read",
     "matrix.chunked._gene_major_pieces.deal_out",
-    "run._run_plan.Summary.sums",
+    "run._block_statistics.BlockStatistics.add_up",
     "run._order_genes.adjust_pvals",
     "tl._rank_genes_parallel.store",
 ]
@@ -83,7 +83,8 @@ def test_at_each_stage(tmp_path, monkeypatch, scratch, stage, error):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 @pytest.mark.parametrize(
-    "stage", ["run._row_passes.add_values", "run._row_passes.add_deviations", "run._tests.welch_test"]
+    "stage",
+    ["run.strategies.row_passes.add_values", "run.strategies.row_passes.add_deviations", "run._tests.welch_test"],
 )
 def test_at_each_stage_of_passes(tmp_path, monkeypatch, scratch, stage, error):
     from pkgutil import resolve_name

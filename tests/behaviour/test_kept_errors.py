@@ -79,7 +79,7 @@ def test_a_chunk_that_is_refused(change, form, places, method, scheduler):
 @pytest.mark.parametrize("verb", [scpdex.tl.rank_genes_parallel, scpdex.get.plan])
 def test_a_plan_that_fails(monkeypatch, verb, arguments, message):
     """After some chunks were looked at."""
-    monkeypatch.setattr("scpdex.plan.memory_model._OF_GENE", 1 << 20)
+    monkeypatch.setattr("scpdex.plan.memory_model.BYTES_PER_GENE", 1 << 20)
     chunks = Chunks("CSR", lambda x: x, set())
     with pytest.raises(ValueError, match=message) as kept:
         verb(chunks.adata, "group", **arguments)
@@ -90,12 +90,12 @@ def test_a_plan_that_fails(monkeypatch, verb, arguments, message):
 @pytest.mark.parametrize(
     "stage",
     [
-        "matrix.dask._dask_source._facts",
+        "matrix.dask._dask_source._describe",
         "task.make_plan",
         "matrix.dask._on_this_machine.LocalChunks.keep_up_to",
         "matrix.chunked._gene_major_pieces.transpose_rows",
         "run._partial_sums.block_of",
-        "run._run_plan.Summary.sums",
+        "run._block_statistics.BlockStatistics.add_up",
         "run._order_genes.adjust_pvals",
     ],
 )
@@ -146,7 +146,7 @@ def test_blocks_of_other_storages(tmp_path, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(RowStream, "load", spy)
-    monkeypatch.setattr("scpdex.run._run_plan.Summary.sums", fail)
+    monkeypatch.setattr("scpdex.run._block_statistics.BlockStatistics.add_up", fail)
     with pytest.raises(MemoryError) as kept:
         scpdex.tl.rank_genes_parallel(adata, "group", method="wilcoxon")
     gc.collect()

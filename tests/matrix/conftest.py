@@ -42,5 +42,5 @@ def mortal() -> Iterator[Client]:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small data make several parts and blocks too."""
-    monkeypatch.setattr("scpdex.plan.workers.LEAST_VALUES_OF_PART", 100)
-    monkeypatch.setattr("scpdex.plan.workers.LEAST_BYTES_OF_BLOCK", 1000)
+    monkeypatch.setattr("scpdex.plan.worker_shares.LEAST_VALUES_PER_PART", 100)
+    monkeypatch.setattr("scpdex.plan.worker_shares.LEAST_BYTES_PER_BLOCK", 1000)

@@ -129,7 +129,7 @@ def test_local_scheduler_beside_a_client(monkeypatch):
 def test_plan():
     plan = scpdex.get.plan(in_chunks(labelled(values_of("float32")), 20, -1), "group", method="wilcoxon")
     assert repr(plan).endswith("on 2 threads of 2 dask workers")
-    assert plan.info.workers.memory == 10**9
+    assert plan.matrix.workers.memory == 10**9
 
 
 @pytest.mark.usefixtures("small_parts")

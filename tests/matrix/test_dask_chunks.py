@@ -44,8 +44,8 @@ def test_what_all_chunks_need(monkeypatch, method):
     lazy = in_chunks(memory, 20, -1, seen=lambda place: times.update([tuple(place)]))
     lazy.X = lazy.X + lazy.X.mean()
     memory.X = lazy.X.compute()
-    monkeypatch.setattr("scpdex.plan.memory_model._LEAST_VALUES_OF_PIECE", 100)
-    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.LEAST_VALUES_PER_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 100)
     times.clear()
     scpdex.tl.rank_genes_parallel(lazy, "group", method=method)
     assert max(times.values()) == 2
@@ -60,8 +60,8 @@ def test_rechunked(monkeypatch):
     lazy = in_chunks(memory, 100, -1, seen=lambda place: times.update([tuple(place)]))
     lazy.X = lazy.X.rechunk({0: 50}).map_blocks(np.abs).rechunk({0: 30})
     memory.X = np.abs(memory.X)
-    monkeypatch.setattr("scpdex.plan.memory_model._LEAST_VALUES_OF_PIECE", 100)
-    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.LEAST_VALUES_PER_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 100)
     assert_same_tests(monkeypatch, lazy, memory, method="wilcoxon")
     assert set(times.values()) == {1}
 
@@ -123,7 +123,7 @@ def test_few_cells_of_large_chunks():
     adata.obs["group"] = ["x"] * 50 + ["y"] * 50 + ["z"] * 49_900
     arguments = {"groups": ["x"], "reference": "y", "method": "wilcoxon"}
     plan = scpdex.get.plan(in_chunks(adata, -1, -1), "group", **arguments)
-    assert plan.piece >= adata.X.size
+    assert plan.values_per_piece >= adata.X.size
     assert plan.peak_memory > 2 * adata.X.nbytes
     with pytest.raises(ValueError, match="is too little"):
         scpdex.get.plan(in_chunks(adata, -1, -1), "group", max_memory="10MB", **arguments)

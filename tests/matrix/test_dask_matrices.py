@@ -44,8 +44,8 @@ DASK_TYPES = [t for t in SUPPORTED_TYPES if t.flags & Flags.Dask and not t.flags
 @pytest.mark.parametrize("form", FORMS)
 def test_same_tests(monkeypatch, form, scheduler, chunks, dtype, method, reference):
     memory = labelled(FORMS[form](values_of(dtype)))
-    monkeypatch.setattr("scpdex.plan.memory_model._LEAST_VALUES_OF_PIECE", 100)
-    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.LEAST_VALUES_PER_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 100)
     lazy = in_chunks(memory, *chunks)
     with dask.config.set(scheduler=scheduler):
         assert_same_tests(monkeypatch, lazy, memory, method=method, reference=reference, **EVERYTHING)
@@ -80,8 +80,8 @@ def test_stripes(monkeypatch, mask, dtype, method):
     memory = labelled(values_of(dtype))
     lazy = in_chunks(memory, RAGGED, (7, 1, 0, 11, 11), seen=lambda place: times.update([tuple(place)]))
     memory.var["mask"] = lazy.var["mask"] = np.isin(np.arange(30), np.arange(30)[mask])
-    monkeypatch.setattr("scpdex.plan.memory_model._LEAST_VALUES_OF_PIECE", 100)
-    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.LEAST_VALUES_PER_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 100)
     with dask.config.set({"array.chunk-size": "1 kiB"}):
         times.clear()
         assert_same_tests(monkeypatch, lazy, memory, method=method, mask_var="mask", **EVERYTHING)
@@ -194,9 +194,10 @@ def test_any_chunking(method, data):
     cuts = data.draw(st.sets(st.integers(1, n_cells - 1)))
     sizes = tuple(np.diff([0, *sorted(cuts), n_cells]).tolist())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scpdex.plan.memory_model._LEAST_VALUES_OF_PIECE", 1)
-        patch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 1)
-        patch.setattr("scpdex.plan.make_plan.can_add_up", lambda _, needs, __: needs.moments)
+        patch.setattr("scpdex.plan.memory_model.LEAST_VALUES_PER_PIECE", 1)
+        patch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 1)
+        patch.setattr("scpdex.plan.requirements.Requirements.can_use_tallies", lambda *_, **__: False)
+        patch.setattr("scpdex.plan.strategies.combined_sums._are_fewer_than_values", lambda *_: True)
         assert_same_tests(patch, in_chunks(memory, sizes, -1), memory, method=method)
 
 

@@ -68,7 +68,7 @@ def test_views_of_fractions(form, order):
 def test_views_of_genes_within_little_memory(tmp_path, monkeypatch, way, form, method):
     """Row 25: by every strategy, in parts of some cells and genes."""
     without_slack(monkeypatch)
-    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 300)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 300)
     monkeypatch.setattr("scpdex.matrix.chunked._column_blocks._VALUES_AT_A_TIME", 300)
     monkeypatch.setattr("scpdex.matrix._normalize._VALUES_AT_A_TIME", 300)
     monkeypatch.setattr("scpdex.matrix.dask._chunk_reader._VALUES_AT_A_TIME", 300)

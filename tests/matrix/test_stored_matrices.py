@@ -36,7 +36,7 @@ def test_same_bits(tmp_path, monkeypatch, store, form, dtype, method, reference)
     assert len(plan.blocks) > 1 or plan.strategy == "row passes"
     if form == "CSR" and dtype == "float32" and method == "wilcoxon":
         assert plan.strategy == "row buckets"
-        assert plan.scratch > plan.kept
+        assert plan.scratch > plan.max_kept_bytes
 
 
 VIEWS = {
@@ -57,7 +57,7 @@ def test_views(tmp_path, monkeypatch, store, form, cells, genes, method):
     """Row 21: a view of data on disk is read through its indices."""
     without_slack(monkeypatch)
     monkeypatch.setattr("scpdex.matrix.chunked._row_stream._GAP", 100)
-    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 1000)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 1000)
     memory = labelled(FORMS[form](values_of("float32")))
     view = on_disk(memory, tmp_path, store)[cells, genes]
     expected = by_scpdex(memory[cells, genes].copy(), "group", method=method, **EVERYTHING)

@@ -33,12 +33,12 @@ import scpdex
 def test_strategies(monkeypatch, form, dtype, reference):
     """Sums where these suffice; scratch within tight budgets; no tallies of what are no counts after all."""
     without_slack(monkeypatch)
-    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 100)
     memory = labelled(FORMS[form](values_of(dtype, n_genes=12)))
     lazy = in_chunks(memory, RAGGED, -1)
     arguments = {"method": "wilcoxon", "reference": reference, **EVERYTHING}
     with monkeypatch.context() as patch:
-        patch.setattr("scpdex.plan.make_plan.can_add_up", lambda *_: False)
+        patch.setattr("scpdex.plan.strategies.combined_sums.propose", lambda *_: None)
         budget = budget_for(lazy, "row buckets", **arguments)
         plan = scpdex.get.plan(lazy, "group", max_memory=budget, **arguments)
         assert plan.passes == 1
@@ -55,13 +55,13 @@ def test_scratch(monkeypatch):
     arguments = {"method": "wilcoxon", **EVERYTHING}
     least = tightest(lazy, **arguments)
     plan = scpdex.get.plan(lazy, "group", max_memory=least, n_jobs=2, **arguments)
-    assert (plan.strategy, plan.scratch > plan.kept) == ("row buckets", True)
+    assert (plan.strategy, plan.scratch > plan.max_kept_bytes) == ("row buckets", True)
     assert_same_tests(monkeypatch, lazy, memory, max_memory=least, **arguments)
 
 
 def test_no_counts_after_all(monkeypatch, messages):
     """A fraction far from where it was looked, and a value too high to be tallied."""
-    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 1000)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 1000)
     for odd in (0.5, 1e9, 9e18, 1e20, 1e300):
         values = values_of("int16").astype(np.float64)
         values[77] = odd

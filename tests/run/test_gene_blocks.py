@@ -18,10 +18,10 @@ def test_block_sizes(monkeypatch, storage, method, reference, genes, pairs, leas
     adata = small(storage(tied()), three())
     arguments = {"method": method, "reference": reference, "tie_correct": True, "pts": True}
     expected = by_scpdex(adata, "label", n_jobs=1, **arguments)
-    monkeypatch.setattr("scpdex.plan.plan.GENES_PER_BLOCK", genes)
-    monkeypatch.setattr("scpdex.plan.make_plan.PAIRS_PER_TILE", pairs)
-    monkeypatch.setattr("scpdex.plan.make_plan.LEAST_BYTES", least_bytes)
-    monkeypatch.setattr("scpdex.plan.make_plan.LEAST_EFFORT_PER_THREAD", 1)
+    monkeypatch.setattr("scpdex.plan.gene_blocks.GENES_PER_BLOCK", genes)
+    monkeypatch.setattr("scpdex.plan.plan.PAIRS_PER_TILE", pairs)
+    monkeypatch.setattr("scpdex.plan.gene_blocks.LEAST_BYTES", least_bytes)
+    monkeypatch.setattr("scpdex.plan.make_plan.LEAST_NONZEROS_PER_THREAD", 1)
     for n_jobs in (1, 2, 3, 30):
         assert_same_bits(by_scpdex(adata, "label", n_jobs=n_jobs, **arguments), expected)
 

@@ -56,7 +56,7 @@ def test_storages_threads_and_blocks_agree_to_the_bit(monkeypatch, kind, referen
     adata = _object(kind)
     arguments = {"method": "wilcoxon", "reference": reference, "tie_correct": True, "pts": True}
     expected = by_scpdex(adata, "label", n_jobs=1, **arguments)
-    monkeypatch.setattr("scpdex.plan.plan.GENES_PER_BLOCK", 2)
+    monkeypatch.setattr("scpdex.plan.gene_blocks.GENES_PER_BLOCK", 2)
     for convert in STORAGES.values():
         other = ad.AnnData(convert(adata.X), obs=adata.obs, var=adata.var)
         for n_jobs in (1, 3):

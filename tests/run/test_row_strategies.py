@@ -21,12 +21,12 @@ import scpdex
 def test_row_strategies(monkeypatch, form, strategy, method, reference, options):
     """Counts in rows, sorted into genes and passing by, in pieces of a few rows."""
     without_slack(monkeypatch)
-    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 100)
     monkeypatch.setattr("scpdex.matrix.chunked._stored_matrix._chunk_shape", lambda _: (1, 10_000))
-    monkeypatch.setattr("scpdex.plan.make_plan._MOST_READS", 0.5)
+    monkeypatch.setattr("scpdex.plan.strategies.column_blocks.MOST_READS", 0.5)
     passes = strategy == "row passes"
     if not passes:
-        monkeypatch.setattr("scpdex.plan.make_plan._can_pass", lambda *_: False)
+        monkeypatch.setattr("scpdex.plan.strategies.row_passes.propose", lambda *_: None)
     adata = labelled(FORMS[form](values_of("float32" if method == "t-test" else "int16")))
     arguments = {"method": method, "reference": reference, "pts": True, **options}
     budget = budget_for(adata, strategy, low_memory=True, **arguments)
@@ -52,7 +52,7 @@ def test_chunk_sizes(storage, method, genes):
 def test_constant_groups_take_a_third_pass(monkeypatch):
     """A mean that was rounded shows no spread that is not there, as in memory."""
     without_slack(monkeypatch)
-    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 100)
     values = values_of("float64")
     labels = labelled(values).obs["group"]
     values[labels == "a", 3] = 0.1
@@ -61,7 +61,7 @@ def test_constant_groups_take_a_third_pass(monkeypatch):
     budget = budget_for(adata, "row passes", low_memory=True)
     seen = []
     bar = nullcontext(SimpleNamespace(update=seen.append))
-    monkeypatch.setattr("scpdex.run._run_plan.progress_bar", lambda *_, **__: bar)
+    monkeypatch.setattr("scpdex.run._job.progress_bar", lambda *_, **__: bar)
     ours = by_scpdex(adata, "group", low_memory=True, max_memory=budget)
     assert sum(seen) > 2 * (labels.size)
     assert_same_bits(ours, by_scpdex(adata, "group"))
@@ -72,7 +72,7 @@ def test_constant_groups_take_a_third_pass(monkeypatch):
 def test_what_is_no_count_after_all(monkeypatch, messages, reference, odd):
     """Tallies give way to buckets when a value turns up that they cannot hold."""
     without_slack(monkeypatch)
-    monkeypatch.setattr("scpdex.plan.memory_model._MOST_VALUES_OF_PIECE", 100)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 100)
     monkeypatch.setattr("scpdex.matrix.chunked._chunked_source._PROBE", 100)
     values = values_of("int32").astype(np.float32)
     values[-1, 7] = odd

@@ -55,9 +55,9 @@ def on_disk(adata: ad.AnnData, folder: Path, store: str, mode: str = "r", **opti
 
 def without_slack(patch: pytest.MonkeyPatch) -> None:
     """Leave away what small data spend on speed, so that they can be too large for a budget."""
-    patch.setattr("scpdex.plan.memory_model._OF_THREAD", 1000)
-    patch.setattr("scpdex.plan.memory_model._LEAST_VALUES_OF_PIECE", 100)
-    patch.setattr("scpdex.plan.make_plan.LEAST_EFFORT_PER_THREAD", 1)
+    patch.setattr("scpdex.plan.memory_model.BYTES_PER_THREAD", 1000)
+    patch.setattr("scpdex.plan.memory_model.LEAST_VALUES_PER_PIECE", 100)
+    patch.setattr("scpdex.plan.make_plan.LEAST_NONZEROS_PER_THREAD", 1)
 
 
 def tightest(adata: ad.AnnData, **arguments: Any) -> int:

@@ -6,6 +6,7 @@ from scpdex.matrix._gene_block import GeneBlock, GeneSource
 from scpdex.matrix._open_source import open_source
 from scpdex.matrix._sample import sample_values
 from scpdex.matrix._select import Expression, in_memory, select_expression
+from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._chunked_source import ChunkedSource
 from scpdex.matrix.chunked._gene_buckets import Buckets
 from scpdex.matrix.chunked._gene_major_pieces import Piece, PieceStream, block_of
@@ -27,6 +28,7 @@ __all__ = [
     "Piece",
     "PieceStream",
     "RowStream",
+    "Source",
     "block_of",
     "in_memory",
     "open_source",

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.plan.matrix_info import MatrixInfo
     from scpdex.plan.plan import Plan
 
 
@@ -59,19 +58,14 @@ class Room:
     @classmethod
     def of(cls, plan: Plan, n_groups: int) -> Room:
         """Allocate room for the largest block; it is touched only where it is used."""
-        info = plan.info
-        most_keys = max(int(info.stored[block.start : block.stop].sum()) for block in plan.blocks)
+        nonzeros = plan.matrix.max_nonzeros
+        most_keys = max(int(nonzeros[block.start : block.stop].sum()) for block in plan.blocks)
         most_genes = max(map(len, plan.blocks))
-        return cls(np.empty(most_keys, dtype=info.key_dtype), np.empty((n_groups, most_genes), dtype=np.uint32))
+        return cls(np.empty(most_keys, dtype=plan.matrix.key_dtype), np.empty((n_groups, most_genes), dtype=np.uint32))
 
 
 class GeneSource(Protocol):
     """A matrix of which some cells, group by group, and some genes are compared."""
-
-    @property
-    def info(self) -> MatrixInfo:
-        """What the plan needs to know."""
-        ...
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, brought together by all threads, each overwriting the one before it."""

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Design
-    from scpdex.matrix._gene_block import GeneSource
     from scpdex.matrix._select import Expression
-    from scpdex.matrix.dask._dask_source import DaskSource
+    from scpdex.matrix._source import Source
 
 
 def open_source(
     expression: Expression, design: Design, pool: Executor, n_threads: int
-) -> tuple[GeneSource | ChunkedSource | DaskSource, NDArray[np.int64] | None]:
+) -> tuple[Source, NDArray[np.int64] | None]:
     """Open the matrix for the compared cells and the tested genes.
 
     Returns the source, which has its genes in column order and each once, and for each tested gene its position
@@ -41,7 +40,7 @@ def open_source(
     if expression.chunked:
         return ChunkedSource.open(expression, design, columns), position_or_none
     cells = ComparedCells.of(design, expression.cells)
-    source: GeneSource
+    source: Source
     if isinstance(expression.matrix, np.ndarray):
         source = DenseSource.open(expression.matrix, cells, columns)
     else:

@@ -1,143 +1,301 @@
-"""Budget: what the stages of a call take of memory, in bytes."""
+"""Memory model: the bytes that each stage of a call takes beyond its results, term by term."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from scpdex.plan.matrix_info import code_dtype
+import numpy as np
+
+from scpdex.plan.matrix_info import ChunkedMatrix, DaskMatrix, MatrixInfo, code_dtype
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-    from scpdex.plan.matrix_info import MatrixInfo, Requirements
+    from scpdex.machine.limits import Limits
+    from scpdex.plan.requirements import Requirements
 
-# Rows and group codes of the cells, and where their values begin and end, while these are put in order.
-_OF_CELL = 56
-# Rows that are read: what is noted of each gene.
-_OF_GENE = 48
-# Where each group ends is noted for each gene of a block.
-_OF_END = 4
-# Where each gene starts is noted for each piece of rows.
-_OF_START = 4
-# What is noted of a value of the longest gene where values are put in order.
-_OF_VALUE_IN_ORDER = 64
-# Scratch of a thread: tables of digits, and the arrays of a tile.
-_OF_THREAD = 4 << 20
-# The same of one gene, for each group, where there are so many groups that a tile is a gene.
-_OF_CODE = 128
-# Pieces of rows that are being read, waiting, sorted into genes, or kept, beyond one for each thread.
-_PIECES_ON_THEIR_WAY = 3
-# Batches of dask chunks, one part for each thread, that are being computed, waiting, or sorted.
-_BATCHES_ON_THEIR_WAY = 3
-# Chunks of rows of a dask array that are looked at before the work, and kept.
-CHUNKS_LOOKED_AT = 3
-_MOST_VALUES_OF_PIECE = 1 << 22
-_LEAST_VALUES_OF_PIECE = 1 << 14
-# Sums that are kept while rows pass, for moments or else ranks, and what they are made into at the end.
-_OF_SUMS = {True: 49, False: 56}
+# Per cell of a matrix that is read in parts: its row, its group code, the span of its values, and the sort of these.
+BYTES_PER_CELL = 56
+# Per gene: what is counted while rows are read.
+BYTES_PER_GENE = 48
+# Group boundaries: one uint32 per gene and group of a block.
+BOUNDARY_BYTES = 4
+# Gene boundaries: one uint32 per gene and piece of rows.
+BYTES_PER_GENE_AND_PIECE = 4
+# Sort buffer, bytes per value of the longest gene, of a test that needs values in order.
+SORT_BUFFER_BYTES = 64
+# Work buffers of a thread: digit tables, and the arrays of a tile; and per group, where a tile is one gene.
+BYTES_PER_THREAD = 4 << 20
+BYTES_PER_CODE_AND_THREAD = 128
+# Sums per gene and group that are kept while rows pass, and what they become at the end.
+MOMENT_SUM_BYTES = 49
+RANK_SUM_BYTES = 56
+EXPM1_SUM_BYTES = 8
+# A dense value that becomes sparse: its row, its column, and a copy of both.
+DENSE_TO_SPARSE_BYTES = 32
+# Pieces of rows that are being read, waiting, turned gene-major, or kept, beyond one per thread.
+PIECES_IN_TRANSIT = 3
+# Batches of dask chunks, one part per thread, that are being computed, waiting, or turned gene-major.
+BATCHES_IN_TRANSIT = 3
+# Chunks of rows of a dask array that are computed for the plan, and kept.
+SAMPLED_CHUNKS = 3
+# Values of a piece of rows: fewer are not worth a task, more do not read faster.
+MOST_VALUES_PER_PIECE = 1 << 22
+LEAST_VALUES_PER_PIECE = 1 << 14
 _VALUES_IN_32_BITS = 1 << 31
+
+AnyMatrix = TypeVar("AnyMatrix", bound=MatrixInfo)
+PartsMatrix = TypeVar("PartsMatrix", ChunkedMatrix, DaskMatrix)
 
 
 @dataclass(frozen=True)
-class MemoryModel:
-    """What a call takes at each of its stages."""
+class MemoryModel(Generic[AnyMatrix]):
+    """What a call takes of memory at each stage; of a matrix in memory, nothing is read."""
 
-    needs: Requirements
+    matrix: AnyMatrix
+    requirements: Requirements
+    limits: Limits
 
-    def fixed(self, info: MatrixInfo, n_threads: int) -> int:
-        """Bytes for cells, genes, and scratch of the threads."""
-        longest = int(info.stored.max())
-        per_cell = _OF_CELL * max(info.n_cells, info.n_rows) if info.chunked else 0
-        of_thread = _OF_THREAD + _OF_CODE * self.needs.most_codes + longest * self.of_longest(info)
-        return per_cell + _OF_GENE * info.stored.size + n_threads * of_thread
+    @property
+    def bytes_for_longest_gene(self) -> int:
+        """Work buffer of a thread, bytes per value of the longest gene: moments need none."""
+        if self.requirements.only_moments:
+            return 0
+        sort_buffer = SORT_BUFFER_BYTES if self.requirements.sorts_values else 0
+        return 3 * self.matrix.key_dtype.itemsize + 8 + sort_buffer
 
-    def ordering(self, info: MatrixInfo) -> int:
+    @property
+    def bytes_per_thread(self) -> int:
+        """Work buffers of a thread."""
+        codes = self.requirements.most_codes_ranked_together
+        longest_gene = int(self.matrix.max_nonzeros.max())
+        return BYTES_PER_THREAD + BYTES_PER_CODE_AND_THREAD * codes + longest_gene * self.bytes_for_longest_gene
+
+    @property
+    def cell_bytes(self) -> int:
+        """Bytes that all cells take."""
+        return 0
+
+    @property
+    def fixed_bytes(self) -> int:
+        """Bytes from the begin of a call to its end: cells, genes, and work buffers of the threads."""
+        genes = BYTES_PER_GENE * self.matrix.n_genes
+        return self.cell_bytes + genes + self.limits.n_threads * self.bytes_per_thread
+
+    @property
+    def adjustment_bytes(self) -> int:
         """Bytes that adjusting p-values of all groups together takes, when all else is done."""
-        return self.needs.of_family * self.needs.n_groups * info.stored.size
+        return self.requirements.bytes_per_pair_to_adjust * self.requirements.n_groups * self.matrix.n_genes
 
-    def of_longest(self, info: MatrixInfo) -> int:
-        """Bytes of scratch for each value of the longest gene."""
-        of_order = _OF_VALUE_IN_ORDER if self.needs.in_order else 0
-        return 0 if self.needs.moments else 3 * info.key_dtype.itemsize + 8 + of_order
-
-    def least(self, info: MatrixInfo, n_threads: int) -> int:
-        """Bytes that a plan takes at the least."""
-        of_genes = max(int(self.of_block(info, spilled=s, spill_table=True).max()) for s in (False, True))
-        on_its_way = 0
-        if info.chunked and info.format != "CSC":
-            on_its_way = self.on_its_way(info, self.piece(info, 0, n_threads), n_threads)
-        return self.fixed(info, n_threads) + 3 * max(of_genes, on_its_way) // 2 + 1
-
-    def table(self, info: MatrixInfo) -> int:
+    @property
+    def table_bytes(self) -> int:
         """Bytes of the statistics of all groups and genes."""
-        return self.needs.of_statistics * self.needs.n_groups * info.stored.size
+        return self.requirements.bytes_per_pair * self.requirements.n_groups * self.matrix.n_genes
 
-    def spills(self, info: MatrixInfo, room: int, max_memory: int) -> bool:
-        """Tell whether statistics are to wait in scratch, so that enough is left of the room, and of all at the end."""
-        table = self.table(info)
-        return table > room // 3 or table + self.ordering(info) > max_memory
+    @property
+    def bytes_beside_fixed(self) -> int:
+        """Bytes of the budget that all else has."""
+        return self.limits.max_memory - self.fixed_bytes
 
-    def of_block(self, info: MatrixInfo, *, spilled: bool, spill_table: bool) -> NDArray[np.int64]:
-        """Bytes that each gene takes in a block; ``spilled`` says that it is read from scratch."""
-        n_bytes = info.stored * info.key_dtype.itemsize + _OF_END * self.needs.n_codes
-        if spill_table:
-            n_bytes += self.needs.of_statistics * self.needs.n_groups
-        if spilled:
-            # The next block is read while this one is ranked.
-            n_bytes += 2 * info.stored * self.bytes_per_entry(info)
-        elif info.chunked and not info.by_rows:
-            rows = info.n_rows if info.format == "dense" else info.stored
-            # What is read ahead, what is being decoded, what it becomes, and a copy or two of that.
-            n_copies = 3 + 2 * info.reorders + 2 * self.needs.normalized
-            n_bytes += n_copies * info.bytes_per_value * rows
-        return n_bytes
+    @property
+    def spill_table(self) -> bool:
+        """Whether statistics wait in scratch, since they would take a third of the budget, or all of it at the end."""
+        exceeds_third = self.table_bytes > self.bytes_beside_fixed // 3
+        return exceeds_third or self.table_bytes + self.adjustment_bytes > self.limits.max_memory
 
-    def bytes_per_entry(self, info: MatrixInfo) -> int:
-        """Bytes of a value that is sorted into its gene: its key and the code of its group."""
-        return info.key_dtype.itemsize + code_dtype(self.needs.n_codes).itemsize
+    @property
+    def table_bytes_in_memory(self) -> int:
+        """Bytes of the statistics, unless they wait in scratch."""
+        return 0 if self.spill_table else self.table_bytes
 
-    def entries(self, info: MatrixInfo, piece: int) -> int:
-        """Bytes of all values, sorted into genes, and of where these start in each piece."""
-        n_values = int(info.stored.sum())
-        return n_values * self.bytes_per_entry(info) + _OF_START * info.stored.size * (-(-n_values // piece))
+    @property
+    def table_bytes_in_scratch(self) -> int:
+        """Bytes of the statistics that wait in scratch."""
+        return self.table_bytes if self.spill_table else 0
 
-    def loaded(self, info: MatrixInfo) -> int:
-        """Bytes of all rows in memory, and of their places."""
-        of_value = info.key_dtype.itemsize + (4 if info.n_values < _VALUES_IN_32_BITS else 8)
-        return info.n_values * of_value + 8 * info.n_cells
+    @property
+    def room(self) -> int:
+        """Bytes of the budget that values, as they are read, kept and gathered, may take."""
+        return self.bytes_beside_fixed - self.table_bytes_in_memory
 
-    def piece(self, info: MatrixInfo, most_bytes: int, n_threads: int) -> int:
-        """Values that are read together, so that those on their way take no more than so many bytes."""
-        of_value = self.on_its_way(replace(info, longest_chunk=min(1, info.longest_chunk)), 1, n_threads)
-        least = max(_LEAST_VALUES_OF_PIECE, 2 * info.stored.size)
-        piece = min(max(least, min(_MOST_VALUES_OF_PIECE, most_bytes // of_value)), max(1, info.n_values))
-        # Chunks are computed whole, whatever is compared of them.
-        return max(piece, info.longest_chunk)
+    @property
+    def peak_at_end(self) -> int:
+        """Bytes while p-values of all groups are adjusted together; 0 where each group's are."""
+        return self.adjustment_bytes + self.table_bytes_in_memory if self.adjustment_bytes else 0
 
-    def on_its_way(self, info: MatrixInfo, piece: int, n_threads: int) -> int:
-        """Bytes of the rows that are being read and sorted."""
-        if info.is_dask:
-            computed = _BATCHES_ON_THEIR_WAY * n_threads * info.bytes_per_value
-            looked_at = CHUNKS_LOOKED_AT * info.longest_chunk * info.bytes_per_value
-            of_value = computed + (n_threads + 1) * (self.of_part(info) - info.bytes_per_value)
-            # As much again may be kept of what several chunks need.
-            return piece * of_value + 2 * looked_at
-        of_value = info.bytes_per_value + self.bytes_per_entry(info)
-        # Dense rows become sparse ones by way of their places, and normalized values are made beside those read.
-        of_value += 32 if info.format == "dense" else 0
-        of_value += info.key_dtype.itemsize if self.needs.normalized else 0
-        return (n_threads + _PIECES_ON_THEIR_WAY) * piece * of_value
+    def block_bytes(self, nonzeros: NDArray[np.int64], *, spill_table: bool) -> NDArray[np.int64]:
+        """Bytes that each gene takes in a block: keys, group boundaries, and statistics on their way to scratch."""
+        statistics = self.requirements.bytes_per_pair * self.requirements.n_groups if spill_table else 0
+        return nonzeros * self.matrix.key_dtype.itemsize + BOUNDARY_BYTES * self.requirements.n_codes + statistics
 
-    def of_part(self, info: MatrixInfo) -> int:
-        """Bytes of each value of a dask chunk while it is turned gene-major."""
-        of_value = info.bytes_per_value + self.bytes_per_entry(info)
-        # Dense rows become sparse ones, some at a time, and then one; sparse ones may be put together.
-        of_value += 2 * (info.key_dtype.itemsize + 4)
-        return of_value + (info.key_dtype.itemsize if self.needs.normalized else 0)
+    @property
+    def bytes_per_entry(self) -> int:
+        """Bytes of a value beside its group: a key and a code."""
+        return self.matrix.key_dtype.itemsize + code_dtype(self.requirements.n_codes).itemsize
 
-    def of_passes(self, info: MatrixInfo) -> int:
+    def scratch_read_bytes(self, nonzeros: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Bytes of each gene that is read from scratch: the next block is read while one is ranked."""
+        return 2 * nonzeros * self.bytes_per_entry
+
+    @property
+    def largest_step_bytes(self) -> int:
+        """Bytes of the step that takes most and cannot be cut: a gene as a block of its own, read from scratch."""
+        nonzeros = self.matrix.max_nonzeros
+        return int((self.block_bytes(nonzeros, spill_table=True) + self.scratch_read_bytes(nonzeros)).max())
+
+    @property
+    def least_bytes(self) -> int:
+        """Bytes that any plan takes, with half as much again as the largest step for what goes on beside it."""
+        return self.fixed_bytes + 3 * self.largest_step_bytes // 2 + 1
+
+
+@dataclass(frozen=True)
+class PartsMemoryModel(MemoryModel[PartsMatrix]):
+    """What a call takes of memory where the matrix is read in parts."""
+
+    @property
+    def cell_bytes(self) -> int:
+        """Bytes that all cells take."""
+        return BYTES_PER_CELL * max(self.matrix.n_cells, self.matrix.n_rows)
+
+    @property
+    def bytes_per_value_in_transit(self) -> int:
+        """Bytes per value of a piece, of all pieces that are being read and turned gene-major: 0 on a client."""
+        return 0
+
+    def transit_bytes(self, values_per_piece: int) -> int:
+        """Bytes of the rows that are being read and turned gene-major."""
+        return values_per_piece * self.bytes_per_value_in_transit
+
+    def values_per_piece(self, max_bytes: int) -> int:
+        """Values that are read together, so that those in transit take at most ``max_bytes``."""
+        fitting = min(MOST_VALUES_PER_PIECE, max_bytes // self.bytes_per_value_in_transit)
+        least = max(LEAST_VALUES_PER_PIECE, 2 * self.matrix.n_genes)
+        return min(max(least, fitting), max(1, self.matrix.n_values))
+
+    def bucket_bytes(self, values_per_piece: int) -> int:
+        """Bytes of all values, turned gene-major, and of the gene boundaries of each piece."""
+        n_values = int(self.matrix.expected_nonzeros.sum())
+        n_pieces = -(-n_values // values_per_piece)
+        return n_values * self.bytes_per_entry + BYTES_PER_GENE_AND_PIECE * self.matrix.n_genes * n_pieces
+
+    @property
+    def sum_bytes(self) -> int:
         """Bytes of the sums that are kept for each gene and group while rows pass."""
-        of_pair = _OF_SUMS[self.needs.moments] + (8 if self.needs.with_expm1 else 0)
-        return of_pair * self.needs.n_codes * info.stored.size
+        bytes_per_pair = MOMENT_SUM_BYTES if self.requirements.only_moments else RANK_SUM_BYTES
+        bytes_per_pair += EXPM1_SUM_BYTES if self.requirements.sums_expm1 else 0
+        return bytes_per_pair * self.requirements.n_codes * self.matrix.n_genes
+
+
+@dataclass(frozen=True)
+class ChunkedMemoryModel(PartsMemoryModel[ChunkedMatrix]):
+    """What a call takes of memory where rows or columns are read from a file, or from memory in parts."""
+
+    @property
+    def bytes_per_value_in_transit(self) -> int:
+        """Bytes per value of a piece, of all pieces that are being read and turned gene-major."""
+        bytes_per_value = self.matrix.bytes_per_value + self.bytes_per_entry
+        bytes_per_value += DENSE_TO_SPARSE_BYTES if self.matrix.format == "dense" else 0
+        # Normalized values are made beside those that were read.
+        bytes_per_value += self.matrix.key_dtype.itemsize if self.requirements.normalizes else 0
+        return (self.limits.n_threads + PIECES_IN_TRANSIT) * bytes_per_value
+
+    @property
+    def column_read_bytes(self) -> NDArray[np.int64]:
+        """Bytes of each gene that is read as a column: what is read ahead, decoded, its result, and copies of that."""
+        stored = np.full_like(self.matrix.max_nonzeros, self.matrix.n_rows)
+        stored = stored if self.matrix.format == "dense" else self.matrix.max_nonzeros
+        n_copies = 3 + 2 * self.matrix.reorders_cells + 2 * self.requirements.normalizes
+        return n_copies * self.matrix.bytes_per_value * stored
+
+    @property
+    def loaded_bytes(self) -> int:
+        """Bytes of all rows in memory, and of their places."""
+        index_bytes = 4 if self.matrix.n_values < _VALUES_IN_32_BITS else 8
+        return self.matrix.n_values * (self.matrix.key_dtype.itemsize + index_bytes) + 8 * self.matrix.n_cells
+
+    @property
+    def largest_step_bytes(self) -> int:
+        """Bytes of the step that takes most and cannot be cut: a gene, a column that is read, or a piece of rows."""
+        largest = super().largest_step_bytes
+        if self.matrix.reads_columns:
+            genes = self.block_bytes(self.matrix.max_nonzeros, spill_table=True)
+            largest = max(largest, int((genes + self.column_read_bytes).max()))
+        return max(largest, self.transit_bytes(self.values_per_piece(0))) if self.matrix.reads_rows else largest
+
+
+@dataclass(frozen=True)
+class DaskMemoryModel(PartsMemoryModel[DaskMatrix]):
+    """What chunks of a dask array take of memory, on any machine."""
+
+    @property
+    def bytes_per_value_of_part(self) -> int:
+        """Bytes per value of a chunk while it is turned gene-major."""
+        bytes_per_value = self.matrix.bytes_per_value + self.bytes_per_entry
+        # Dense rows become sparse ones, some at a time, and then one; sparse ones may be put together.
+        bytes_per_value += 2 * (self.matrix.key_dtype.itemsize + 4)
+        return bytes_per_value + (self.matrix.key_dtype.itemsize if self.requirements.normalizes else 0)
+
+
+@dataclass(frozen=True)
+class LocalMemoryModel(DaskMemoryModel):
+    """What a call takes of the memory of this machine where dask computes chunks on it."""
+
+    @property
+    def bytes_per_value_in_transit(self) -> int:
+        """Bytes per value of a part, of all parts that are being computed and turned gene-major."""
+        computed = BATCHES_IN_TRANSIT * self.limits.n_threads * self.matrix.bytes_per_value
+        turned = (self.limits.n_threads + 1) * (self.bytes_per_value_of_part - self.matrix.bytes_per_value)
+        return computed + turned
+
+    def transit_bytes(self, values_per_piece: int) -> int:
+        """Bytes of the parts in transit, of the sampled chunks, and of as much that several chunks need."""
+        sampled = SAMPLED_CHUNKS * self.matrix.values_of_longest_chunk * self.matrix.bytes_per_value
+        return super().transit_bytes(values_per_piece) + 2 * sampled
+
+    def values_per_piece(self, max_bytes: int) -> int:
+        """Values of a part: chunks are computed whole, whatever is compared of them."""
+        return max(super().values_per_piece(max_bytes), self.matrix.values_of_longest_chunk)
+
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes for what several chunks need, such as a median: an eighth of the budget, if there is as much."""
+        spare = self.limits.max_memory - self.least_bytes
+        return min(self.limits.max_memory // 8, spare, 2 * self.matrix.n_bytes)
+
+    @property
+    def bytes_beside_fixed(self) -> int:
+        """Bytes of the budget that all else has."""
+        return super().bytes_beside_fixed - self.shared_bytes
+
+    @property
+    def largest_step_bytes(self) -> int:
+        """Bytes of the step that takes most and cannot be cut: a gene, or the parts in transit."""
+        return max(super().largest_step_bytes, self.transit_bytes(self.values_per_piece(0)))
+
+
+@dataclass(frozen=True)
+class ClientMemoryModel(DaskMemoryModel):
+    """What a call takes of the memory of a dask client, whose workers compute and rank."""
+
+    @property
+    def fixed_bytes(self) -> int:
+        """Bytes from the begin of a call to its end: cells, genes, and the arrays of a tile."""
+        tile = BYTES_PER_THREAD + BYTES_PER_CODE_AND_THREAD * self.requirements.most_codes_ranked_together
+        return self.cell_bytes + BYTES_PER_GENE * self.matrix.n_genes + tile
+
+    @property
+    def largest_step_bytes(self) -> int:
+        """Bytes of the step that takes most and cannot be cut: none, since workers gather the genes."""
+        return 0
+
+
+def model_memory(matrix: MatrixInfo, requirements: Requirements, limits: Limits) -> MemoryModel[Any]:
+    """Give the memory model of a matrix, by its storage."""
+    if isinstance(matrix, ChunkedMatrix):
+        return ChunkedMemoryModel(matrix, requirements, limits)
+    if isinstance(matrix, DaskMatrix):
+        on_this_machine = matrix.workers is None
+        return (LocalMemoryModel if on_this_machine else ClientMemoryModel)(matrix, requirements, limits)
+    return MemoryModel(matrix, requirements, limits)

@@ -1,146 +1,111 @@
-"""Plan: a way through the data, in numbers and in words."""
+"""Plan: a strategy with its gene blocks and its memory, in numbers and in words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from scpdex.machine.byte_sizes import format_bytes
+from scpdex.plan.gene_blocks import cut
+from scpdex.plan.matrix_info import DaskMatrix, MemoryMatrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
+    from scpdex.machine.limits import Limits
     from scpdex.plan.matrix_info import MatrixInfo
-    from scpdex.plan.memory_model import MemoryModel
+    from scpdex.plan.requirements import Requirements
 
-# Rows of a CSR matrix are walked once per block, and each block costs some milliseconds: wide ones pay, as far as the
-# memory bound allows; with thousands, writing to so many genes at once misses the cache.
-GENES_PER_BLOCK = 4096
 # The statistics of a block are made for so many (gene, group) pairs at a time, which keeps them in the cache.
 PAIRS_PER_TILE = 1 << 15
 # Threads that are done early take a further tile.
 _TILES_PER_THREAD = 2
 
-Strategy = Literal[
-    "shared buffers", "column blocks", "loaded rows", "row buckets", "row passes", "combined sums", "gene shuffle"
-]
 
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What a strategy would take, if it were chosen."""
 
-@dataclass(frozen=True)
-class Plan:
-    """A way through the data, within a memory budget.
-
-    Whatever it is, blocks of neighbouring genes are ranked one after the other: all threads gather a block, then share
-    its genes, a tile at a time. ``repr`` gives it in words.
-    """
-
-    strategy: Strategy
-    """``"shared buffers"`` of a matrix in memory; ``"column blocks"`` that are read one by one; ``"loaded rows"``: all
-    of them fit the budget; ``"row buckets"``: rows are read once and sorted into genes; ``"row passes"``: sums are kept
-    for each gene and group while rows pass by; ``"combined sums"`` of dask chunks, each computed once; ``"gene
-    shuffle"``: workers split rows by gene and each brings some genes together."""
-    info: MatrixInfo
-    work: str
-    """What the kernels do with the values, in a word or two."""
+    strategy: str
+    """Name of the strategy, and of its files in ``plan/strategies`` and ``run/strategies``."""
+    words: str
+    """What it does, for the line of the log."""
     blocks: tuple[range, ...]
-    """Genes of each block; for loaded rows and row buckets a guess until rows are read."""
-    genes_per_tile: int
-    n_threads: int
+    """Tested genes that are worked on together."""
+    blocks_are_guessed: bool = False
+    """Whether blocks are cut anew once the values of each gene are counted."""
     passes: int
     """How often the matrix is read."""
-    max_memory: int
-    """Bytes that may be held beyond the results."""
     peak_memory: int
     """Bytes that are expected to be held beyond the results, and beyond a matrix in memory."""
     scratch: int
     """Bytes that are expected to be written to the temporary folder."""
-    kept: int
-    """Bytes for what is kept of the rows: values, of which buckets send further ones to scratch, or tallies (combined
-    sums: those of one part)."""
-    piece: int
-    """Rows: values that are read together."""
+    work: float
+    """How often each value is read, moved or written: what candidates are compared by."""
     spill_table: bool
-    """Whether statistics go to scratch until genes are ordered."""
-    costs: MemoryModel
-    gene_chunk_size: int | None = None
-    most_genes: int | None = None
-    """Of a block that is cut by the plan, where ``GENES_PER_BLOCK`` would be more."""
-    most_shared: int = 0
-    """Dask on this machine: bytes that may be kept of what several chunks need."""
+    """Whether statistics wait in scratch until genes are ordered."""
+    values_per_piece: int = 0
+    """Values of rows that are read together."""
+    max_kept_bytes: int = 0
+    """Bytes of what is kept of the rows: values, beyond which buckets go to scratch; or tallies (of one part)."""
+    shared_bytes: int = 0
+    """Bytes that may be kept of what several dask chunks need."""
+    refusal: str | None = None
+    """Why it cannot be carried out, whatever the budget."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Candidate):
+    """The candidate that was chosen, for a matrix, a test and the limits of a call.
+
+    Whatever the strategy, blocks of neighbouring genes are ranked one after the other: all threads gather a block, then
+    share its genes, a tile at a time. ``repr`` gives the plan in words.
+    """
+
+    matrix: MatrixInfo
+    requirements: Requirements
+    limits: Limits
+
+    @property
+    def n_threads(self) -> int:
+        """Threads of this machine that compute."""
+        return self.limits.n_threads
+
+    @property
+    def max_memory(self) -> int:
+        """Bytes that may be held beyond the results."""
+        return self.limits.max_memory
+
+    @property
+    def genes_per_tile(self) -> int:
+        """Genes whose statistics are made together."""
+        return max(1, PAIRS_PER_TILE // self.requirements.most_codes_ranked_together)
 
     def __repr__(self) -> str:
-        info = self.info
+        matrix = self.matrix
         n_blocks, widest = len(self.blocks), max(map(len, self.blocks))
-        how = {
-            "shared buffers": "",
-            "column blocks": ", column by column",
-            "loaded rows": ", read into memory",
-            "row buckets": ", rows sorted into genes",
-            "row passes": ", sums kept while rows pass",
-            "combined sums": ", sums of chunks combined",
-            "gene shuffle": ", chunks split by gene",
-        }[self.strategy]
-        guessed = self.strategy in {"loaded rows", "row buckets", "gene shuffle"} and n_blocks > 1
-        about = "about " if guessed and not self.gene_chunk_size else ""
+        about = "about " if self.blocks_are_guessed and n_blocks > 1 and not self.limits.gene_chunk_size else ""
         text = (
-            f"{info.format} {info.dtype} {info.place}, {info.n_cells:,} cells x {info.stored.size:,} genes{how}: "
-            f"{self.work} in {about}{_counted(n_blocks, 'block')} of up to {_counted(widest, 'gene')} "
+            f"{matrix.format} {matrix.dtype} {matrix.place}, {matrix.n_cells:,} cells x {matrix.n_genes:,} genes"
+            f"{self.words}: {self.requirements.description} in {about}{_count(n_blocks, 'block')} of up to "
+            f"{_count(widest, 'gene')} "
         )
-        if info.workers is not None:
-            workers = info.workers
-            return f"{text}on {_counted(workers.n_threads, 'thread')} of {_counted(workers.n_workers, 'dask worker')}"
-        text += f"on {_counted(self.n_threads, 'thread')}"
-        if info.chunked:
-            scratch = format_bytes(self.scratch) if self.scratch else "no"
-            text += (
-                f"; {_counted(self.passes, 'pass', 'es')} over the data, {format_bytes(self.peak_memory)} of "
-                f"{format_bytes(self.max_memory)} memory, {scratch} scratch"
-            )
-        return text
+        if isinstance(matrix, DaskMatrix) and (workers := matrix.workers) is not None:
+            return f"{text}on {_count(workers.n_threads, 'thread')} of {_count(workers.n_workers, 'dask worker')}"
+        text += f"on {_count(self.n_threads, 'thread')}"
+        if isinstance(matrix, MemoryMatrix):
+            return text
+        scratch = format_bytes(self.scratch) if self.scratch else "no"
+        return (
+            f"{text}; {_count(self.passes, 'pass', 'es')} over the data, {format_bytes(self.peak_memory)} of "
+            f"{format_bytes(self.max_memory)} memory, {scratch} scratch"
+        )
 
     def tiles(self, block: range) -> Iterator[range]:
-        """Cut a block into the runs of genes whose statistics are made together, some for each thread."""
-        share = -(-len(block) // (_TILES_PER_THREAD * self.n_threads))
-        return cut(block, min(self.genes_per_tile, share))
+        """Cut a block into runs of genes whose statistics are made together, some for each thread."""
+        genes_per_thread = -(-len(block) // (_TILES_PER_THREAD * self.n_threads))
+        return cut(block, min(self.genes_per_tile, genes_per_thread))
 
 
-def cut(run: range, most: int) -> Iterator[range]:
-    """Cut a run into parts of at most so many."""
-    return (range(first, min(first + most, run.stop)) for first in range(run.start, run.stop, most))
-
-
-def blocks_of(
-    n_bytes: NDArray[np.int64],
-    most_bytes: int,
-    chunk_size: int | None,
-    chunks: NDArray[np.int64] | None,
-    most_genes: int | None = None,
-) -> Iterator[range]:
-    """Cut neighbouring genes into blocks of at most so many genes and, beyond one, ``most_bytes``.
-
-    Blocks are about equal, so that as many as are needed take no more memory than they must; or of ``chunk_size``. They
-    end where a chunk of the file does, if one ends within them.
-    """
-    if chunk_size is not None:
-        yield from cut(range(n_bytes.size), chunk_size)
-        return
-    most_genes = min(GENES_PER_BLOCK, most_genes or GENES_PER_BLOCK)
-    n_blocks = max(-(-int(n_bytes.sum()) // most_bytes), -(-n_bytes.size // most_genes))
-    about = min(most_bytes, int(n_bytes.sum()) // n_blocks + int(n_bytes.max()))
-    start = 0
-    while start < n_bytes.size:
-        ahead = np.cumsum(n_bytes[start : start + most_genes])
-        stop = start + max(1, int(np.searchsorted(ahead, about, side="right")))
-        if chunks is not None and stop < n_bytes.size:
-            ends = 1 + np.flatnonzero(np.diff(chunks[start : stop + 1]))
-            stop = start + int(ends[-1]) if ends.size else stop
-        yield range(start, stop)
-        start = stop
-
-
-def _counted(n: int, noun: str, plural: str = "s") -> str:
+def _count(n: int, noun: str, plural: str = "s") -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}{plural}"

@@ -1,7 +1,8 @@
-"""Summary: from the keys of a few genes to their sums."""
+"""Block statistics: the kernels that turn the keys of a few genes into sufficient statistics, one object per thread."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,92 +15,151 @@ from scpdex.run._sufficient_statistics import SufficientStatistics, tie_sums_dty
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from scpdex.comparisons.design import Sides
     from scpdex.matrix import GeneBlock
     from scpdex.statistics.options import TestOptions
 
+Keys = tuple["NDArray[Any]", "NDArray[np.int64]", "NDArray[np.uint32]"]
 
-class Summary:
-    """One thread's way from a few genes' keys to their sums, with the scratch that it reuses.
 
-    ``ranked`` are the cells that are ranked together, whose codes follow one another.
+class BlockStatistics(ABC):
+    """Adds up the cells of each group, for each gene of a block.
+
+    ``sizes`` are the cells of each code, an array for each set of cells that are compared with one another, whose codes
+    follow one another. ``log_scale`` is what values are multiplied by before ``expm1``; None leaves ``expm1`` out.
     """
 
-    def __init__(self, ranked: Sequence[Sides], options: TestOptions, longest: int, key_dtype: np.dtype[Any]) -> None:
-        self.ranked = ranked
-        self.options = options
-        wide = key_dtype.itemsize > np.dtype(np.uint32).itemsize
-        self.scratch: Any = ()
-        if not options.is_t_test:
-            self.scratch = new_scratch(longest, wide=wide)
-        if options.needs_order:
-            first, second, _, histograms, _ = self.scratch
-            most_codes = max(sides.sizes.size for sides in ranked)
-            self.scratch = (first, second, histograms, *new_anderson_scratch(longest, most_codes))
-        self.may_be_counts = True
+    def __init__(self, sizes: Sequence[NDArray[np.int64]], log_scale: float | None) -> None:
+        self._sizes = sizes
+        self._log_scale = log_scale
+        self._may_be_counts = True
 
-    def sums(self, block: GeneBlock) -> Iterator[SufficientStatistics]:
-        """Add up each group's cells for each gene of a block, in turn for each of those that are ranked together."""
-        looks_like_counts = self._are_counts(block)
+    def add_up(self, block: GeneBlock) -> Iterator[SufficientStatistics]:
+        """Give the sufficient statistics of each set of cells in turn."""
+        are_counts = self._are_counts(block)
         highest = np.empty(len(block.genes))
         highest_values(block.keys, block.starts, np.ascontiguousarray(block.ends[:, -1]), highest)
-        first = 0
-        for sides in self.ranked:
-            stop = first + sides.sizes.size
-            sums = self._sums_of(block.of_codes(first, stop), sides)
-            sums.are_counts, sums.highest = looks_like_counts, highest
-            yield sums
-            first = stop
+        first_code = 0
+        for i, sizes in enumerate(self._sizes):
+            stop = first_code + sizes.size
+            yield self._add_up_set(block.of_codes(first_code, stop), i, are_counts, highest)
+            first_code = stop
 
-    def _sums_of(self, block: GeneBlock, sides: Sides) -> SufficientStatistics:
-        options = self.options
+    def _add_up_set(
+        self, block: GeneBlock, i: int, are_counts: bool, highest: NDArray[np.float64]
+    ) -> SufficientStatistics:
+        """Add up the ``i``-th set of cells."""
         nonzero = block.ends.astype(np.int64)
         nonzero[:, 1:] -= block.ends[:, :-1]
-        sums = SufficientStatistics(block.genes, nonzero, np.empty(nonzero.shape))
+        sums = SufficientStatistics(block.genes, nonzero, np.empty(nonzero.shape), are_counts=are_counts)
         keys = (block.keys, block.starts, block.ends)
-        if options.is_t_test:
-            sums.squares = np.empty_like(sums.means)
-            group_moments(*keys, sides.sizes, sums.means, sums.squares)
-        elif options.needs_order:
-            sums.twice_u = np.empty_like(nonzero)
-            sums.anderson = np.empty((nonzero.shape[0], sides.n_groups))
-            anderson_darling(
-                *keys,
-                sides.sizes,
-                sides.sizes - nonzero,
-                sides.reference_code,
-                sums.means,
-                sums.twice_u,
-                sums.anderson,
-                *self.scratch,
-            )
-            sums.means /= np.maximum(sides.sizes, 1)
-        else:
-            n_tie_sums = 1 if sides.against_rest else sides.sizes.size if options.tie_correct else 0
-            sums.tie_sums = np.empty((nonzero.shape[0], n_tie_sums), dtype=tie_sums_dtype(sides))
-            sums.twice_u = np.empty_like(nonzero)
-            rank_sums(
-                *keys,
-                sides.sizes,
-                sides.sizes - nonzero,
-                sides.reference_code,
-                sums.means,
-                sums.twice_u,
-                sums.tie_sums,
-                *self.scratch,
-            )
-            sums.means /= np.maximum(sides.sizes, 1)
-        if not options.mean_in_log_space:
+        self._fill(sums, keys, i)
+        if self._log_scale is not None:
             sums.expm1 = np.empty_like(sums.means)
-            group_expm1_sums(*keys, options.log_scale, sums.expm1)
+            group_expm1_sums(*keys, self._log_scale, sums.expm1)
+        sums.highest = highest
         sums.not_finite = np.zeros(len(block.genes), dtype=np.int64)
         # NaN and infinite values show in the means.
         for g in np.flatnonzero(~np.isfinite(sums.means).all(axis=1)).tolist():
             sums.not_finite[g] = count_not_finite(block.keys_of(g))
         return sums
 
+    @abstractmethod
+    def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
+        """Fill in what the test needs of the ``i``-th set of cells, the means at least."""
+
     def _are_counts(self, block: GeneBlock) -> bool:
-        """Tell whether all values look like raw counts; no longer asked once some did not."""
-        if self.may_be_counts:
-            self.may_be_counts = all(are_counts(block.keys_of(g)) for g in range(len(block.genes)))
-        return self.may_be_counts
+        """Tell whether all values look like raw counts; genes are not looked at any more once one did not."""
+        if self._may_be_counts:
+            self._may_be_counts = all(are_counts(block.keys_of(g)) for g in range(len(block.genes)))
+        return self._may_be_counts
+
+
+class Moments(BlockStatistics):
+    """Means and squared deviations, for t-tests."""
+
+    def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
+        sums.squares = np.empty_like(sums.means)
+        group_moments(*keys, self._sizes[i], sums.means, sums.squares)
+
+
+class Ranks(BlockStatistics):
+    """Rank sums and tie sums, for the Wilcoxon test; ``longest_gene`` is the number of its keys."""
+
+    def __init__(
+        self,
+        ranked: Sequence[Sides],
+        log_scale: float | None,
+        longest_gene: int,
+        key_dtype: np.dtype[Any],
+        *,
+        tie_correct: bool,
+    ) -> None:
+        super().__init__([sides.sizes for sides in ranked], log_scale)
+        self._ranked = ranked
+        self._tie_correct = tie_correct
+        self._buffers = new_scratch(longest_gene, wide=_are_wide(key_dtype))
+
+    def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
+        sides = self._ranked[i]
+        n_tie_sums = 1 if sides.against_rest else sides.sizes.size if self._tie_correct else 0
+        sums.tie_sums = np.empty((len(sums.genes), n_tie_sums), dtype=tie_sums_dtype(sides))
+        sums.twice_u = np.empty_like(sums.nonzero)
+        rank_sums(
+            *keys,
+            sides.sizes,
+            sides.sizes - sums.nonzero,
+            sides.reference_code,
+            sums.means,
+            sums.twice_u,
+            sums.tie_sums,
+            *self._buffers,
+        )
+        sums.means /= np.maximum(sides.sizes, 1)
+
+
+class SortedValues(BlockStatistics):
+    """Rank sums and A squared, for the Anderson-Darling test, which takes values in order."""
+
+    def __init__(
+        self, ranked: Sequence[Sides], log_scale: float | None, longest_gene: int, key_dtype: np.dtype[Any]
+    ) -> None:
+        super().__init__([sides.sizes for sides in ranked], log_scale)
+        self._ranked = ranked
+        first, second, _, histograms, _ = new_scratch(longest_gene, wide=_are_wide(key_dtype))
+        most_codes = max(sides.sizes.size for sides in ranked)
+        self._buffers = (first, second, histograms, *new_anderson_scratch(longest_gene, most_codes))
+
+    def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
+        sides = self._ranked[i]
+        sums.twice_u = np.empty_like(sums.nonzero)
+        sums.anderson = np.empty((len(sums.genes), sides.n_groups))
+        anderson_darling(
+            *keys,
+            sides.sizes,
+            sides.sizes - sums.nonzero,
+            sides.reference_code,
+            sums.means,
+            sums.twice_u,
+            sums.anderson,
+            *self._buffers,
+        )
+        sums.means /= np.maximum(sides.sizes, 1)
+
+
+def statistics_for(
+    options: TestOptions, ranked: Sequence[Sides], longest_gene: int, key_dtype: np.dtype[Any]
+) -> BlockStatistics:
+    """Choose the kernels that a test needs, for cells that are ranked together set by set."""
+    log_scale = None if options.mean_in_log_space else options.log_scale
+    if options.is_t_test:
+        return Moments([sides.sizes for sides in ranked], log_scale)
+    if options.needs_order:
+        return SortedValues(ranked, log_scale, longest_gene, key_dtype)
+    return Ranks(ranked, log_scale, longest_gene, key_dtype, tie_correct=options.tie_correct)
+
+
+def _are_wide(key_dtype: np.dtype[Any]) -> bool:
+    return key_dtype.itemsize > np.dtype(np.uint32).itemsize

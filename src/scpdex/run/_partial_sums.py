@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.comparisons.design import Sides
 from scpdex.matrix import block_of
-from scpdex.run._block_statistics import Summary
+from scpdex.run._block_statistics import Moments
 from scpdex.run._tallies import NotCountsError, Tallies
-from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Design
-    from scpdex.matrix import DaskSource, Part, Piece
-    from scpdex.plan.plan import Plan
+    from scpdex.matrix import Piece
     from scpdex.run._sufficient_statistics import SufficientStatistics
+    from scpdex.statistics.options import TestOptions
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,8 @@ class PartialSums:
         """
         sizes = np.bincount(cell_codes, minlength=design.sizes.size)
         block = block_of([piece.part(genes)], sizes.size)
-        # Moments are all that a summary gives of cells that are not all.
-        moments = Summary([Sides(sizes, sizes.size, True)], _for_moments(options), 0, piece.keys.dtype)
-        (sums,) = moments.sums(block)
+        # Ranks of some of the cells say nothing of all of them.
+        (sums,) = Moments([sizes], None if options.mean_in_log_space else options.log_scale).add_up(block)
         sums.genes = genes
         tallies = None
         if not options.is_t_test:
@@ -108,11 +103,6 @@ class PartialSums:
         return sums
 
 
-def _for_moments(options: TestOptions) -> TestOptions:
-    """Give the options of a test that takes moments only, with the same means."""
-    return TestOptions("t-test", mean_in_log_space=options.mean_in_log_space, log_base=options.log_base)
-
-
 def _plus(some: PartialSums, other: PartialSums) -> PartialSums:
     """Pool moments by the update of Chan, Golub and LeVeque (1983)."""
     a, b = some.sums, other.sums
@@ -132,31 +122,3 @@ def _plus(some: PartialSums, other: PartialSums) -> PartialSums:
             are_counts=a.are_counts & b.are_counts,
         )
     return replace(some, sizes=n, sums=sums)
-
-
-def combined_sums(
-    source: DaskSource, design: Design, options: TestOptions, plan: Plan, pool: Executor, bar: Any
-) -> Generator[SufficientStatistics, None, None]:
-    """Add up the parts of a dask array on this machine; give the sums of all cells, stripe by stripe.
-
-    Raises
-    ------
-    NotCountsError
-        A rank test was to be done by tallies, which these values have none of.
-    RuntimeError
-        A chunk could not be computed.
-    """
-
-    def add_up(piece: Piece, part: Part) -> PartialSums:
-        return PartialSums.of(piece, part.genes, source.codes[part.cells], design, options, plan.kept)
-
-    total: PartialSums | None = None
-    with closing(source.each_part(add_up, plan.piece, pool, plan.n_threads)) as partial_sums:
-        for partial in partial_sums:
-            bar.update(int(partial.sizes.sum()))
-            if total is not None and total.sums.genes != partial.sums.genes:
-                yield total.whole(design)
-                total = None
-            total = partial if total is None else PartialSums.sum_of([total, partial])
-    if total is not None:
-        yield total.whole(design)

@@ -1,4 +1,4 @@
-"""Cluster: the tasks that a dask cluster's workers carry out; sums and results come back, never the matrix."""
+"""Task graph: the tasks that a cluster's workers carry out; sums and statistics come back, never the matrix."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from uuid import uuid4
 import numpy as np
 
 from scpdex.matrix import block_of
-from scpdex.plan.plan import cut
-from scpdex.plan.workers import FAN_IN
-from scpdex.run._block_statistics import Summary
+from scpdex.plan.gene_blocks import cut
+from scpdex.plan.worker_shares import FAN_IN
+from scpdex.run._block_statistics import statistics_for
 from scpdex.run._gene_statistics import write_statistics
 from scpdex.run._partial_sums import PartialSums
 from scpdex.run._statistics_table import Table
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scpdex.comparisons.design import Design
     from scpdex.matrix import ChunkReader, DaskSource, Part, Piece
     from scpdex.plan.plan import Plan
+    from scpdex.run._job import Job
     from scpdex.run._sufficient_statistics import SufficientStatistics
     from scpdex.statistics.options import TestOptions
 
@@ -33,7 +34,7 @@ Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Task:
     """What all tasks know."""
 
     reader: ChunkReader
@@ -44,12 +45,12 @@ class _Job:
 
     def split(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any]) -> Piece:
         """Turn some chunks gene-major."""
-        return self.reader.piece(chunks, part, codes, self.plan.info.stored.size)
+        return self.reader.piece(chunks, part, codes, self.plan.matrix.n_genes)
 
     def add_up(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any]) -> PartialSums:
         """Add up some chunks."""
         piece = self.split(chunks, part, codes)
-        return PartialSums.of(piece, part.genes, codes, self.design, self.options, self.plan.kept)
+        return PartialSums.of(piece, part.genes, codes, self.design, self.options, self.plan.max_kept_bytes)
 
     def rank(self, pieces: list[Piece]) -> Table:
         """Rank the genes of some pieces, which hold all cells of these."""
@@ -57,32 +58,32 @@ class _Job:
         table = Table.empty(self.design, self.options, len(block.genes), None)
         part = table.room_for(block.genes)
         longest = int(block.ends[:, -1].max())
-        summary = Summary(self.design.ranked, self.options, longest, block.keys.dtype)
+        statistics = statistics_for(self.options, self.design.ranked, longest, block.keys.dtype)
         for tile in cut(block.genes, self.plan.genes_per_tile):
-            write_statistics(summary.sums(block.part(tile)), self.design, self.options, table, part)
+            write_statistics(statistics.add_up(block.part(tile)), self.design, self.options, table, part)
         table.keep(part)
         return table
 
 
-class ClusterRun:
-    """The tasks of one call. Their names begin with what they do, as dask's dashboards like it."""
+class TaskGraph:
+    """The tasks of one call. Their names begin with what they do, as dashboards show it."""
 
-    def __init__(self, source: DaskSource, design: Design, options: TestOptions, plan: Plan, bar: Any) -> None:
+    def __init__(self, source: DaskSource, job: Job, bar: Any) -> None:
         """Prepare; ``bar`` counts cells as their chunks are done."""
         self.source = source
-        self.design = design
-        self.plan = plan
+        self.design = job.design
+        self.plan = job.plan
         self.bar = bar
         token = uuid4().hex
         self.names = {
             what: f"scpdex-{what}-{token}" for what in ("job", "split", "sums", "combine", "cells", "genes", "rank")
         }
-        light = replace(design, codes=np.empty(0, dtype=design.codes.dtype))
-        job = _Job(source.reader, light, options, replace(plan, blocks=()))
-        self.job = (self.names["job"],)
-        self.tasks: dict[Key, Any] = {self.job: job}
+        light = replace(job.design, codes=np.empty(0, dtype=job.design.codes.dtype))
+        task = _Task(source.reader, light, job.options, replace(job.plan, blocks=()))
+        self.shared = (self.names["job"],)
+        self.tasks: dict[Key, Any] = {self.shared: task}
 
-    def sums(self) -> Generator[SufficientStatistics, None, None]:
+    def combine_sums(self) -> Generator[SufficientStatistics, None, None]:
         """Add up parts of the cells and combine these sums as a tree; give those of all cells, stripe by stripe.
 
         Raises
@@ -93,7 +94,7 @@ class ClusterRun:
             A chunk could not be computed.
         """
         leaves: dict[range, list[Key]] = {}
-        for part, key in self._on_parts("sums", _Job.add_up):
+        for part, key in self._on_parts("sums", _Task.add_up):
             leaves.setdefault(part.genes, []).append(key)
         roots = []
         for keys in leaves.values():
@@ -114,7 +115,7 @@ class ClusterRun:
         RuntimeError
             A chunk could not be computed.
         """
-        parts = list(self._on_parts("split", _Job.split))
+        parts = list(self._on_parts("split", _Task.split))
         blocks = {(self.names["rank"], block.start): block for block in self.plan.blocks}
         for key, block in blocks.items():
             pieces = []
@@ -122,7 +123,7 @@ class ClusterRun:
                 if part.genes.start < block.stop and block.start < part.genes.stop:
                     pieces.append((self.names["genes"], *piece[1:], block.start))
                     self.tasks[pieces[-1]] = (_some_genes, piece, block)
-            self.tasks[key] = (_Job.rank, self.job, pieces)
+            self.tasks[key] = (_Task.rank, self.shared, pieces)
         for key, table in self._results(blocks):
             yield blocks[key], table
 
@@ -138,11 +139,11 @@ class ClusterRun:
 
     def _on_parts(self, name: str, work: Any) -> Iterator[tuple[Part, Key]]:
         """Have something done with each part, and its cells counted once that is done."""
-        for k, part in enumerate(self.source.parts(self.plan.piece)):
+        for k, part in enumerate(self.source.parts(self.plan.values_per_piece)):
             key = (self.names[name], k)
             chunks = self.source.grid.keys(part.chunk_rows, part.chunk_columns)
             codes = self.source.codes[part.cells]
-            self.tasks[key] = (work, self.job, chunks, part, codes)
+            self.tasks[key] = (work, self.shared, chunks, part, codes)
             self.tasks[self.names["cells"], k] = (_size_of, key, codes.size)
             yield part, key
 

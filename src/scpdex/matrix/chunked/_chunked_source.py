@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.matrix._compared_cells import ComparedCells
+from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._column_blocks import ColumnBlocks, DenseBlocks, some_of_columns
 from scpdex.matrix.chunked._row_stream import RowStream, looks_like_counts
 from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 from scpdex.matrix.memory._sparse import RowSource
-from scpdex.plan.matrix_info import MatrixInfo
+from scpdex.plan.matrix_info import ChunkedMatrix
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,7 +31,7 @@ _PROBE = 1 << 16
 
 
 @dataclass(frozen=True)
-class ChunkedSource:
+class ChunkedSource(Source):
     """Compared cells and tested columns of a matrix that is read part by part."""
 
     rows: RowStream
@@ -38,7 +39,7 @@ class ChunkedSource:
     design: Design
     cells: NDArray[np.int64]
     """Row of each cell, compared or not."""
-    info: MatrixInfo
+    info: ChunkedMatrix
 
     @classmethod
     def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> ChunkedSource:
@@ -47,47 +48,47 @@ class ChunkedSource:
         normalization = expression.normalization
         stream = RowStream.of(matrix, design, expression.cells, columns, normalization)
         rows = stream.rows
-        n_rows, chunk_starts = matrix.shape[0], None
-        expected, are_counts = None, False
+        n_rows, chunk_of_gene = matrix.shape[0], None
         if matrix.format == "CSC":
-            stored = np.diff(matrix.indptr)[columns] * int(np.bincount(rows).max())
+            nonzeros = expected_nonzeros = np.diff(matrix.indptr)[columns] * int(np.bincount(rows).max())
             are_counts = True
             for column, values in some_of_columns(matrix, stream.relevant_columns, rows, _PROBE):
                 are_counts &= looks_like_counts(values)
                 if normalization is not None:
                     normalization.refuse_improper(values, np.full(values.size, column), matrix.shape[1])
-            n_values = int(stored.sum())
+            n_values = int(nonzeros.sum())
         else:
-            stored = np.full(columns.size, rows.size, dtype=np.int64)
-            expected, are_counts = stream.probe(_PROBE)
+            nonzeros = np.full(columns.size, rows.size, dtype=np.int64)
+            expected_nonzeros, are_counts = stream.probe(_PROBE)
             n_values = stream.n_values
         if matrix.format == "dense":
             n_rows = int(rows.max() - rows.min()) + 1
             width = matrix.chunk_shape[1]
-            chunk_starts = columns // width if width > 1 else None
-        info = MatrixInfo(
-            matrix.format,
-            f"{matrix.dtype}" if normalization is None else f"{matrix.dtype} counts",
-            matrix.place,
-            matrix.n_bytes,
-            rows.size,
-            stream.key_dtype,
-            stored,
-            chunked=True,
-            by_rows=matrix.format == "CSR" or (matrix.format == "dense" and normalization is not None),
-            expected=expected,
+            chunk_of_gene = columns // width if width > 1 else None
+        info = ChunkedMatrix(
+            format=matrix.format,
+            dtype=f"{matrix.dtype}" if normalization is None else f"{matrix.dtype} counts",
+            place=matrix.place,
+            n_bytes=matrix.n_bytes,
+            n_cells=rows.size,
+            key_dtype=stream.key_dtype,
+            max_nonzeros=nonzeros,
+            expected_nonzeros=expected_nonzeros,
             n_values=n_values,
-            reorders=not stream.ascend,
             n_rows=n_rows,
             bytes_per_value=matrix.bytes_per_value,
-            chunk_starts=chunk_starts,
             are_counts=are_counts,
+            on_disk=expression.on_disk,
+            reads_columns=matrix.format == "CSC" or (matrix.format == "dense" and normalization is None),
+            reads_rows=matrix.format != "CSC",
+            reorders_cells=not stream.ascend,
+            chunk_of_gene=chunk_of_gene,
         )
         return cls(stream, design, expression.cells, info)
 
     def load(self, plan: Plan, pool: Executor, bar: Any) -> RowSource:
         """Bring the compared cells to memory."""
-        matrix = self.rows.load(plan.piece, pool, plan.n_threads, bar)
+        matrix = self.rows.load(plan.values_per_piece, pool, plan.n_threads, bar)
         place = np.cumsum(self.design.codes >= 0) - 1
         cells = ComparedCells.of(self.design, place)
         return RowSource.open(matrix, cells, self.rows.columns, pool, plan.n_threads)
@@ -96,5 +97,7 @@ class ChunkedSource:
         """Give the plan's blocks in turn, each read while the one before it is worked on."""
         rows, cells = self.rows, ComparedCells.of(self.design, self.cells)
         if rows.matrix.format == "dense":
-            return DenseBlocks(rows.matrix, cells, rows.columns, self.info).blocks(plan, pool)
-        return ColumnBlocks(rows.matrix, cells, rows.columns, self.info, rows.normalization).blocks(plan, pool)
+            return DenseBlocks(rows.matrix, cells, rows.columns).blocks(plan, pool)
+        return ColumnBlocks(rows.matrix, cells, rows.columns, self.info.max_nonzeros, rows.normalization).blocks(
+            plan, pool
+        )

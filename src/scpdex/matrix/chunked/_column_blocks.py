@@ -17,7 +17,7 @@ from scpdex.matrix._values import refuse_inexact
 from scpdex.matrix.chunked._spans import runs
 from scpdex.matrix.memory._dense import gather_block
 from scpdex.matrix.memory._sparse import ColumnGatherer
-from scpdex.plan.plan import cut
+from scpdex.plan.gene_blocks import cut
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from scpdex.matrix._compared_cells import ComparedCells
     from scpdex.matrix._normalize import Normalization
     from scpdex.matrix.chunked._stored_matrix import StoredMatrix
-    from scpdex.plan.matrix_info import MatrixInfo
     from scpdex.plan.plan import Plan
 
 # Dense columns with so many others between them are read together, so many bytes of rows at a time.
@@ -46,7 +45,6 @@ class DenseBlocks:
     matrix: StoredMatrix
     cells: ComparedCells
     columns: NDArray[np.int64]
-    info: MatrixInfo
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
@@ -85,7 +83,8 @@ class ColumnBlocks:
     matrix: StoredMatrix
     cells: ComparedCells
     columns: NDArray[np.int64]
-    info: MatrixInfo
+    max_nonzeros: NDArray[np.int64]
+    """For each tested gene, the most non-zeros it can have."""
     normalization: Normalization | None
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
@@ -102,7 +101,7 @@ class ColumnBlocks:
                 else:
                     matrix.data = normalized(matrix.data, scale[matrix.indices])
                 yield gatherer.gather(
-                    matrix, np.arange(len(genes)), genes, self.info.stored, room, pool, plan.n_threads
+                    matrix, np.arange(len(genes)), genes, self.max_nonzeros, room, pool, plan.n_threads
                 )
         self.matrix.refuse_changed()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from scpdex.machine.threads import on_threads, read_ahead
 from scpdex.matrix._gene_block import GeneBlock, starts_of
 from scpdex.matrix.chunked._gene_major_pieces import INDPTR_DTYPE, Piece, deal_out_pieces
-from scpdex.plan.plan import cut
+from scpdex.plan.gene_blocks import cut
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from scpdex.machine.scratch_file import Scratch
     from scpdex.matrix.chunked._gene_major_pieces import PieceStream
-    from scpdex.plan.matrix_info import MatrixInfo
     from scpdex.plan.plan import Plan
 
 # Keys of so many bytes are dealt out to their groups together: they stay in the cache from one piece to the next.
@@ -45,7 +44,9 @@ class Buckets:
     scratch: Scratch
     code_dtype: np.dtype[Any]
     n_codes: int
-    info: MatrixInfo
+    key_dtype: np.dtype[Any]
+    nonzeros: NDArray[np.int64]
+    """Of each tested gene."""
     kept: int
     """Bytes of the pieces in memory."""
 
@@ -60,12 +61,12 @@ class Buckets:
     ) -> Buckets:
         """Read all cells; pieces beyond the plan's memory go to scratch."""
         pieces: list[Piece | Spilled] = []
-        stored = np.zeros(stream.columns.size, dtype=np.int64)
+        nonzeros = np.zeros(stream.columns.size, dtype=np.int64)
         kept = 0
-        with closing(stream.pieces(plan.piece, pool, plan.n_threads)) as stream_of_pieces:
+        with closing(stream.pieces(plan.values_per_piece, pool, plan.n_threads)) as stream_of_pieces:
             for piece in stream_of_pieces:
-                stored += piece.indptr[1:].astype(np.int64) - piece.indptr[:-1]
-                if kept + piece.n_bytes <= plan.kept:
+                nonzeros += piece.indptr[1:].astype(np.int64) - piece.indptr[:-1]
+                if kept + piece.n_bytes <= plan.max_kept_bytes:
                     kept += piece.n_bytes
                     pieces.append(piece)
                 else:
@@ -73,13 +74,12 @@ class Buckets:
                     pieces.append(Spilled(piece.indptr.size - 1, piece.keys.size, place))
                 bar.update(piece.n_cells)
         stream.refuse_changed()
-        info = replace(plan.info, stored=stored)
-        return cls(pieces, scratch, stream.codes.dtype, n_codes, info, kept)
+        return cls(pieces, scratch, stream.codes.dtype, n_codes, plan.matrix.key_dtype, nonzeros, kept)
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
-        most_keys = max(int(self.info.stored[block.start : block.stop].sum()) for block in plan.blocks)
-        keys = np.empty(most_keys, dtype=self.info.key_dtype)
+        most_keys = max(int(self.nonzeros[block.start : block.stop].sum()) for block in plan.blocks)
+        keys = np.empty(most_keys, dtype=self.key_dtype)
         ends = np.empty((max(map(len, plan.blocks)), self.n_codes), dtype=np.uint32)
         if not self.spilled:
             for genes in plan.blocks:
@@ -99,7 +99,7 @@ class Buckets:
         indptr = np.empty(len(genes) + 1, dtype=INDPTR_DTYPE)
         self.scratch.read(piece.place + genes.start * indptr.itemsize, indptr)
         start = int(indptr[0])
-        keys = np.empty(int(indptr[-1]) - start, dtype=self.info.key_dtype)
+        keys = np.empty(int(indptr[-1]) - start, dtype=self.key_dtype)
         codes = np.empty(keys.size, dtype=self.code_dtype)
         place = piece.place + (piece.n_genes + 1) * indptr.itemsize
         self.scratch.read(place + start * keys.itemsize, keys)
@@ -110,13 +110,13 @@ class Buckets:
         self, genes: range, pieces: Any, first: int, keys: NDArray[Any], ends: NDArray[np.uint32], pool: Executor
     ) -> GeneBlock:
         """Deal the genes' values out to their groups; ``first`` is the place of the first gene in the pieces."""
-        starts = starts_of(self.info.stored, genes)
+        starts = starts_of(self.nonzeros, genes)
         ends = ends[: len(genes)]
 
         def gather(part: range) -> None:
             some = slice(part.start, part.stop)
             deal_out_pieces(pieces, first + part.start, starts[some], ends[some], keys)
 
-        of_gene = max(1, int(self.info.stored[genes.start : genes.stop].sum()) * keys.itemsize // len(genes))
+        of_gene = max(1, int(self.nonzeros[genes.start : genes.stop].sum()) * keys.itemsize // len(genes))
         on_threads(pool, gather, cut(range(len(genes)), max(1, _BYTES_AT_A_TIME // of_gene)))
         return GeneBlock(genes, keys, starts, ends)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from scpdex.plan.plan import cut
+from scpdex.plan.gene_blocks import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,11 +16,12 @@ from dask.core import flatten
 from dask.highlevelgraph import HighLevelGraph
 
 from scpdex.machine.threads import in_turn, read_ahead
+from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._row_stream import MARGIN
 from scpdex.matrix.dask._chunk_reader import ChunkReader, Grid
 from scpdex.matrix.dask._on_this_machine import LocalChunks
-from scpdex.plan.matrix_info import MatrixInfo, code_dtype
-from scpdex.plan.memory_model import CHUNKS_LOOKED_AT
+from scpdex.plan.matrix_info import DaskMatrix, code_dtype
+from scpdex.plan.memory_model import SAMPLED_CHUNKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from scpdex.matrix.chunked._gene_major_pieces import Piece
     from scpdex.matrix.dask._chunk_reader import Look, Part
     from scpdex.matrix.dask._on_cluster import ClusterChunks
+    from scpdex.plan.plan import Plan
 
 Result = TypeVar("Result")
 
@@ -41,7 +43,7 @@ _LEAST_DENSITY = 0.01
 
 
 @dataclass(frozen=True)
-class DaskSource:
+class DaskSource(Source):
     """The compared cells and tested genes of a dask array, in the order of the rows."""
 
     chunks: LocalChunks | ClusterChunks
@@ -49,7 +51,7 @@ class DaskSource:
     reader: ChunkReader
     codes: NDArray[Any]
     """Group of each compared cell."""
-    info: MatrixInfo
+    info: DaskMatrix
 
     @classmethod
     def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> DaskSource:
@@ -72,19 +74,32 @@ class DaskSource:
         grid = Grid.of(array, rows[order], columns, most, library_columns)
         chunks = _chunks_of(array, grid, expression.where)
         try:
-            places = np.unique(np.linspace(0, grid.occupied.size - 1, CHUNKS_LOOKED_AT).round().astype(int))
+            places = np.unique(np.linspace(0, grid.occupied.size - 1, SAMPLED_CHUNKS).round().astype(int))
             first_column = int(grid.column_ends[grid.stripes[0].start])
             reader = ChunkReader(expression.where, columns, normalization, first_column)
             looks = chunks.look(reader, grid.occupied[places].tolist())
             reader = replace(reader, dtype=looks[0].dtype)
             compared_rows = [grid.compared(i) for i in grid.occupied[places].tolist()]
             are_counts = all(look.look_like_counts[rows].all() for look, rows in zip(looks, compared_rows, strict=True))
-            info = replace(_facts(array, grid, looks, reader, codes.size), are_counts=are_counts)
+            info = replace(_describe(array, grid, looks, reader, codes.size), are_counts=are_counts)
             return cls(chunks, grid, reader, codes, replace(info, workers=chunks.workers))
         except BaseException:
             # Chunks that were looked at are kept, and threads wait for more.
             chunks.release()
             raise
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this machine does the work."""
+        return isinstance(self.chunks, LocalChunks)
+
+    def prepare(self, plan: Plan) -> None:
+        """Keep no more of what several chunks need than the plan grants."""
+        self.chunks.keep_up_to(plan.shared_bytes)
+
+    def close(self) -> None:
+        """Let go of chunks that are kept, and end the threads."""
+        self.chunks.release()
 
     @property
     def rows(self) -> DaskSource:
@@ -109,7 +124,7 @@ class DaskSource:
 
     def parts(self, n_values: int) -> Iterator[Part]:
         """Cut into parts of about so many values, or of one chunk of rows."""
-        per_row = self.info.longest_chunk / self.grid.longest
+        per_row = self.info.values_of_longest_chunk / self.grid.longest
         return self.grid.parts(max(1, int(n_values / per_row)))
 
     def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
@@ -155,7 +170,7 @@ def _chunks_of(array: Array, grid: Grid, where: str) -> LocalChunks | ClusterChu
     return ClusterChunks(client, graph, grid, where)
 
 
-def _facts(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_cells: int) -> MatrixInfo:
+def _describe(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_cells: int) -> DaskMatrix:
     n_rows, n_columns = array.shape
     n_looked = sum(look.n_rows for look in looks)
     seen = np.sum([look.nonzero for look in looks], axis=0)
@@ -166,19 +181,18 @@ def _facts(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_c
     found[reader.first_column : reader.first_column + seen.size] = seen
     expected = np.minimum(np.ceil(MARGIN * n_cells / n_looked * found[grid.columns]), n_cells)
     widest = max(grid.width(stripe) for stripe in grid.stripes)
-    return MatrixInfo(
-        looks[0].format,
-        f"{looks[0].dtype}" if reader.normalization is None else f"{looks[0].dtype} counts",
-        "in dask chunks",
-        int(per_column * n_columns * n_rows) * looks[0].bytes_per_value,
-        n_cells,
-        reader.key_dtype,
-        np.full(grid.columns.size, n_cells, dtype=np.int64),
-        chunked=True,
-        by_rows=True,
-        expected=expected.astype(np.int64),
+    return DaskMatrix(
+        format=looks[0].format,
+        dtype=f"{looks[0].dtype}" if reader.normalization is None else f"{looks[0].dtype} counts",
+        n_bytes=int(per_column * n_columns * n_rows) * looks[0].bytes_per_value,
+        n_cells=n_cells,
+        key_dtype=reader.key_dtype,
+        max_nonzeros=np.full(grid.columns.size, n_cells, dtype=np.int64),
+        expected_nonzeros=expected.astype(np.int64),
         n_values=max(1, int(per_column * n_columns * n_cells)),
         n_rows=n_rows,
         bytes_per_value=looks[0].bytes_per_value,
-        longest_chunk=max(1, int(per_column * widest * grid.longest)),
+        are_counts=False,
+        values_of_longest_chunk=max(1, int(per_column * widest * grid.longest)),
+        workers=None,
     )

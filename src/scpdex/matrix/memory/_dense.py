@@ -10,8 +10,9 @@ import numpy as np
 from scpdex.kernels.gather import gather_dense
 from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._gene_block import GeneBlock, Room
-from scpdex.plan.matrix_info import MatrixInfo
-from scpdex.plan.plan import cut
+from scpdex.matrix._source import Source
+from scpdex.plan.gene_blocks import cut
+from scpdex.plan.matrix_info import MemoryMatrix
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -24,26 +25,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DenseSource:
+class DenseSource(Source):
     """Compared cells and tested columns of a dense matrix."""
 
     values: NDArray[Any]
     cells: ComparedCells
     columns: NDArray[np.int64]
-    info: MatrixInfo
+    info: MemoryMatrix
 
     @classmethod
     def open(cls, values: NDArray[Any], cells: ComparedCells, columns: NDArray[np.int64]) -> DenseSource:
         """Say what the plan needs to know: any value may be non-zero."""
         stored = np.full(columns.size, cells.rows.size, dtype=np.int64)
-        info = MatrixInfo(
-            "dense",
-            str(values.dtype),
-            "in memory",
-            values.nbytes,
-            cells.rows.size,
-            key_dtype(values.dtype),
-            stored,
+        info = MemoryMatrix(
+            format="dense",
+            dtype=str(values.dtype),
+            n_bytes=values.nbytes,
+            n_cells=cells.rows.size,
+            key_dtype=key_dtype(values.dtype),
+            max_nonzeros=stored,
         )
         return cls(values, cells, columns, info)
 

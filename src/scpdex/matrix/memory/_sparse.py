@@ -10,8 +10,9 @@ import numpy as np
 from scpdex.kernels.gather import count_columns, count_rows, gather_columns, gather_rows, seek_rows
 from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._gene_block import GeneBlock, Room, starts_of
-from scpdex.plan.matrix_info import MatrixInfo
-from scpdex.plan.plan import cut
+from scpdex.matrix._source import Source
+from scpdex.plan.gene_blocks import cut
+from scpdex.plan.matrix_info import MemoryMatrix
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,7 +29,7 @@ _MOST_IN_32_BITS = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
-class RowSource:
+class RowSource(Source):
     """Compared rows and tested columns of a CSR matrix with sorted indices, none repeated."""
 
     matrix: Any
@@ -38,7 +39,7 @@ class RowSource:
     """Runs of the cells in the order of their groups, each gathered by one thread."""
     stored: NDArray[np.int64]
     """Non-zero values in each part of the cells of each tested gene, parts x genes."""
-    info: MatrixInfo
+    info: MemoryMatrix
 
     @classmethod
     def open(
@@ -58,7 +59,7 @@ class RowSource:
         if not all(canonical):
             return cls.open(_canonical(matrix), cells, columns, pool, n_threads)
         stored = np.stack(counts)[:, columns]
-        return cls(matrix, cells, columns, parts, stored, _facts(matrix, n_cells, stored.sum(axis=0)))
+        return cls(matrix, cells, columns, parts, stored, _describe(matrix, n_cells, stored.sum(axis=0)))
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
@@ -88,7 +89,7 @@ class _RowReader:
         source, room = self.source, self.room
         matrix = source.matrix
         stored = source.stored[:, genes.start : genes.stop]
-        starts = starts_of(source.info.stored, genes)
+        starts = starts_of(source.info.max_nonzeros, genes)
         # The cells of a part come after those of the parts before it, gene by gene.
         places = (starts + np.cumsum(stored, axis=0) - stored).astype(np.uint64)
         first = int(source.columns[genes.start]) if self.slots is None else genes.start
@@ -119,13 +120,13 @@ class _RowReader:
 
 
 @dataclass(frozen=True)
-class ColumnSource:
+class ColumnSource(Source):
     """Compared rows and tested columns of a CSC matrix with sorted indices, none repeated."""
 
     matrix: Any
     cells: ComparedCells
     columns: NDArray[np.int64]
-    info: MatrixInfo
+    info: MemoryMatrix
 
     @classmethod
     def open(
@@ -141,7 +142,7 @@ class ColumnSource:
 
         if not all(list(pool.map(count, cut(range(columns.size), -(-columns.size // n_threads))))):
             return cls.open(_canonical(matrix), cells, columns, pool, n_threads)
-        return cls(matrix, cells, columns, _facts(matrix, cells.rows.size, stored))
+        return cls(matrix, cells, columns, _describe(matrix, cells.rows.size, stored))
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
@@ -149,7 +150,7 @@ class ColumnSource:
         room = Room.of(plan, self.cells.group_stops.size)
         for genes in plan.blocks:
             columns = self.columns[genes.start : genes.stop]
-            yield gatherer.gather(self.matrix, columns, genes, self.info.stored, room, pool, plan.n_threads)
+            yield gatherer.gather(self.matrix, columns, genes, self.info.max_nonzeros, room, pool, plan.n_threads)
 
 
 @dataclass(frozen=True)
@@ -206,10 +207,16 @@ class ColumnGatherer:
         return GeneBlock(genes, room.keys, starts, room.ends[:, : len(genes)].T)
 
 
-def _facts(matrix: Any, n_cells: int, stored: NDArray[np.int64]) -> MatrixInfo:
+def _describe(matrix: Any, n_cells: int, stored: NDArray[np.int64]) -> MemoryMatrix:
     n_bytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
-    keys = key_dtype(matrix.dtype)
-    return MatrixInfo(matrix.format.upper(), str(matrix.dtype), "in memory", n_bytes, n_cells, keys, stored)
+    return MemoryMatrix(
+        format=matrix.format.upper(),
+        dtype=str(matrix.dtype),
+        n_bytes=n_bytes,
+        n_cells=n_cells,
+        key_dtype=key_dtype(matrix.dtype),
+        max_nonzeros=stored,
+    )
 
 
 def slots_of(n_columns: int, columns: NDArray[np.int64]) -> NDArray[np.int32] | None:

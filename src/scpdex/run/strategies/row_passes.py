@@ -1,4 +1,4 @@
-"""Passes: sums of each gene and group that are kept while all rows pass by, once or a few times."""
+"""Row passes: sums of each gene and group are kept while all rows pass, twice or a few times more."""
 
 from __future__ import annotations
 
@@ -12,31 +12,40 @@ import numpy as np
 from scpdex.kernels.accumulate import add_deviations, add_expm1, add_values
 from scpdex.kernels.moments import HIDDEN, MOST_PASSES
 from scpdex.machine.threads import on_threads
-from scpdex.plan.plan import cut
+from scpdex.plan.gene_blocks import cut
+from scpdex.run._batches import batches_of
 from scpdex.run._sufficient_statistics import SufficientStatistics
 from scpdex.run._tallies import NotCountsError, Tallies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Generator
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons.design import Design
-    from scpdex.matrix import Piece, RowStream
-    from scpdex.plan.plan import Plan
-    from scpdex.statistics.options import TestOptions
+    from scpdex.matrix import ChunkedSource, Piece, RowStream
+    from scpdex.run._batches import Batch
+    from scpdex.run._job import Job
+
+
+def run(source: ChunkedSource, job: Job) -> Generator[Batch, None, None]:
+    """Add up all rows, then test.
+
+    Raises
+    ------
+    NotCountsError
+        A rank test was to be done by tallies, which these values have none of.
+    """
+    with job.count(job.plan.passes * source.rows.n_steps, "cell") as bar:
+        sums = _RowPasses(source.rows, job, bar).sums()
+    yield from batches_of(job, sums)
 
 
 @dataclass(frozen=True)
-class RowPasses:
+class _RowPasses:
     """Passes over the rows of a stream."""
 
     stream: RowStream
-    design: Design
-    options: TestOptions
-    plan: Plan
-    pool: Executor
+    job: Job
     bar: Any
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -48,24 +57,24 @@ class RowPasses:
         NotCountsError
             A rank test was to be done by tallies, which these values have none of.
         """
-        n_genes, sizes = self.stream.columns.size, self.design.sizes
+        n_genes, sizes = self.stream.columns.size, self.job.design.sizes
         shape = (n_genes, sizes.size)
         sums = SufficientStatistics(range(n_genes), np.zeros(shape, dtype=np.int64), np.zeros(shape))
         sums.not_finite = np.zeros(n_genes, dtype=np.int64)
         counts, highest = np.ones(n_genes, dtype=np.bool_), np.zeros(n_genes)
-        if not self.options.mean_in_log_space:
+        if not self.job.options.mean_in_log_space:
             sums.expm1 = np.zeros(shape)
         tallies = None
-        if not self.options.is_t_test:
-            tallies = Tallies.of(n_genes, self.design.ranked[0], tie_correct=self.options.tie_correct)
+        if not self.job.options.is_t_test:
+            tallies = Tallies.of(n_genes, self.job.design.ranked[0], tie_correct=self.job.options.tie_correct)
 
         def add(piece: Piece) -> None:
             self._on_genes(
-                partial(_add_values, piece, sums, counts, highest, self.options.log_scale),
+                partial(_add_values, piece, sums, counts, highest, self.job.options.log_scale),
             )
             if tallies is None:
                 return
-            if not (counts.all() and tallies.make_room(highest, self.plan.kept)):
+            if not (counts.all() and tallies.make_room(highest, self.job.plan.max_kept_bytes)):
                 raise NotCountsError
             self._on_genes(partial(tallies.add, piece))
 
@@ -80,19 +89,21 @@ class RowPasses:
 
     def _pass(self, add: Callable[[Piece], None]) -> None:
         """Let all rows pass by."""
-        with closing(self.stream.pieces(self.plan.piece, self.pool, self.plan.n_threads)) as pieces:
+        with closing(
+            self.stream.pieces(self.job.plan.values_per_piece, self.job.pool, self.job.plan.n_threads)
+        ) as pieces:
             for piece in pieces:
                 add(piece)
                 self.bar.update(piece.n_cells)
 
     def _on_genes(self, work: Callable[[slice], None]) -> None:
         """Share the genes among the threads."""
-        edges = np.linspace(0, self.stream.columns.size, self.plan.n_threads + 1).astype(int).tolist()
-        on_threads(self.pool, work, map(slice, edges[:-1], edges[1:]))
+        edges = np.linspace(0, self.stream.columns.size, self.job.plan.n_threads + 1).astype(int).tolist()
+        on_threads(self.job.pool, work, map(slice, edges[:-1], edges[1:]))
 
     def _add_spreads(self, sums: SufficientStatistics) -> None:
         """Turn sums into means, and add up squared deviations as the kernel of a gene block does."""
-        sizes = self.design.sizes
+        sizes = self.job.design.sizes
         n, n_zeros = np.maximum(sizes, 1), sizes - sums.nonzero
         sums.means /= n
         sums.squares = np.zeros_like(sums.means)
@@ -109,7 +120,7 @@ class RowPasses:
                 self._on_genes(partial(_add_deviations, piece, means, residuals, sums.squares))
 
             self._pass(add)
-            for genes in cut(range(means.shape[0]), self.plan.genes_per_tile):
+            for genes in cut(range(means.shape[0]), self.job.plan.genes_per_tile):
                 some = slice(genes.start, genes.stop)
                 mean, residual = means[some], residuals[some] - n_zeros[some] * means[some]
                 square = sums.squares[some] + n_zeros[some] * mean * mean
@@ -122,7 +133,7 @@ class RowPasses:
 
     def _rank(self, sums: SufficientStatistics, tallies: Tallies) -> None:
         """Add up what the values of each group are worth."""
-        sizes = self.design.sizes
+        sizes = self.job.design.sizes
         zeros = sizes - sums.nonzero
         starts, worths, of_zeros = tallies.worths(zeros)
         sums.twice_u = np.zeros(zeros.shape, dtype=np.int64)
@@ -132,7 +143,7 @@ class RowPasses:
 
         self._pass(add)
         sums.twice_u += zeros * of_zeros[:, None]
-        if self.design.ranked[0].against_rest:
+        if self.job.design.ranked[0].against_rest:
             sums.twice_u -= sizes * sizes
         sums.tie_sums = tallies.tie_sums(zeros)
         sums.means /= np.maximum(sizes, 1)

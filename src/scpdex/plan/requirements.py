@@ -1,0 +1,40 @@
+"""Requirements: what a test asks of the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirements:
+    """What a test needs of the values, and the sizes of what it reports."""
+
+    description: str
+    """What the kernels do with the values, in two words."""
+    n_groups: int
+    """Tested groups, of all levels."""
+    n_codes: int
+    """Groups and references, of all levels and strata."""
+    most_codes_ranked_together: int
+    """Codes of the level or stratum that has most of them."""
+    ranks_all_cells_together: bool
+    """Whether all cells are ranked in one go, rather than those of each level or stratum."""
+    only_moments: bool
+    """Whether means and squared deviations are all that the test needs."""
+    sums_expm1: bool
+    """Whether sums of expm1 are needed too."""
+    exact_tie_sums: bool
+    """Whether tie sums are whole numbers that 64 bits hold, which may be added up in any order."""
+    sorts_values: bool
+    """Whether the test needs the values of a gene in order, one by one."""
+    bytes_per_pair: int
+    """Bytes of the statistics of a gene and group."""
+    bytes_per_pair_to_adjust: int
+    """Bytes per gene and group, beyond the result, that adjusting all p-values together takes."""
+    normalizes: bool
+    """Whether values are divided by library sizes while they are read."""
+
+    def can_use_tallies(self, *, are_counts: bool) -> bool:
+        """Tell whether ranks follow from how often each whole number occurs in each gene."""
+        can_be_tallied = self.ranks_all_cells_together and self.exact_tie_sums
+        return are_counts and can_be_tallied and not self.normalizes and not self.sorts_values

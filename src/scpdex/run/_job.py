@@ -1,0 +1,34 @@
+"""Job: what every strategy is given to carry out a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scpdex.machine.progress_bar import progress_bar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from scpdex.comparisons.design import Design
+    from scpdex.machine.scratch_file import Scratch
+    from scpdex.plan.plan import Plan
+    from scpdex.statistics.options import TestOptions
+
+
+@dataclass(frozen=True)
+class Job:
+    """A plan, the test and the comparisons that it is for, and what may be used of the machine."""
+
+    plan: Plan
+    design: Design
+    options: TestOptions
+    pool: Executor
+    """The threads of this machine that compute."""
+    scratch: Scratch
+    show_progress: bool | None
+    """None: when the work is long and someone is watching."""
+
+    def count(self, total: int, unit: str) -> Any:
+        """Open a progress bar that counts up to ``total``."""
+        return progress_bar(total, unit=unit, show=self.show_progress)

@@ -1,0 +1,19 @@
+"""Column blocks: blocks of columns are read one by one, the next one while one is ranked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scpdex.run._batches import batches_of_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from scpdex.matrix import ChunkedSource
+    from scpdex.run._batches import Batch
+    from scpdex.run._job import Job
+
+
+def run(source: ChunkedSource, job: Job) -> Generator[Batch, None, None]:
+    """Read the blocks of the plan."""
+    yield from batches_of_blocks(job, source)

@@ -1,0 +1,54 @@
+"""Combined sums: each dask chunk gives sums, which are added up wherever they are."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from scpdex.run._batches import batches_of
+from scpdex.run._partial_sums import PartialSums
+from scpdex.run._task_graph import TaskGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from scpdex.matrix import DaskSource, Part, Piece
+    from scpdex.run._batches import Batch
+    from scpdex.run._job import Job
+    from scpdex.run._sufficient_statistics import SufficientStatistics
+
+
+def run(source: DaskSource, job: Job) -> Generator[Batch, None, None]:
+    """Add up the parts of all cells, stripe of genes by stripe.
+
+    Raises
+    ------
+    NotCountsError
+        A rank test was to be done by tallies, which these values have none of.
+    RuntimeError
+        A chunk could not be computed.
+    """
+    with job.count(source.n_steps, "cell") as bar:
+        add_up = _add_up_here(source, job, bar) if source.is_local else TaskGraph(source, job, bar).combine_sums()
+        with closing(add_up) as stripes:
+            for sums in stripes:
+                yield from batches_of(job, sums)
+
+
+def _add_up_here(source: DaskSource, job: Job, bar: Any) -> Generator[SufficientStatistics, None, None]:
+    """Add up the parts that the threads of this machine compute."""
+    plan, design = job.plan, job.design
+
+    def add_up(piece: Piece, part: Part) -> PartialSums:
+        return PartialSums.of(piece, part.genes, source.codes[part.cells], design, job.options, plan.max_kept_bytes)
+
+    total: PartialSums | None = None
+    with closing(source.each_part(add_up, plan.values_per_piece, job.pool, plan.n_threads)) as partial_sums:
+        for partial in partial_sums:
+            bar.update(int(partial.sizes.sum()))
+            if total is not None and total.sums.genes != partial.sums.genes:
+                yield total.whole(design)
+                total = None
+            total = partial if total is None else PartialSums.sum_of([total, partial])
+    if total is not None:
+        yield total.whole(design)

@@ -1,0 +1,27 @@
+"""Loaded rows: rows are read into memory, then gathered block by block."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from scpdex.plan.counted_blocks import cut_counted_blocks
+from scpdex.plan.gene_blocks import bytes_beside_matrix
+from scpdex.run._batches import batches_of_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from scpdex.matrix import ChunkedSource
+    from scpdex.run._batches import Batch
+    from scpdex.run._job import Job
+
+
+def run(source: ChunkedSource, job: Job) -> Generator[Batch, None, None]:
+    """Load all rows, and cut the blocks by what is counted in them."""
+    plan = job.plan
+    with job.count(source.rows.n_steps, "cell") as bar:
+        loaded = source.load(plan, job.pool, bar)
+    max_bytes = bytes_beside_matrix(plan.matrix)
+    plan = cut_counted_blocks(plan, loaded.info.max_nonzeros, plan.max_kept_bytes, max_bytes=max_bytes)
+    yield from batches_of_blocks(replace(job, plan=plan), loaded)

@@ -1,0 +1,26 @@
+"""Row buckets: rows are read once and their values sorted into genes, then gathered block by block."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from scpdex.matrix import Buckets
+from scpdex.plan.counted_blocks import cut_counted_blocks
+from scpdex.run._batches import batches_of_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from scpdex.matrix import ChunkedSource, DaskSource
+    from scpdex.run._batches import Batch
+    from scpdex.run._job import Job
+
+
+def run(source: ChunkedSource | DaskSource, job: Job) -> Generator[Batch, None, None]:
+    """Collect the values of all rows, and cut the blocks by what is counted in them."""
+    plan, rows = job.plan, source.rows
+    with job.count(rows.n_steps, "cell") as bar:
+        buckets = Buckets.collect(rows, plan, job.design.sizes.size, job.scratch, job.pool, bar)
+    plan = cut_counted_blocks(plan, buckets.nonzeros, buckets.kept, in_scratch=buckets.spilled)
+    yield from batches_of_blocks(replace(job, plan=plan), buckets)
