@@ -1,17 +1,15 @@
-"""Task: the arguments of the public verbs, checked, as what is compared, how it is tested and what may be used."""
+"""Arguments of the public verbs, and the task that they make: comparisons, matrix, test and resources, all checked."""
 
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from inspect import signature
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from anndata import AnnData
 from scanpy import logging as logg
 
-from scpdex.comparisons.labels import REST
 from scpdex.comparisons.levels_and_strata import design_comparisons
 from scpdex.comparisons.names import listed
 from scpdex.machine.resources import Resources
@@ -38,13 +36,51 @@ if TYPE_CHECKING:
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
 
-# Parameters of the public verb that say what becomes of a result.
+# Parameters of `rank_genes_parallel` that are no part of `Arguments`: they say where the result is stored.
 RESULT_PARAMETERS = ("key_added", "copy", "storage")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What a call computes, and on what; :func:`scpdex.tl.rank_genes_parallel` describes each argument.
+
+    No field has a default, so that mypy reports an argument that a public verb does not hand on.
+    """
+
+    groupby: str
+    mask_var: NDArray[np.bool_] | pd.Series[bool] | str | AdRef[Any, Any] | None
+    use_raw: bool | None
+    groups: Literal["all"] | Iterable[Hashable]
+    reference: Hashable | Iterable[Hashable]
+    n_genes: int | None
+    rankby_abs: bool
+    pts: bool
+    method: Method | Alias | None
+    corr_method: str
+    tie_correct: bool
+    layer: str | None
+    mean_in_log_space: bool | None
+    use_continuity: bool
+    exclude: Iterable[Hashable] | None
+    min_cells: int | None
+    split_by: str | None
+    strata: str | None
+    normalize: float | None
+    alternative: Alternative
+    min_pct: float | None
+    min_logfc: float | None
+    corr_scope: Scope
+    extras: Iterable[Extra]
+    low_memory: bool | None
+    gene_chunk_size: int | None
+    max_memory: str | float | None
+    n_jobs: int | None
+    show_progress: bool | None
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be done."""
+    """A checked call: which cells are compared, in which matrix, by which test, with which resources."""
 
     design: Design
     expression: Expression
@@ -52,92 +88,61 @@ class Task:
     resources: Resources
 
     @classmethod
-    def of(
-        cls,
-        adata: AnnData,
-        groupby: str,
-        *,
-        mask_var: NDArray[np.bool_] | pd.Series[bool] | str | AdRef[Any, Any] | None = None,
-        use_raw: bool | None = None,
-        groups: Literal["all"] | Iterable[Hashable] = "all",
-        reference: Hashable | Iterable[Hashable] = REST,
-        n_genes: int | None = None,
-        rankby_abs: bool = False,
-        pts: bool = False,
-        method: Method | Alias | None = None,
-        corr_method: str = "benjamini-hochberg",
-        tie_correct: bool = False,
-        layer: str | None = None,
-        mean_in_log_space: bool | None = None,
-        use_continuity: bool = False,
-        exclude: Iterable[Hashable] | None = None,
-        min_cells: int | None = None,
-        split_by: str | None = None,
-        strata: str | None = None,
-        alternative: Alternative = "two-sided",
-        min_pct: float | None = None,
-        min_logfc: float | None = None,
-        corr_scope: Scope = "group",
-        extras: Iterable[Extra] = (),
-        normalize: float | None = None,
-        low_memory: bool | None = None,
-        gene_chunk_size: int | None = None,
-        max_memory: str | float | None = None,
-        n_jobs: int | None = None,
-        show_progress: bool | None = None,
-    ) -> Task:
+    def of(cls, adata: AnnData, arguments: Arguments) -> Task:
         """Check everything that can be checked before the matrix is read.
 
-        The arguments are those of :func:`scpdex.tl.rank_genes_parallel`.
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            As :func:`scpdex.tl.rank_genes_parallel` lists them.
         """
         if not isinstance(adata, AnnData):
             msg = f"adata is a {type(adata).__name__}; pass an AnnData."
             raise TypeError(msg)
-        _refuse_target_sum(normalize)
+        _refuse_target_sum(arguments.normalize)
         options = TestOptions(
-            method=resolve_method(method),
-            corr_method=corr_method,
-            corr_scope=corr_scope,
+            method=resolve_method(arguments.method),
+            corr_method=arguments.corr_method,
+            corr_scope=arguments.corr_scope,
             # The stratified test always corrects for ties.
-            tie_correct=tie_correct or strata is not None,
-            use_continuity=use_continuity,
-            mean_in_log_space=True if mean_in_log_space is None else mean_in_log_space,
-            # Normalized values are natural logs, whatever became of X.
-            log_base=read_log_base(adata.uns) if normalize is None and method != "logreg" else None,
-            pts=pts,
-            n_genes=n_genes,
-            rankby_abs=rankby_abs,
-            alternative=alternative,
-            stratified=strata is not None,
-            extras=extras,
-            min_pct=min_pct,
-            min_logfc=min_logfc,
+            tie_correct=arguments.tie_correct or arguments.strata is not None,
+            use_continuity=arguments.use_continuity,
+            mean_in_log_space=True if arguments.mean_in_log_space is None else arguments.mean_in_log_space,
+            log_base=_log_base(adata, arguments),
+            pts=arguments.pts,
+            n_genes=arguments.n_genes,
+            rankby_abs=arguments.rankby_abs,
+            alternative=arguments.alternative,
+            stratified=arguments.strata is not None,
+            extras=arguments.extras,
+            min_pct=arguments.min_pct,
+            min_logfc=arguments.min_logfc,
         )
         resources = Resources.of(
-            n_jobs=n_jobs,
-            max_memory=max_memory,
-            gene_chunk_size=gene_chunk_size,
-            low_memory=low_memory,
-            show_progress=show_progress,
+            n_jobs=arguments.n_jobs,
+            max_memory=arguments.max_memory,
+            gene_chunk_size=arguments.gene_chunk_size,
+            low_memory=arguments.low_memory,
+            show_progress=arguments.show_progress,
         )
-        columns = [column for column in (groupby, split_by, strata) if column is not None]
+        columns = (arguments.groupby, arguments.split_by, arguments.strata)
         design = design_comparisons(
-            in_memory(adata.obs, *columns),
-            groupby,
-            groups=groups,
-            reference=reference,
-            exclude=exclude,
-            min_cells=min_cells,
-            split_by=split_by,
-            strata=strata,
+            in_memory(adata.obs, *(column for column in columns if column is not None)),
+            arguments.groupby,
+            groups=arguments.groups,
+            reference=arguments.reference,
+            exclude=arguments.exclude,
+            min_cells=arguments.min_cells,
+            split_by=arguments.split_by,
+            strata=arguments.strata,
         )
         expression = select_expression(
             adata,
-            use_raw=use_raw,
-            layer=layer,
-            mask_var=mask_var,
+            use_raw=arguments.use_raw,
+            layer=arguments.layer,
+            mask_var=arguments.mask_var,
             low_memory=resources.low_memory,
-            normalize=None if normalize is None else float(normalize),
+            normalize=None if arguments.normalize is None else float(arguments.normalize),
         )
         return cls(design, expression, options, resources)
 
@@ -175,8 +180,22 @@ class Task:
 
 
 def parameter_names() -> list[str]:
-    """Name the parameters of the public verb."""
-    return [*signature(Task.of).parameters, *RESULT_PARAMETERS]
+    """Name the parameters of :func:`scpdex.tl.rank_genes_parallel`."""
+    return ["adata", *(field.name for field in fields(Arguments)), *RESULT_PARAMETERS]
+
+
+def warn_of_ignored_arguments(names: Iterable[str], hint: str = "") -> None:
+    """Name the arguments that have no effect, in one warning; ``hint`` says what to pass instead."""
+    if names := list(names):
+        ignored = f"argument {names[0]!r} is" if len(names) == 1 else f"arguments {listed(names)} are"
+        logg.warning(f"{ignored} ignored, as in scanpy: no parameter has such a name.{hint}")
+
+
+def _log_base(adata: AnnData, arguments: Arguments) -> float | None:
+    """Read the base of the logarithm of the values that are ranked; None is e."""
+    # `normalize` makes natural logs, whatever uns says of X; logistic regression has no fold changes.
+    is_natural = arguments.normalize is not None or arguments.method == "logreg"
+    return None if is_natural else read_log_base(adata.uns)
 
 
 def _refuse_target_sum(normalize: Any) -> None:
@@ -184,12 +203,8 @@ def _refuse_target_sum(normalize: Any) -> None:
         return
     is_number = isinstance(normalize, int | float | np.number) and not isinstance(normalize, bool)
     if not is_number or not 0 < normalize < float("inf"):
-        msg = f"normalize={normalize!r} is not valid: pass the sum that each cell's counts are scaled to, such as 1e4."
+        msg = (
+            f"normalize={normalize!r} is not valid: pass the sum that each cell's counts are scaled to, a number above "
+            "0 such as 1e4, or None to rank the matrix as it is."
+        )
         raise ValueError(msg)
-
-
-def tell_of_ignored(names: Iterable[str], hint: str = "") -> None:
-    """Name arguments that have no meaning here, in one warning."""
-    if names := list(names):
-        ignored = f"argument {names[0]!r} is" if len(names) == 1 else f"arguments {listed(names)} are"
-        logg.warning(f"{ignored} ignored, as in scanpy: no parameter has such a name.{hint}")

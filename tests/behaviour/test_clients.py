@@ -60,7 +60,7 @@ def adata() -> ad.AnnData:
 
 
 def test_parameters_are_those_of_the_call():
-    assert set(parameter_names()) - {"cls"} == set(PARAMETERS)
+    assert set(parameter_names()) == set(PARAMETERS)
 
 
 @given(st.text("abcABC_", max_size=6), st.text("abcABC_", max_size=6))

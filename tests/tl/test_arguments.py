@@ -1,6 +1,8 @@
 """Wrong arguments are refused before any work, each by a message that names the bad value and the valid ones."""
 
 from collections.abc import Callable
+from dataclasses import fields
+from inspect import signature
 from typing import Any
 
 import anndata as ad
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 
 import scpdex
+from scpdex.task import RESULT_PARAMETERS, Arguments
 
 REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "groupby": ({"groupby": "bulk_label"}, KeyError, r"'bulk_label' names no column.*Did you mean 'bulk_labels'\?"),
@@ -57,7 +60,16 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     ),
     "key_added, not a name": ({"key_added": 3}, TypeError, "key_added is a int; pass a name"),
     "groupby, not labels": ({"groupby": "percent_mito"}, ValueError, r"Are these labels\? There are \d+ for 700 cells"),
-    "unknown": ({"tie_corect": True}, TypeError, "arguments 'tie_corect'. Did you mean 'tie_correct'"),
+    "unknown": (
+        {"tie_corect": True},
+        TypeError,
+        "unexpected keyword argument 'tie_corect'. Did you mean 'tie_correct'",
+    ),
+    "unknown, two": (
+        {"tie_corect": True, "n_job": 1},
+        TypeError,
+        r"keyword arguments 'tie_corect', 'n_job'. Did you mean 'tie_correct', 'n_jobs'\?",
+    ),
     "unknown, for scikit-learn too": ({"method": "logreg", "group_s": []}, TypeError, "Did you mean 'groups'"),
     "unknown to scikit-learn": ({"method": "logreg", "penality": "l1"}, TypeError, "penality"),
     "logreg, one group": ({"method": "logreg", "groups": ["CD34+"]}, ValueError, "logistic regression on a single"),
@@ -77,6 +89,22 @@ def test_refused_before_any_work(pbmc, monkeypatch, arguments, error, message):
 
 def _fail(*_: Any, **__: Any) -> None:
     pytest.fail("work has begun")
+
+
+def test_signatures_agree():
+    """The call and its plan take the same arguments: names, order, kinds, defaults and types, and so does the task."""
+    call = [p for p in signature(scpdex.tl.rank_genes_parallel).parameters.values() if p.name not in RESULT_PARAMETERS]
+    assert list(signature(scpdex.get.plan).parameters.values()) == call
+    assert [(field.name, field.type) for field in fields(Arguments)] == [(p.name, p.annotation) for p in call[1:-1]]
+
+
+def test_the_plan_takes_the_arguments_of_the_call(pbmc, messages):
+    """Those that say where the result is stored change nothing, whatever they are."""
+    expected = str(scpdex.get.plan(pbmc, "bulk_labels", method="wilcoxon"))
+    messages()
+    for stored in ({"key_added": "x", "copy": True, "storage": "varm"}, {"key_added": 3, "storage": None}):
+        assert str(scpdex.get.plan(pbmc, "bulk_labels", method="wilcoxon", **stored)) == expected
+    assert not messages()
 
 
 def test_no_raw(pbmc):

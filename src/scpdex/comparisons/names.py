@@ -100,6 +100,22 @@ def find_misspelt(unknown: Iterable[str], parameters: Iterable[str]) -> dict[str
     return {name: found[0] for name, found in close.items() if found}
 
 
+def refuse_misspelt(names: Iterable[str], parameters: Iterable[str], verb: str) -> None:
+    """Refuse misspelt names as Python does for functions without ``**kwds``, but all of them at once.
+
+    Raises
+    ------
+    TypeError
+        A name is a misspelt parameter of ``verb``.
+    """
+    misspelt = find_misspelt(names, parameters)
+    if misspelt:
+        wrong, right = (", ".join(map(repr, spellings)) for spellings in (misspelt, misspelt.values()))
+        got = "an unexpected keyword argument" if len(misspelt) == 1 else "unexpected keyword arguments"
+        msg = f"{verb}() got {got} {wrong}. Did you mean {right}?"
+        raise TypeError(msg)
+
+
 def _is_close(name: str, parameter: str) -> bool:
     a, b = (text.replace("_", "").casefold() for text in (name, parameter))
     start = _length_of_common_start(a, b)

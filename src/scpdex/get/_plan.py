@@ -1,32 +1,75 @@
-"""The public verb that says how a call would go about its work."""
+"""The public verb that plans a call without running it."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from scpdex.comparisons.names import find_misspelt
-from scpdex.task import RESULT_PARAMETERS, Task, parameter_names, tell_of_ignored
+from scpdex.comparisons.labels import REST
+from scpdex.comparisons.names import refuse_misspelt
+from scpdex.task import RESULT_PARAMETERS, Arguments, Task, parameter_names, warn_of_ignored_arguments
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    import numpy as np
+    import pandas as pd
     from anndata import AnnData
+    from anndata.acc import AdRef
+    from numpy.typing import NDArray
 
     from scpdex.plan.plan import Plan
+    from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
 
-def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
-    """Say how :func:`scpdex.tl.rank_genes_parallel` would go about its work, without doing it.
+def plan(
+    adata: AnnData,
+    groupby: str,
+    *,
+    mask_var: NDArray[np.bool_] | pd.Series[bool] | str | AdRef[Any, Any] | None = None,
+    use_raw: bool | None = None,
+    groups: Literal["all"] | Iterable[Hashable] = "all",
+    reference: Hashable | Iterable[Hashable] = REST,
+    n_genes: int | None = None,
+    rankby_abs: bool = False,
+    pts: bool = False,
+    method: Method | Alias | None = None,
+    corr_method: str = "benjamini-hochberg",
+    tie_correct: bool = False,
+    layer: str | None = None,
+    mean_in_log_space: bool | None = None,
+    use_continuity: bool = False,
+    exclude: Iterable[Hashable] | None = None,
+    min_cells: int | None = None,
+    split_by: str | None = None,
+    strata: str | None = None,
+    normalize: float | None = None,
+    alternative: Alternative = "two-sided",
+    min_pct: float | None = None,
+    min_logfc: float | None = None,
+    corr_scope: Scope = "group",
+    extras: Iterable[Extra] = (),
+    low_memory: bool | None = None,
+    gene_chunk_size: int | None = None,
+    max_memory: str | float | None = None,
+    n_jobs: int | None = None,
+    show_progress: bool | None = None,
+    **kwds: Any,
+) -> Plan:
+    """Plan :func:`scpdex.tl.rank_genes_parallel` without running it: strategy, gene blocks, threads, memory, scratch.
 
     Parameters
     ----------
-    adata, groupby
-        As for the call itself.
-    **arguments
-        Further ones of :func:`scpdex.tl.rank_genes_parallel`. ``method="logreg"`` has no plan.
+    adata, groupby, mask_var, ..., show_progress
+        As for the call itself. ``method="logreg"`` has no plan.
+    **kwds
+        ``key_added``, ``copy`` and ``storage``, which change no plan, so that the plan takes the arguments of the call
+        as they are. All others are ignored, as the call ignores them: one message names them, and a misspelt parameter
+        is a TypeError.
 
     Returns
     -------
-    An object that reads as a line of text, with
+    An object that prints as one line of text, with the attributes
 
     ``strategy``
         ``"shared buffers"`` for data in memory; ``"column blocks"``: blocks of columns are read one by one;
@@ -34,20 +77,20 @@ def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
         their values sorted into genes; ``"row passes"``: sums of each gene and group are kept while all rows pass;
         ``"combined sums"``: sums of dask chunks are combined; ``"gene shuffle"``: dask workers split chunks by gene.
     ``blocks``, ``n_threads``
-        Ranges of the tested genes that are worked on together (a guess for loaded rows, row buckets and the gene
-        shuffle), and threads.
+        Ranges of the tested genes that are ranked together (an estimate for loaded rows, row buckets and the gene
+        shuffle), and number of threads.
     ``passes``
-        How often the matrix is read. t-tests by row passes take a third pass in the rare case that a mean was rounded
-        by more than the spread of its group can hide, and a fourth at most.
+        Number of times that the matrix is read. t-tests by row passes take a third pass in the rare case that rounding
+        moved a mean by more than the spread of its group can hide, and a fourth at most.
     ``max_memory``, ``peak_memory``, ``scratch``
-        Bytes: what may be held beyond the results, what is expected to be, and what is expected to be written to the
-        temporary folder, a little more than some cells here and there let expect. Of a dask array, three chunks are
-        computed for that.
+        Bytes: the budget beyond the results, the expected peak of it, and the expected size of the scratch file in the
+        temporary folder. Where only a sample of cells says how many values there are, a small margin is added; of a
+        dask array, three chunks are computed for the sample.
 
     Raises
     ------
     KeyError, TypeError, ValueError
-        As the call itself would of its arguments, before it begins to work.
+        As the call itself raises for its arguments, before it begins to work.
 
     Examples
     --------
@@ -57,17 +100,44 @@ def plan(adata: AnnData, groupby: str, **arguments: Any) -> Plan:
     >>> scpdex.get.plan(adata, "bulk_labels", method="wilcoxon", n_jobs=1)
     CSR float32 in memory, 700 cells x 765 genes: genes ranked in 1 block of up to 765 genes on 1 thread
     """
-    parameters = parameter_names()
-    unknown = [name for name in arguments if name not in parameters]
-    for wrong, right in find_misspelt(unknown, parameters).items():
-        msg = f"plan() got an unexpected keyword argument {wrong!r}. Did you mean {right!r}?"
-        raise TypeError(msg)
-    without_part = {*unknown, *RESULT_PARAMETERS}
-    task = Task.of(adata, groupby, **{name: value for name, value in arguments.items() if name not in without_part})
+    unknown = [name for name in kwds if name not in RESULT_PARAMETERS]
+    refuse_misspelt(unknown, parameter_names(), "plan")
+    arguments = Arguments(
+        groupby=groupby,
+        mask_var=mask_var,
+        use_raw=use_raw,
+        groups=groups,
+        reference=reference,
+        n_genes=n_genes,
+        rankby_abs=rankby_abs,
+        pts=pts,
+        method=method,
+        corr_method=corr_method,
+        tie_correct=tie_correct,
+        layer=layer,
+        mean_in_log_space=mean_in_log_space,
+        use_continuity=use_continuity,
+        exclude=exclude,
+        min_cells=min_cells,
+        split_by=split_by,
+        strata=strata,
+        normalize=normalize,
+        alternative=alternative,
+        min_pct=min_pct,
+        min_logfc=min_logfc,
+        corr_scope=corr_scope,
+        extras=extras,
+        low_memory=low_memory,
+        gene_chunk_size=gene_chunk_size,
+        max_memory=max_memory,
+        n_jobs=n_jobs,
+        show_progress=show_progress,
+    )
+    task = Task.of(adata, arguments)
     if task.options.method == "logreg":
-        msg = "method='logreg' is handed to scikit-learn whole: there is no plan for it."
+        msg = "there is no plan for method='logreg', since scikit-learn does all the work: pass another method."
         raise ValueError(msg)
-    tell_of_ignored(unknown)
+    warn_of_ignored_arguments(unknown)
     with (
         ThreadPoolExecutor(task.resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
         task.open(pool) as opened,

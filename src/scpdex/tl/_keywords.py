@@ -1,12 +1,12 @@
-"""Keyword arguments of the public verb beyond its parameters: misspelt, ignored, or scikit-learn's."""
+"""Arguments beyond the parameters of the public verb (``**kwds``): misspelt, ignored, or for scikit-learn."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scpdex.comparisons.names import find_misspelt
+from scpdex.comparisons.names import refuse_misspelt
 from scpdex.statistics.logistic_regression import classifier_parameters, make_classifier
-from scpdex.task import parameter_names, tell_of_ignored
+from scpdex.task import parameter_names, warn_of_ignored_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,23 +15,20 @@ if TYPE_CHECKING:
 
 
 def take_keywords(kwds: Mapping[str, Any], method: object) -> LogisticRegression | None:
-    """Make the classifier of ``method="logreg"`` of them; for other methods, say in one warning which are ignored.
+    """Make the classifier of ``method="logreg"`` from them; for other methods, name the ignored ones in one warning.
 
     Raises
     ------
     TypeError
-        One of them is a misspelt parameter, or unknown to scikit-learn.
+        One of them is a misspelt parameter, or scikit-learn does not know it.
     """
     is_logistic = method == "logreg"
     unknown = kwds.keys() - (classifier_parameters() if is_logistic and kwds else set())
-    if misspelt := find_misspelt([name for name in kwds if name in unknown], parameter_names()):
-        wrong, right = (", ".join(map(repr, names)) for names in (misspelt, misspelt.values()))
-        msg = f"rank_genes_parallel() got unexpected keyword arguments {wrong}. Did you mean {right}?"
-        raise TypeError(msg)
-    # scanpy takes this argument of its early versions out for every method.
+    refuse_misspelt([name for name in kwds if name in unknown], parameter_names(), "rank_genes_parallel")
+    # scanpy drops this argument of its early versions, whatever the method.
     ignored = [name for name in kwds if not is_logistic or name == "only_positive"]
     all_signs = "only_positive" in kwds and not kwds["only_positive"]
-    tell_of_ignored(ignored, " Pass rankby_abs=True for only_positive=False." if all_signs else "")
+    warn_of_ignored_arguments(ignored, " Pass rankby_abs=True for only_positive=False." if all_signs else "")
     if not is_logistic:
         return None
     return make_classifier({name: value for name, value in kwds.items() if name not in ignored})

@@ -11,7 +11,7 @@ from scpdex.execute import execute
 from scpdex.machine.threads import object_lock
 from scpdex.results import refuse_storage, refuse_to_replace, refuse_unless_storable, store
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
-from scpdex.task import Task
+from scpdex.task import Arguments, Task
 from scpdex.tl._keywords import take_keywords
 from scpdex.tl._messages import describe_raw, introduction, tell, tell_of_files, tell_of_preset, tell_of_stored
 from scpdex.tl._result_entries import Fractions, assemble, fields_of_levels, fractions_of
@@ -289,9 +289,8 @@ def rank_genes_parallel(
         msg = f"key_added is a {type(key_added).__name__}; pass a name, as a string."
         raise TypeError(msg)
     classifier = take_keywords(kwds, method)
-    task = Task.of(
-        adata,
-        groupby,
+    arguments = Arguments(
+        groupby=groupby,
         mask_var=mask_var,
         use_raw=use_raw,
         groups=groups,
@@ -321,6 +320,7 @@ def rank_genes_parallel(
         n_jobs=n_jobs,
         show_progress=show_progress,
     )
+    task = Task.of(adata, arguments)
     design, expression, options = task.design, task.expression, task.options
     if classifier is not None:
         refuse_for_logistic_regression(design, expression, options)
