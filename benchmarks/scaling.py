@@ -12,7 +12,7 @@ from cases import SCREEN, TINY
 from data import generate
 from distributed import Client, LocalCluster, wait
 
-from scpdex.comparisons.levels_and_strata import design_comparisons
+from scpdex.comparisons.make_design import make_design
 from scpdex.matrix import ChunkReader, Part, block_of
 from scpdex.plan.gene_blocks import cut
 from scpdex.plan.plan import PAIRS_PER_TILE
@@ -48,7 +48,7 @@ def median_seconds(work: Callable[[], Any]) -> tuple[float, Any]:
 def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Piece:
     """Time split, cut, rank and combine, and give a piece."""
     adata = generate(recipe)
-    design = design_comparisons(adata.obs, "group")
+    design = make_design(adata.obs, "group")
     options = TestOptions(method="wilcoxon", tie_correct=True)
     codes = design.codes.astype(np.uint16)
     n_cells, n_genes = adata.shape
@@ -77,12 +77,12 @@ def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Pi
         for block in gathered:
             table = Table.empty(design, options, len(block.genes), None)
             part = table.room_for(block.genes)
-            statistics = statistics_for(options, design.ranked, n_cells, block.keys.dtype)
+            statistics = statistics_for(options, design.ranking_units, n_cells, block.keys.dtype)
             for tile in cut(block.genes, PAIRS_PER_TILE // design.sizes.size):
                 write_statistics(statistics.add_up(block.part(tile)), design, options, table, part)
 
     print(f"rank {median_seconds(rank)[0] * nanoseconds:.1f} ns, {design.n_groups:,} groups")
-    few = design_comparisons(adata.obs.assign(group=np.resize(list("abcdefghijklmnopqrst"), n_cells)), "group")
+    few = make_design(adata.obs.assign(group=np.resize(list("abcdefghijklmnopqrst"), n_cells)), "group")
     moments, of_few = replace(options, method="t-test", tie_correct=False), few.codes.astype(np.uint16)
     of_few_groups = split(of_few)
 

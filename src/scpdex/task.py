@@ -10,8 +10,8 @@ import numpy as np
 from anndata import AnnData
 from scanpy import logging as logg
 
-from scpdex.comparisons.levels_and_strata import design_comparisons
-from scpdex.comparisons.names import listed
+from scpdex.comparisons.make_design import make_design
+from scpdex.comparisons.spelling import quote_names
 from scpdex.machine.resources import Resources
 from scpdex.machine.tracebacks import release_locals
 from scpdex.matrix import Expression, in_memory, open_source, select_expression
@@ -126,7 +126,7 @@ class Task:
             show_progress=arguments.show_progress,
         )
         columns = (arguments.groupby, arguments.split_by, arguments.strata)
-        design = design_comparisons(
+        design = make_design(
             in_memory(adata.obs, *(column for column in columns if column is not None)),
             arguments.groupby,
             groups=arguments.groups,
@@ -154,8 +154,8 @@ class Task:
             description=options.work,
             n_groups=design.n_groups,
             n_codes=design.sizes.size,
-            most_codes_ranked_together=design.most_codes,
-            ranks_all_cells_together=len(design.ranked) == 1,
+            most_codes_ranked_together=design.max_codes,
+            ranks_all_cells_together=len(design.ranking_units) == 1,
             only_moments=options.is_t_test,
             sums_expm1=not options.mean_in_log_space,
             exact_tie_sums=bool(design.sizes.sum() < EXACT_TIE_SUMS_BELOW),
@@ -187,7 +187,7 @@ def parameter_names() -> list[str]:
 def warn_of_ignored_arguments(names: Iterable[str], hint: str = "") -> None:
     """Name the arguments that have no effect, in one warning; ``hint`` says what to pass instead."""
     if names := list(names):
-        ignored = f"argument {names[0]!r} is" if len(names) == 1 else f"arguments {listed(names)} are"
+        ignored = f"argument {names[0]!r} is" if len(names) == 1 else f"arguments {quote_names(names)} are"
         logg.warning(f"{ignored} ignored, as in scanpy: no parameter has such a name.{hint}")
 
 

@@ -16,7 +16,7 @@ from oracles import assert_same_bits, by_scpdex
 from stored import labelled, on_disk, values_of
 
 import scpdex
-from scpdex.comparisons.names import find_misspelt
+from scpdex.comparisons.spelling import find_misspelt
 from scpdex.task import parameter_names
 
 PARAMETERS = [name for name in signature(scpdex.tl.rank_genes_parallel).parameters if name != "kwds"]

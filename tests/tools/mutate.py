@@ -400,18 +400,18 @@ FAULTS = (
         "n_genes: one too few",
     ),
     Fault(
-        "comparisons/levels_and_strata.py",
-        "        skipped = [i for i in others if sizes[i] < self.min_cells]\n"
-        "        tested = [i for i in others if sizes[i] >= self.min_cells]\n",
-        "        skipped = [i for i in others if sizes[i] <= self.min_cells]\n"
-        "        tested = [i for i in others if sizes[i] > self.min_cells]\n",
+        "comparisons/make_comparison.py",
+        "        skipped = [i for i in candidates if sizes[i] < self.min_cells]\n"
+        "        tested = [i for i in candidates if sizes[i] >= self.min_cells]\n",
+        "        skipped = [i for i in candidates if sizes[i] <= self.min_cells]\n"
+        "        tested = [i for i in candidates if sizes[i] > self.min_cells]\n",
         "comparisons/test_groups.py::test_groups_of_just_min_cells_are_tested",
         "min_cells: groups of just so many are left out",
     ),
     Fault(
-        "comparisons/levels_and_strata.py",
-        "takes_part = ~request.excluded[labels.codes]",
-        "takes_part = ~request.excluded[labels.codes] | (labels.codes < 0)",
+        "comparisons/make_design.py",
+        "takes_part = ~request.is_excluded[labels.codes]",
+        "takes_part = ~request.is_excluded[labels.codes] | (labels.codes < 0)",
         "comparisons/test_groups.py",
         "exclude: cells without a label stay",
     ),

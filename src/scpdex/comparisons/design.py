@@ -1,4 +1,4 @@
-"""Comparisons: groups, the cells that each is compared with, and how many there are of each."""
+"""Design: the comparisons of a call (each group with a reference or with the rest), and the code of each cell."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Numbers of cells that are compared with one another.
+class GroupSizes:
+    """Number of cells of each group, among cells that are ranked together.
 
-    The tested groups have the codes ``0 ... n_groups - 1``. Code ``n_groups``, where there is one, is the reference
-    or, against the rest, the cells that are only ever part of the rest.
+    The tested groups have the codes ``0 ... n_groups - 1``. Code ``n_groups``, if there is one, is the reference or,
+    against the rest, the cells that belong to no tested group and are part of every rest.
     """
 
     sizes: NDArray[np.int64]
@@ -47,49 +47,52 @@ class Sides:
 
 
 @dataclass(frozen=True)
-class Comparison(Sides):
-    """Which groups are compared with which cells: all cells, or those of one level of ``split_by``."""
+class Comparison(GroupSizes):
+    """Tested groups and their reference, among all cells or those of one level of ``split_by``."""
 
     groups: tuple[str, ...]
     """Names of the tested groups, in the order of the results."""
     reference: str
-    """``"rest"`` or the name of the reference; of several groups that are one, their names joined by " + "."""
-    selected: tuple[int, ...]
-    """Codes in scanpy's order of the selected groups, in which the reference has its own place."""
+    """``"rest"`` or the name of the reference; of a reference of several groups, their names joined by " + "."""
+    selected_codes: tuple[int, ...]
+    """Codes of the tested groups and the reference in scanpy's order, in which the reference has its own place."""
     label_positions: NDArray[np.intp]
-    """Position of each code's label in the order of the labels; of a reference of several, that of the first."""
-    strata: tuple[Sides, ...] = ()
-    """The cells of each stratum, within which ranks are taken; none if there are no strata."""
-    skipped: tuple[str, ...] = ()
-    """Groups that were left out since they have fewer than ``min_cells``."""
+    """Position of each code's label in the order of the labels; for a reference of several groups, of the first."""
+    stratum_sizes: tuple[GroupSizes, ...] = ()
+    """Group sizes of each stratum, within which cells are ranked; empty without strata."""
+    skipped_groups: tuple[str, ...] = ()
+    """Names of the groups that are not tested because they have fewer than ``min_cells``."""
     level: str | None = None
-    """Level of ``split_by`` whose cells these are."""
+    """Level of ``split_by``; None if the comparison is among all cells."""
 
     @property
-    def ranked(self) -> tuple[Sides, ...]:
-        """The cells that are ranked together: of each stratum, or else all."""
-        return self.strata or (self,)
+    def ranking_units(self) -> tuple[GroupSizes, ...]:
+        """Group sizes of each set of cells that is ranked together: each stratum, or all cells of the comparison."""
+        return self.stratum_sizes or (self,)
 
     @property
-    def pairs(self) -> NDArray[np.int64]:
-        """Pairs of a cell of each tested group and one that it is compared with, within strata."""
-        return np.asarray(np.sum([sides.group_sizes * sides.other_sizes for sides in self.ranked], axis=0))
+    def n_pairs(self) -> NDArray[np.int64]:
+        """Number of pairs of a cell of each tested group and a cell that it is compared with, within strata."""
+        return np.asarray(np.sum([unit.group_sizes * unit.other_sizes for unit in self.ranking_units], axis=0))
 
     @property
-    def apart(self) -> tuple[str, ...]:
-        """Groups that share no stratum with what they are compared with."""
-        return tuple(self.groups[g] for g in np.flatnonzero(self.pairs == 0).tolist()) if self.strata else ()
+    def unpaired_groups(self) -> tuple[str, ...]:
+        """Names of the groups that share no stratum with the cells that they are compared with."""
+        if not self.stratum_sizes:
+            return ()
+        return tuple(self.groups[g] for g in np.flatnonzero(self.n_pairs == 0).tolist())
 
-    def name_of(self, code: int) -> str:
-        """Name of the group that has ``code``."""
+    def group_name(self, code: int) -> str:
+        """Name of the tested group, or of the reference, that has ``code``."""
         return self.groups[code] if code < self.n_groups else self.reference
 
 
 @dataclass(frozen=True)
 class Design:
-    """All comparisons of a call, and a code for each cell that tells its part in them.
+    """All comparisons of a call, and the code of each cell.
 
-    Each of the comparisons has codes of its own, one after the other, and each of its strata again.
+    The codes of a cell number the groups of all ranking units: the first comparison's, stratum by stratum, then the
+    next comparison's.
     """
 
     groupby: str
@@ -97,40 +100,40 @@ class Design:
     comparisons: tuple[Comparison, ...]
     """One, or one for each level of ``split_by``."""
     groups: tuple[str, ...]
-    """Names of the groups that any of them tests, in the order of the results."""
+    """Names of the groups that at least one comparison tests, in the order of the results."""
     codes: NDArray[np.int32]
-    """Code of each cell; -1 where the cell takes no part."""
+    """Code of each cell; -1 for cells that take no part."""
     references: tuple[str, ...] = ()
-    """Groups that together are the reference."""
-    excluded: tuple[str, ...] = ()
-    """Labels of which the cells take no part."""
+    """Names of the groups that together are the reference; empty for the rest."""
+    excluded_labels: tuple[str, ...] = ()
+    """Labels whose cells take no part."""
     min_cells: int | None = None
     split_by: str | None = None
     strata: str | None = None
-    gone: tuple[str, ...] = ()
-    """Groups that were asked for, with all others, and have no cell in a stratum."""
-    n_without: int = 0
-    """Cells that have no level, or no stratum."""
-    skipped: tuple[tuple[str, str], ...] = ()
-    """Levels of ``split_by`` that were left out, each with the reason."""
+    groups_outside_strata: tuple[str, ...] = ()
+    """Names of the groups that are not tested, under ``groups="all"``, because no cell of theirs has a stratum."""
+    n_unassigned_cells: int = 0
+    """Number of cells that have no level, or no stratum."""
+    skipped_levels: tuple[tuple[str, str], ...] = ()
+    """Levels of ``split_by`` that cannot be compared, each with the reason."""
 
     @property
-    def ranked(self) -> list[Sides]:
-        """The cells that are ranked together, in the order of their codes."""
-        return [sides for comparison in self.comparisons for sides in comparison.ranked]
+    def ranking_units(self) -> list[GroupSizes]:
+        """Group sizes of each set of cells that is ranked together, in the order of their codes."""
+        return [unit for comparison in self.comparisons for unit in comparison.ranking_units]
 
     @property
     def sizes(self) -> NDArray[np.int64]:
         """Number of cells of each code."""
-        return np.concatenate([sides.sizes for sides in self.ranked])
+        return np.concatenate([unit.sizes for unit in self.ranking_units])
 
     @property
-    def most_codes(self) -> int:
-        """Codes of those cells, ranked together, that have most."""
-        return max(sides.sizes.size for sides in self.ranked)
+    def max_codes(self) -> int:
+        """Largest number of codes of a ranking unit."""
+        return max(unit.sizes.size for unit in self.ranking_units)
 
-    def places(self) -> Iterator[tuple[Comparison, slice, slice]]:
-        """Give each comparison, and where in tables of all of them its groups and its codes are."""
+    def comparison_slices(self) -> Iterator[tuple[Comparison, slice, slice]]:
+        """Give each comparison with the slices of its groups, and of its codes, in tables of all comparisons."""
         first_group = first_code = 0
         for comparison in self.comparisons:
             groups = slice(first_group, first_group + comparison.n_groups)

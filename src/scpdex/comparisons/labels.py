@@ -1,4 +1,4 @@
-"""Labels: a column of obs as names in scanpy's order and a code per cell; wrong names are refused here."""
+"""Labels: a column of obs -> label names in scanpy's order and a code per cell; wrong names are refused here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from natsort import natsorted
 
-from scpdex.comparisons.names import is_number, listed, suggest
+from scpdex.comparisons.spelling import is_number, quote_names, suggest_name
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -24,12 +24,16 @@ REST = "rest"
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels in use, in scanpy's order: that of the categories, or of value for numbers, or natural."""
+    """The labels of a column that at least one cell has, in scanpy's order.
 
-    groupby: str
+    Categorical columns have the order of their categories, numbers that of their values, and others natural order.
+    """
+
+    column: str
+    """Name of the column of obs."""
     labels: tuple[Hashable, ...]
     codes: NDArray[np.intp]
-    """Position of each cell's label; -1 for cells that have none."""
+    """Position of each cell's label; -1 for cells without one."""
 
     @cached_property
     def names(self) -> list[str]:
@@ -41,90 +45,91 @@ class Labels:
         return {name: i for i, name in enumerate(self.names)}
 
     @cached_property
-    def _positions_of_numbers(self) -> dict[Hashable, int]:
-        # Integers become floats when pandas has to make room for a missing label.
+    def _number_positions(self) -> dict[Hashable, int]:
+        # pandas turns integers into floats where a label is missing, so that 1 must find 1.0.
         return {label: i for i, label in enumerate(self.labels) if is_number(label)}
 
     @classmethod
-    def read(cls, obs: pd.DataFrame, groupby: str, argument: str = "groupby") -> Labels:
-        """Read a column of ``obs``, of any dtype; messages name the argument that named it.
+    def read(cls, obs: pd.DataFrame, column: str, argument: str = "groupby") -> Labels:
+        """Read a column of ``obs``, of any dtype; ``argument`` is the one that names the column, for messages.
 
         Raises
         ------
         KeyError
-            ``groupby`` is not one column of ``obs``.
+            ``column`` is not one column of ``obs``.
         TypeError
-            ``groupby`` is not a string, or labels are lists or other objects that cannot be compared.
+            ``column`` is not a string, or labels are lists or other objects that cannot be compared.
         ValueError
             There are no cells, no cell has a label, or two labels have the same spelling.
         """
-        if not isinstance(groupby, str):
-            valid = listed([str(column) for column in obs.columns]) or "none exist"
-            msg = f"{argument}={groupby!r} is not the name of a column of adata.obs: pass a string. Valid: {valid}."
+        if not isinstance(column, str):
+            valid = quote_names([str(name) for name in obs.columns]) or "none exist"
+            msg = f"{argument}={column!r} is not the name of a column of adata.obs: pass a string. Valid: {valid}."
             raise TypeError(msg)
-        n_columns = list(obs.columns).count(groupby)
+        n_columns = list(obs.columns).count(column)
         if n_columns != 1:
-            found = f"{n_columns} columns" if n_columns else "no column"
-            msg = f"{argument}={groupby!r} names {found} of adata.obs.{suggest(groupby, [str(c) for c in obs.columns])}"
+            columns = f"{n_columns} columns" if n_columns else "no column"
+            hint = suggest_name(column, [str(name) for name in obs.columns])
+            msg = f"{argument}={column!r} names {columns} of adata.obs.{hint}"
             raise KeyError(msg)
         if not obs.shape[0]:
             msg = "adata has no cells: there is nothing to rank."
             raise ValueError(msg)
-        column = obs[groupby]
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            codes = column.cat.codes.to_numpy().astype(np.intp)
-            used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(column.cat.categories)))
-            labels = list(column.cat.categories[used])
+        values = obs[column]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            codes = values.cat.codes.to_numpy().astype(np.intp)
+            used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(values.cat.categories)))
+            labels = list(values.cat.categories[used])
         else:
             try:
-                codes, labels = _factorize(column)
+                codes, labels = _factorize(values)
             except (TypeError, NotImplementedError):
-                _refuse_unhashable(column, argument)
+                _refuse_unhashable(values, argument)
                 raise
             used = np.array(_order(labels), dtype=np.intp)
             labels = [labels[i] for i in used]
         if not labels:
-            msg = f"{argument}={groupby!r} labels no cell: every value of adata.obs[{groupby!r}] is missing."
+            msg = f"{argument}={column!r} labels no cell: every value of adata.obs[{column!r}] is missing."
             raise ValueError(msg)
-        _refuse_shared_spellings(labels, groupby)
-        rank = np.full(max(codes.max(), used.max()) + 2, -1, dtype=np.intp)
-        rank[used] = np.arange(used.size)
-        return cls(groupby, tuple(labels), rank[codes])
+        _refuse_shared_spellings(labels, column)
+        positions = np.full(max(codes.max(), used.max()) + 2, -1, dtype=np.intp)
+        positions[used] = np.arange(used.size)
+        return cls(column, tuple(labels), positions[codes])
 
-    def find(self, label: Hashable) -> int | None:
-        """Position of a label, which may be given as itself or by its spelling; None if there is none."""
-        found = self._positions.get(str(label))
-        return self._positions_of_numbers.get(label) if found is None and is_number(label) else found
+    def find_position(self, label: Hashable) -> int | None:
+        """Position of a label, which may be given as it is or by its spelling; None if no label matches."""
+        position = self._positions.get(str(label))
+        return self._number_positions.get(label) if position is None and is_number(label) else position
 
-    def position(self, label: Hashable, argument: str, also: tuple[str, ...] = ()) -> int:
-        """Position of a label, or an error; ``also`` names what else would be valid.
+    def get_position(self, label: Hashable, argument: str, also_valid: tuple[str, ...] = ()) -> int:
+        """Position of a label, or an error that names ``argument`` and lists the labels and what is ``also_valid``.
 
         Raises
         ------
         ValueError
-            There is none; the message suggests the nearest and lists what there is.
+            No label matches; the message suggests the nearest one.
         """
-        found = self.find(label)
-        if found is None:
-            hint = suggest(str(label), [*self.names, *also])
-            msg = f"{argument}: {label!r} is not a group of adata.obs[{self.groupby!r}].{hint}"
+        position = self.find_position(label)
+        if position is None:
+            hint = suggest_name(str(label), [*self.names, *also_valid])
+            msg = f"{argument}: {label!r} is not a group of adata.obs[{self.column!r}].{hint}"
             raise ValueError(msg)
-        return found
+        return position
 
 
 def _factorize(column: pd.Series[Any]) -> tuple[NDArray[np.intp], list[Hashable]]:
-    """Codes and labels in order of appearance; labels of one value but two spellings (1, True) stay apart."""
+    """Codes and labels in order of appearance; equal values of two spellings (1, True) are two labels."""
     values = pd.factorize(column)[0]
     if column.dtype != object:
-        first = ~pd.Series(values).duplicated().to_numpy()
-        return values, list(column[first & (values >= 0)])
+        is_first = ~pd.Series(values).duplicated().to_numpy()
+        return values, list(column[is_first & (values >= 0)])
     spellings = pd.factorize(column.map(str, na_action="ignore"))[0]
-    first = ~pd.DataFrame({"value": values, "spelling": spellings}).duplicated().to_numpy()
-    return spellings, list(column[first & (spellings >= 0)])
+    is_first = ~pd.DataFrame({"value": values, "spelling": spellings}).duplicated().to_numpy()
+    return spellings, list(column[is_first & (spellings >= 0)])
 
 
 def _refuse_unhashable(column: pd.Series[Any], argument: str) -> None:
-    """Raise a TypeError that names the first label that cannot be compared with others, such as a list."""
+    """Raise a TypeError that names the first label that cannot be hashed, such as a list."""
     for cell, label in column.items():
         try:
             hash(label)
@@ -132,27 +137,27 @@ def _refuse_unhashable(column: pd.Series[Any], argument: str) -> None:
             msg = (
                 f"{argument}={column.name!r} holds labels of type {type(label).__name__} that cannot be compared "
                 f"({error}), the first in cell {cell!r}: {reprlib.repr(label)}. Labels are strings, numbers or bools: "
-                f"pass a column of these, such as adata.obs[{column.name!r}].map(str)."
+                f"pass a column of such labels, for example adata.obs[{column.name!r}].map(str)."
             )
             raise TypeError(msg) from None
 
 
 def _order(labels: list[Hashable]) -> list[int]:
-    """Order numbers by value, all else naturally by spelling ("2" before "10"), as anndata orders strings."""
+    """Order numbers by value, other labels naturally by spelling ("2" before "10"), as anndata orders strings."""
     if all(isinstance(label, Real | np.bool_) for label in labels):
         return sorted(range(len(labels)), key=lambda i: labels[i])  # type: ignore[arg-type,return-value]
-    # Natural order holds "s01" and "s1" equal: those come in plain order, as in categories that anndata makes.
+    # Natural order takes "s01" and "s1" for equal: they come in plain order, as in categories that anndata makes.
     in_plain_order = sorted(range(len(labels)), key=lambda i: str(labels[i]))
     return list(natsorted(in_plain_order, key=lambda i: str(labels[i])))
 
 
-def _refuse_shared_spellings(labels: list[Hashable], groupby: str) -> None:
+def _refuse_shared_spellings(labels: list[Hashable], column: str) -> None:
     seen: dict[str, Hashable] = {}
     for label in labels:
         other = seen.setdefault(str(label), label)
         if other is not label:
             msg = (
-                f"adata.obs[{groupby!r}] has two labels that are both spelt {str(label)!r}: {other!r} "
+                f"adata.obs[{column!r}] has two labels that are both spelt {str(label)!r}: {other!r} "
                 f"({type(other).__name__}) and {label!r} ({type(label).__name__}). Rename one of them."
             )
             raise ValueError(msg)

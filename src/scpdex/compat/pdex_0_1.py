@@ -11,8 +11,8 @@ import numpy as np
 from anndata import AnnData
 from scanpy import logging as logg
 
-from scpdex.comparisons.names import find_misspelt, listed
-from scpdex.comparisons.pdex_order import Screen
+from scpdex.comparisons.pdex_design import PdexDesign
+from scpdex.comparisons.spelling import find_misspelt, quote_names
 from scpdex.execute import execute
 from scpdex.machine.resources import Resources
 from scpdex.matrix import in_memory, sample_values, select_expression
@@ -174,9 +174,9 @@ def parallel_differential_expression(
     in_parts = resources.with_most_genes(gene_chunk_size)
     if batch_size != _BATCH_SIZE:
         _tell_of_batch_size()
-    screen = Screen.of(in_memory(adata.obs, groupby_key), groupby_key, groups, reference)
-    if screen.missing:
-        logg.warning(f"groups {listed(list(map(str, screen.missing)))} label no cell and are left out.")
+    screen = PdexDesign.of(in_memory(adata.obs, groupby_key), groupby_key, groups, reference)
+    if screen.missing_groups:
+        logg.warning(f"groups {quote_names(list(map(str, screen.missing_groups)))} label no cell and are left out.")
     expression = select_expression(
         adata, use_raw=False, layer=None, mask_var=None, low_memory=low_memory, normalize=None
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scpdex.comparisons.names import suggest
+from scpdex.comparisons.spelling import suggest_name
 from scpdex.get._on_target import on_target_rows
 from scpdex.matrix import in_memory
 from scpdex.results import Repeated, match_columns, places_of
@@ -96,7 +96,7 @@ def _symbols(adata: AnnData, result: StoredResult, gene_symbols: str) -> pd.Seri
     in_raw = result.of_raw and gene_symbols in adata.raw.var.columns
     var = in_memory(adata.raw.var if in_raw else adata.var, gene_symbols)
     if gene_symbols not in var.columns:
-        msg = f"gene_symbols={gene_symbols!r} is not a column of adata.var.{suggest(gene_symbols, list(var.columns))}"
+        msg = f"gene_symbols={gene_symbols!r} is not a column of adata.var.{suggest_name(gene_symbols, list(var.columns))}"
         raise KeyError(msg)
     places = result.places if in_raw == result.of_raw else places_of(result.names, var.index)
     return pd.Series(var[gene_symbols].array.take(places, allow_fill=bool((places < 0).any())))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scpdex.comparisons.labels import Labels
-from scpdex.comparisons.names import listed, spellings_of, suggest
+from scpdex.comparisons.spelling import label_spellings, quote_names, suggest_name
 from scpdex.matrix import in_memory
 from scpdex.statistics.multiple_testing import adjust_pvals
 
@@ -77,23 +77,22 @@ def _targets(adata: AnnData, groupby: str, groups: tuple[str, ...], on_target: s
     labels = Labels.read(in_memory(adata.obs, groupby), groupby)
     column = in_memory(adata.obs, on_target)
     if on_target not in column.columns:
-        msg = (
-            f"on_target={on_target!r} is not a column of adata.obs.{suggest(on_target, list(map(str, column.columns)))}"
-        )
+        hint = suggest_name(on_target, list(map(str, column.columns)))
+        msg = f"on_target={on_target!r} is not a column of adata.obs.{hint}"
         raise KeyError(msg)
     named = pd.DataFrame({"code": labels.codes, "target": column[on_target].astype(object).to_numpy()})
     named = named[named["code"] >= 0].dropna().drop_duplicates()
     several = named.loc[named["code"].duplicated(), "code"].unique()
     found = dict(zip(named["code"], named["target"].map(str), strict=True))
-    places = {name: i for i, label in enumerate(labels.labels) for name in spellings_of(label)}
+    places = {name: i for i, label in enumerate(labels.labels) for name in label_spellings(label)}
     places |= {name: i for i, name in enumerate(labels.names)}
     positions = [places.get(group) for group in groups]
     gone = [group for group, position in zip(groups, positions, strict=True) if position is None]
     if gone:
-        msg = f"groups {listed(gone)} of the result are not in adata.obs[{groupby!r}] any more."
+        msg = f"groups {quote_names(gone)} of the result are not in adata.obs[{groupby!r}] any more."
         raise ValueError(msg)
     ambiguous = [labels.names[code] for code in several.tolist() if code in positions]
     if ambiguous:
-        msg = f"groups {listed(ambiguous)} have several targets in adata.obs[{on_target!r}]: give each group one."
+        msg = f"groups {quote_names(ambiguous)} have several targets in adata.obs[{on_target!r}]: give each group one."
         raise ValueError(msg)
     return [found.get(position) for position in positions]

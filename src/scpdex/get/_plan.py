@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 from scpdex.comparisons.labels import REST
-from scpdex.comparisons.names import refuse_misspelt
+from scpdex.comparisons.spelling import refuse_misspelt
 from scpdex.task import RESULT_PARAMETERS, Arguments, Task, parameter_names, warn_of_ignored_arguments
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scanpy import logging as logg
 
-from scpdex.comparisons.names import choose_names, listed
+from scpdex.comparisons.spelling import choose_names, quote_names
 from scpdex.get._long_table import Wanted
 from scpdex.matrix import in_memory
 from scpdex.results import (
@@ -163,9 +163,9 @@ def rank_genes_df(
 def _tell_of_unread(key: str, unread: Sequence[str], twins: Sequence[str]) -> None:
     """Say, once, which fields are left out, and which genes have no fractions and symbols for sharing a name."""
     if unread:
-        logg.warning(f"{listed(unread)} of adata.uns[{key!r}] do not fit its groups and genes, and are left out.")
+        logg.warning(f"{quote_names(unread)} of adata.uns[{key!r}] do not fit its groups and genes, and are left out.")
     if twins:
         logg.warning(
-            f"several genes are called {listed(twins)}, and scanpy's layout does not tell which is which: their "
+            f"several genes are called {quote_names(twins)}, and scanpy's layout does not tell which is which: their "
             "fractions and gene symbols are NaN. Rank with storage='varm', or after adata.var_names_make_unique()."
         )

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
 # A view becomes an object of its own where a result is stored, in steps that other threads must not see.
-object_lock = threading.RLock()
+anndata_lock = threading.RLock()
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-def on_threads(pool: Executor, work: Callable[[Any], None], parts: Iterable[Any]) -> None:
+def run_on_threads(pool: Executor, work: Callable[[Any], None], parts: Iterable[Any]) -> None:
     """Work on all parts; the first exception, Ctrl-C included, is raised, and parts not yet begun are left."""
     stop = threading.Event()
 
@@ -36,7 +36,7 @@ def on_threads(pool: Executor, work: Callable[[Any], None], parts: Iterable[Any]
         wait(futures)
 
 
-def in_turn(
+def map_in_order(
     pool: Executor, work: Callable[[Part], Result], parts: Iterable[Part], ahead: int
 ) -> Generator[Result, None, None]:
     """Give the result of each part in turn, while the pool works on up to ``ahead`` further ones.
@@ -64,4 +64,4 @@ def in_turn(
 def read_ahead(read: Callable[[Part], Result], parts: Iterable[Part], ahead: int = 1) -> Generator[Result, None, None]:
     """Read parts in turn on a thread of its own, which stays so many ahead of who takes them."""
     with ThreadPoolExecutor(1, thread_name_prefix="scpdex-reader") as reader:
-        yield from in_turn(reader, read, parts, ahead)
+        yield from map_in_order(reader, read, parts, ahead)

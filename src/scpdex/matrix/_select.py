@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scpdex.machine.threads import object_lock
+from scpdex.machine.threads import anndata_lock
 from scpdex.matrix._normalize import Normalization
 from scpdex.matrix._values import fit_for_kernels, refuse_dtype, refuse_inexact
 from scpdex.matrix.chunked._stored_matrix import is_closed, is_on_disk
@@ -128,7 +128,7 @@ def select_expression(
         layers = [repr(name) for name in names if name is not None]
         msg = f"layer={layer!r} is not in adata.layers. Valid: {', '.join(layers) or 'none exist'}."
         raise KeyError(msg)
-    with object_lock:
+    with anndata_lock:
         matrix, where, cells, columns, var_names = _locate(adata, use_raw=use_raw, layer=layer)
     if is_closed(matrix):
         msg = f"{where} is in a file that was closed: open the file again, as by anndata.read_h5ad(path, backed='r')."

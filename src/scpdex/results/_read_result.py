@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.comparisons.names import choose_names, listed
+from scpdex.comparisons.spelling import choose_names, quote_names
 from scpdex.results._converted_forms import read_columns, read_names, read_params
 from scpdex.results._fractions import FRACTIONS, select_fractions
 from scpdex.results._levels import Levels
@@ -116,14 +116,14 @@ def _entry(adata: AnnData, key: str) -> Mapping[str, Any]:
         return entry
     levels = Levels.read(entry)
     results = [str(name) for name, value in adata.uns.items() if _is_result(value)]
-    there = f"Results: {listed(results) or 'none'}."
+    there = f"Results: {quote_names(results) or 'none'}."
     if levels is not None:
-        there = f"It lists those of levels: {listed(levels.keys(key))}."
+        there = f"It lists those of levels: {quote_names(levels.keys(key))}."
     lacks = ""
     if levels is None and isinstance(entry, Mapping):
         missing = "splits" if "split_by" in read_params(entry) and "groups" in entry else needed
         lacks = (
-            f": the field {missing!r} is missing, there are {listed([str(name) for name in entry]) or 'none'}. "
+            f": the field {missing!r} is missing, there are {quote_names([str(name) for name in entry]) or 'none'}. "
             "(Converters drop what they do not know, and anndata.concat what differs between objects.) Rank again, "
             "or take the result from an object that has it whole"
         )

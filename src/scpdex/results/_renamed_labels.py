@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from scpdex.comparisons.names import listed, spellings_of
+from scpdex.comparisons.spelling import label_spellings, quote_names
 from scpdex.results._converted_forms import read_names, read_params
 from scpdex.results._levels import Levels
 from scpdex.results._read_result import groups_of
@@ -53,7 +53,7 @@ def describe_renamed(adata: AnnData, key: str, obs: pd.DataFrame) -> str | None:
     said = []
     for what, names, others, column in parts:
         if isinstance(column, str) and column in obs.columns and (gone := _renamed(obs[column], names, others)):
-            said.append(f"{what} {listed(gone)}, which are no longer labels of adata.obs[{column!r}]")
+            said.append(f"{what} {quote_names(gone)}, which are no longer labels of adata.obs[{column!r}]")
     if not said:
         return None
     return (
@@ -67,8 +67,8 @@ def _renamed(column: pd.Series[Any], names: Iterable[str], others: Iterable[str]
     is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
     used = column.drop_duplicates().dropna().tolist()
     labels = [*used, *column.cat.categories] if is_categorical else used
-    spellings = {spelling for label in labels for spelling in spellings_of(label)}
+    spellings = {spelling for label in labels for spelling in label_spellings(label)}
     gone = [name for name in names if name not in spellings]
     known = {*names, *others}
-    is_new = gone and any(known.isdisjoint(spellings_of(label)) for label in used)
+    is_new = gone and any(known.isdisjoint(label_spellings(label)) for label in used)
     return gone if is_new else []

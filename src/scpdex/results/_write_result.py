@@ -11,7 +11,7 @@ import pandas as pd
 from anndata import AnnData
 from natsort import natsorted
 
-from scpdex.machine.threads import object_lock
+from scpdex.machine.threads import anndata_lock
 from scpdex.results._ownership import outdated_levels
 from scpdex.results._scanpy_records import fractions_table
 from scpdex.results._varm_matrices import all_matrices, remove_matrices, to_varm
@@ -107,7 +107,7 @@ def store(
             matrices |= of_key
         else:
             entries[key] = as_records(result, var_names)
-    with object_lock:
+    with anndata_lock:
         if light:
             obs, var = _copied(adata.obs), _copied(adata.var)
             adata = AnnData(obs=obs, var=var, uns=deepcopy(dict(adata.uns)), varm=all_matrices(adata))
@@ -116,7 +116,7 @@ def store(
     entries |= further or {}
 
     def write() -> None:
-        with object_lock:
+        with anndata_lock:
             outdated = [key for key in outdated_levels(adata, entries) if key not in entries]
             uns, varm = dict(adata.uns), dict(adata.varm)
             try:

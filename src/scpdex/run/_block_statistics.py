@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons.design import Sides
+    from scpdex.comparisons.design import GroupSizes
     from scpdex.matrix import GeneBlock
     from scpdex.statistics.options import TestOptions
 
@@ -90,7 +90,7 @@ class Ranks(BlockStatistics):
 
     def __init__(
         self,
-        ranked: Sequence[Sides],
+        ranked: Sequence[GroupSizes],
         log_scale: float | None,
         longest_gene: int,
         key_dtype: np.dtype[Any],
@@ -124,7 +124,7 @@ class SortedValues(BlockStatistics):
     """Rank sums and A squared, for the Anderson-Darling test, which takes values in order."""
 
     def __init__(
-        self, ranked: Sequence[Sides], log_scale: float | None, longest_gene: int, key_dtype: np.dtype[Any]
+        self, ranked: Sequence[GroupSizes], log_scale: float | None, longest_gene: int, key_dtype: np.dtype[Any]
     ) -> None:
         super().__init__([sides.sizes for sides in ranked], log_scale)
         self._ranked = ranked
@@ -150,7 +150,7 @@ class SortedValues(BlockStatistics):
 
 
 def statistics_for(
-    options: TestOptions, ranked: Sequence[Sides], longest_gene: int, key_dtype: np.dtype[Any]
+    options: TestOptions, ranked: Sequence[GroupSizes], longest_gene: int, key_dtype: np.dtype[Any]
 ) -> BlockStatistics:
     """Choose the kernels that a test needs, for cells that are ranked together set by set."""
     log_scale = None if options.mean_in_log_space else options.log_scale

@@ -33,9 +33,9 @@ def write_statistics(
     turn comes, so that no more than one need be there.
     """
     in_turn = iter(of_ranked)
-    for comparison, groups, codes in design.places():
-        if comparison.strata:
-            tested, sums = test_strata(islice(in_turn, len(comparison.strata)), comparison, options)
+    for comparison, groups, codes in design.comparison_slices():
+        if comparison.stratum_sizes:
+            tested, sums = test_strata(islice(in_turn, len(comparison.stratum_sizes)), comparison, options)
         else:
             sums = next(in_turn)
             tested = test_sums(sums, comparison, options)
@@ -100,7 +100,7 @@ class GeneStatistics:
             columns["log10_pvals"] = tested.log10_pvals
         if {"auc", "u"} & set(options.extras):
             u = self.sums.twice_u[:, :n_groups] / 2
-            columns |= {"u": u, "auc": u / comparison.pairs}
+            columns |= {"u": u, "auc": u / comparison.n_pairs}
         if "means" in options.extras:
             columns["means"] = self.sums.means[:, :n_groups]
             columns["means_reference"] = np.broadcast_to(_others(self.sums.means, comparison), change.shape)

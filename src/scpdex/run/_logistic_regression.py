@@ -24,14 +24,14 @@ _NOT_FOR_IT = ("extras", "min_pct", "min_logfc", "alternative", "corr_scope")
 def refuse_for_logistic_regression(design: Design, expression: Expression, options: TestOptions) -> None:
     """Raise an error where there is too little to fit, or the data are not in memory as they are."""
     given = {name: getattr(options, name) != getattr(TestOptions, name) for name in _NOT_FOR_IT}
-    given |= {"exclude": bool(design.excluded), "several groups as reference": len(design.references) > 1}
+    given |= {"exclude": bool(design.excluded_labels), "several groups as reference": len(design.references) > 1}
     given |= {name: getattr(design, name) is not None for name in ("min_cells", "split_by")}
     beyond = [name for name, is_given in given.items() if is_given]
     if beyond:
         msg = f"method='logreg' does not take {', '.join(beyond)}: leave it out, or pass another method."
         raise ValueError(msg)
     comparison = design.comparisons[0]
-    if len(comparison.selected) < 2:
+    if len(comparison.selected_codes) < 2:
         msg = f"Cannot perform logistic regression on a single cluster ({comparison.groups[0]!r}): select two or more."
         raise ValueError(msg)
     if expression.on_disk or expression.is_dask:
@@ -54,7 +54,7 @@ def run_logistic_regression(
     As in scanpy, two groups share one fit, and only the first of them is reported.
     """
     comparison, codes = design.comparisons[0], design.codes
-    selected = np.asarray(comparison.selected)
+    selected = np.asarray(comparison.selected_codes)
     in_fit = np.isin(codes, selected)
     labels = comparison.label_positions[codes[in_fit]]
     fitted = coefficients(classifier, expression.rows(in_fit), labels, selected.size)
@@ -64,5 +64,5 @@ def run_logistic_regression(
         scores = fitted
     order = order_genes(scores, rankby_abs=options.rankby_abs)[:, : options.n_genes]
     in_order = np.ascontiguousarray(np.take_along_axis(scores, order, axis=1).T, dtype=FIELDS["scores"])
-    groups = tuple(comparison.name_of(code) for code in comparison.selected[: scores.shape[0]])
+    groups = tuple(comparison.group_name(code) for code in comparison.selected_codes[: scores.shape[0]])
     return RankedGenes(groups, order, {"scores": in_order})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.machine.threads import on_threads
+from scpdex.machine.threads import run_on_threads
 from scpdex.results import EXTRA_FIELDS, FIELDS, RankedGenes
 from scpdex.statistics.multiple_testing import Family, adjust_pvals
 from scpdex.statistics.ordering import order_genes
@@ -38,7 +38,7 @@ def order_table(
     family = _family(table, position, options) if options.corr_scope == "all" else None
     return [
         _order_groups(table, places.start, comparison.groups, position, options, pool, family)
-        for comparison, places, _ in design.places()
+        for comparison, places, _ in design.comparison_slices()
     ]
 
 
@@ -76,7 +76,7 @@ def _order_groups(
             statistics["pvals_adj"][:, some] = family.adjust(statistics["pvals"][:, some])
 
     starts = range(0, len(groups), _GROUPS_PER_SLICE)
-    on_threads(pool, work, [slice(start, min(start + _GROUPS_PER_SLICE, len(groups))) for start in starts])
+    run_on_threads(pool, work, [slice(start, min(start + _GROUPS_PER_SLICE, len(groups))) for start in starts])
     return ranked
 
 

@@ -64,7 +64,7 @@ class PartialSums:
         sums.genes = genes
         tallies = None
         if not options.is_t_test:
-            tallies = Tallies.of(len(genes), design.ranked[0], tie_correct=options.tie_correct, of_each=True)
+            tallies = Tallies.of(len(genes), design.ranking_units[0], tie_correct=options.tie_correct, of_each=True)
             if not (sums.are_counts and not sums.not_finite.any() and tallies.make_room(sums.highest, most_bytes)):
                 raise NotCountsError
             tallies.add(piece.part(genes), slice(0, len(genes)))
@@ -96,7 +96,7 @@ class PartialSums:
             sizes = design.sizes
             zeros = sizes - sums.nonzero
             sums.twice_u = self.tallies.twice_u(zeros)
-            if design.ranked[0].against_rest:
+            if design.ranking_units[0].against_rest:
                 sums.twice_u -= sizes * sizes
             sums.tie_sums = self.tallies.tie_sums(zeros)
             sums.means = self.tallies.sums() / np.maximum(sizes, 1)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons.design import Sides
+    from scpdex.comparisons.design import GroupSizes
 
 
 @dataclass
@@ -67,7 +67,7 @@ class SufficientStatistics:
         if self.expm1 is not None and other.expm1 is not None:
             self.expm1 += other.expm1
 
-    def of_ranked(self, ranked: Sequence[Sides]) -> Iterator[SufficientStatistics]:
+    def of_ranked(self, ranked: Sequence[GroupSizes]) -> Iterator[SufficientStatistics]:
         """Give the sums of the cells of each of these, whose codes follow one another; the first has what is of all."""
         if len(ranked) == 1:
             yield self
@@ -86,6 +86,6 @@ class SufficientStatistics:
             first = run.stop
 
 
-def tie_sums_dtype(sides: Sides) -> type[np.int64 | np.float64]:
+def tie_sums_dtype(sides: GroupSizes) -> type[np.int64 | np.float64]:
     """Give the dtype of sums over ties: whole numbers as long as these fit."""
     return np.int64 if sides.sizes.sum() < EXACT_TIE_SUMS_BELOW else np.float64

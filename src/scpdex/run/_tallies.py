@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.comparisons.design import Sides
+    from scpdex.comparisons.design import GroupSizes
     from scpdex.matrix import Piece, RowStream
 
 _LEAST_WIDTH = 4
@@ -42,7 +42,7 @@ class Tallies:
     tallies: NDArray[np.uint32]
 
     @classmethod
-    def of(cls, n_genes: int, sides: Sides, *, tie_correct: bool, of_each: bool = False) -> Tallies:
+    def of(cls, n_genes: int, sides: GroupSizes, *, tie_correct: bool, of_each: bool = False) -> Tallies:
         """Begin without any value; ``of_each`` gives each group a place of its own."""
         n_codes = sides.sizes.size
         if of_each:

@@ -58,7 +58,7 @@ class _Task:
         table = Table.empty(self.design, self.options, len(block.genes), None)
         part = table.room_for(block.genes)
         longest = int(block.ends[:, -1].max())
-        statistics = statistics_for(self.options, self.design.ranked, longest, block.keys.dtype)
+        statistics = statistics_for(self.options, self.design.ranking_units, longest, block.keys.dtype)
         for tile in cut(block.genes, self.plan.genes_per_tile):
             write_statistics(statistics.add_up(block.part(tile)), self.design, self.options, table, part)
         table.keep(part)

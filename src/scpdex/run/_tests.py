@@ -52,7 +52,7 @@ def test_strata(
     """Test within strata, given the sums of each in turn; give these together as well, without ranks of ties."""
     n_groups = comparison.n_groups
     together: SufficientStatistics | None = None
-    for sums, sides in zip(of_strata, comparison.strata, strict=True):
+    for sums, sides in zip(of_strata, comparison.stratum_sizes, strict=True):
         if together is None:
             together = sums.of_no_cells()
             test = VanElteren(sums.nonzero.shape[0], n_groups)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpdex.comparisons.names import suggest
+from scpdex.comparisons.spelling import suggest_name
 from scpdex.kernels.adjust import adjust_in_order
 from scpdex.kernels.order import order_descending
 
@@ -42,7 +42,7 @@ def refuse_correction(method: object) -> None:
             for of in multitest_alias.values()
         }
         valid = ["benjamini-hochberg", *(of if len(of) > 3 else name for of, name in names.items())]
-        msg = f"corr_method={method!r} is not known.{suggest(str(method), valid)}"
+        msg = f"corr_method={method!r} is not known.{suggest_name(str(method), valid)}"
         raise ValueError(msg)
 
 

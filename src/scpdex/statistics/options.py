@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from scpdex.comparisons.names import suggest
+from scpdex.comparisons.spelling import suggest_name
 from scpdex.statistics.multiple_testing import refuse_correction
 
 Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "anderson", "logreg"]
@@ -146,7 +146,7 @@ def resolve_method(method: Method | Alias | None) -> Method:
 
 def _refuse_unknown(argument: str, value: object, valid: tuple[str, ...]) -> None:
     if value not in valid:
-        msg = f"{argument}={value!r} is not known.{suggest(str(value), valid)}"
+        msg = f"{argument}={value!r} is not known.{suggest_name(str(value), valid)}"
         raise ValueError(msg)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scanpy import logging as logg
 
-from scpdex.comparisons.names import choose_names, listed
+from scpdex.comparisons.spelling import choose_names, quote_names
 from scpdex.matrix import in_memory
 from scpdex.results import (
     Levels,
@@ -89,7 +89,7 @@ def _fit_for_varm(adata: AnnData, key: str) -> StoredResult:
     astray = result.names[result.places < 0].tolist()
     of_raw = result.params.get("use_raw") and adata.raw is not None and not adata.raw.var_names.equals(adata.var_names)
     if astray or of_raw:
-        why = "ranked are the genes of adata.raw" if of_raw else f"genes {listed(astray)} are not there, or twice"
+        why = "ranked are the genes of adata.raw" if of_raw else f"genes {quote_names(astray)} are not there, or twice"
         msg = (
             f"adata.uns[{key!r}] does not fit adata.varm, which has a row for each of adata.var: {why}. Rank with "
             "use_raw=False and unique names (adata.var_names_make_unique())."
@@ -151,7 +151,9 @@ def rank_genes_to_uns(
     refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
     levels = Levels.read(adata.uns.get(key))
     if levels is not None and groups is not None:
-        msg = f"groups= is for one result, and adata.uns[{key!r}] lists those of levels: {listed(levels.keys(key))}."
+        msg = (
+            f"groups= is for one result, and adata.uns[{key!r}] lists those of levels: {quote_names(levels.keys(key))}."
+        )
         raise ValueError(msg)
     keys = [key] if levels is None else levels.keys(key)
     results = {_added(its_key, key, key_added): _fit_for_uns(adata, its_key, groups) for its_key in keys}

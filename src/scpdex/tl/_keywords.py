@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scpdex.comparisons.names import refuse_misspelt
+from scpdex.comparisons.spelling import refuse_misspelt
 from scpdex.statistics.logistic_regression import classifier_parameters, make_classifier
 from scpdex.task import parameter_names, warn_of_ignored_arguments
 

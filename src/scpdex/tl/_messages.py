@@ -9,8 +9,8 @@ from scanpy import logging as logg
 from scanpy import settings
 
 from scpdex.comparisons.labels import REST
-from scpdex.comparisons.levels_and_strata import reasons_of
-from scpdex.comparisons.names import listed
+from scpdex.comparisons.make_design import describe_skipped_levels
+from scpdex.comparisons.spelling import quote_names
 from scpdex.links import page
 from scpdex.results import (
     exceed_hdf5,
@@ -57,7 +57,11 @@ def introduction(design: Design, options: TestOptions, raw: str = "") -> str:
     return (
         text
         + raw
-        + (f"; {design.n_without:,} cells have no value of {columns} and take no part" if design.n_without else "")
+        + (
+            f"; {design.n_unassigned_cells:,} cells have no value of {columns} and take no part"
+            if design.n_unassigned_cells
+            else ""
+        )
     )
 
 
@@ -115,7 +119,7 @@ def tell_of_stored(
         logg.info("    the copy has obs, var, uns and the result, and no X: the matrix stays on disk")
     first = next(iter(results.values()))
     fields = ", ".join(map(repr, ["names", *first.ranked.statistics, *first.fractions]))
-    logg.info("    finished", time=start, deep=f"added to `.{storage}`, under {listed(list(results))}: {fields}")
+    logg.info("    finished", time=start, deep=f"added to `.{storage}`, under {quote_names(list(results))}: {fields}")
 
 
 def _tell_of_left_out(design: Design) -> None:
@@ -123,19 +127,25 @@ def _tell_of_left_out(design: Design) -> None:
     small = [
         name if comparison.level is None else f"{name} in {comparison.level}"
         for comparison in design.comparisons
-        for name in comparison.skipped
+        for name in comparison.skipped_groups
     ]
     if small:
-        logg.warning(f"groups {listed(small)} have fewer than min_cells={design.min_cells} cells and are not tested.")
-    if design.skipped:
+        logg.warning(
+            f"groups {quote_names(small)} have fewer than min_cells={design.min_cells} cells and are not tested."
+        )
+    if design.skipped_levels:
         more = page("comparisons", "inside-every-level")
-        logg.warning(f"levels of {design.split_by!r} are left out. {reasons_of(design.skipped)} See {more}")
-    if design.gone:
-        logg.warning(f"groups {listed(design.gone)} have no cell with a value of {design.strata!r} and are left out.")
-    apart = list(dict.fromkeys(name for comparison in design.comparisons for name in comparison.apart))
+        logg.warning(
+            f"levels of {design.split_by!r} are left out. {describe_skipped_levels(design.skipped_levels)} See {more}"
+        )
+    if design.groups_outside_strata:
+        logg.warning(
+            f"groups {quote_names(design.groups_outside_strata)} have no cell with a value of {design.strata!r} and are left out."
+        )
+    apart = list(dict.fromkeys(name for comparison in design.comparisons for name in comparison.unpaired_groups))
     if apart:
         logg.warning(
-            f"groups {listed(apart)} share no stratum of {design.strata!r} with what they are compared with: their "
+            f"groups {quote_names(apart)} share no stratum of {design.strata!r} with what they are compared with: their "
             "scores are 0."
         )
 
@@ -147,7 +157,9 @@ def _tell_of_untested(ranked: Sequence[RankedGenes]) -> None:
         without = np.isnan(genes.statistics["pvals"][0])
         untested |= dict.fromkeys(genes.groups[g] for g in np.flatnonzero(without).tolist())
     if untested:
-        logg.warning(f"no gene passes min_pct and min_logfc in groups {listed(list(untested))}: all numbers are NaN.")
+        logg.warning(
+            f"no gene passes min_pct and min_logfc in groups {quote_names(list(untested))}: all numbers are NaN."
+        )
 
 
 def _tell_of_values(table: Table, design: Design, options: TestOptions, expression: Expression) -> None:
@@ -205,7 +217,7 @@ def tell_of_files(results: Mapping[str, StoredResult], key: str, storage: Storag
     texts = unwritable_texts(dict.fromkeys([*groups, *named]))
     if texts:
         logg.warning(
-            f"groups {listed(texts)} have characters (NUL, or half of a surrogate pair) that h5ad and zarr files "
+            f"groups {quote_names(texts)} have characters (NUL, or half of a surrogate pair) that h5ad and zarr files "
             "cannot hold: rename these categories before ranking."
         )
     if storage != "uns":
@@ -220,14 +232,14 @@ def tell_of_files(results: Mapping[str, StoredResult], key: str, storage: Storag
     fields = [name for name in unwritable_fields(groups) if name not in texts]
     if fields:
         logg.warning(
-            f"groups {listed(fields)} name fields of records that h5ad files, or zarr files of format 2, cannot hold: "
+            f"groups {quote_names(fields)} name fields of records that h5ad files, or zarr files of format 2, cannot hold: "
             "pass storage='varm', or rename these categories, before writing the object to a file."
         )
     columns = dict.fromkeys(name for result in each for names, _ in result.fractions.values() for name in names)
     names = [name for name in unwritable_columns(columns, index_name) if name not in {*texts, *fields}]
     if names:
         logg.warning(
-            f"groups {listed(names)} name columns of `pts` that h5ad and zarr files cannot hold: pass "
+            f"groups {quote_names(names)} name columns of `pts` that h5ad and zarr files cannot hold: pass "
             "storage='varm', rename these categories, or use pts=False, before writing the object to a file."
         )
 
@@ -249,6 +261,6 @@ def _tell_of_keys(results: Mapping[str, StoredResult], key: str, storage: Storag
         levels = [str(result.params.get("split")) for result in unwritable.values()]
         column = next(iter(unwritable.values())).params.get("split_by")
         logg.warning(
-            f"levels {listed(levels)} name entries of `{storage}` that h5ad and zarr files cannot hold: rename these "
+            f"levels {quote_names(levels)} name entries of `{storage}` that h5ad and zarr files cannot hold: rename these "
             f"categories of {column!r} before ranking."
         )

@@ -8,7 +8,7 @@ from scanpy import logging as logg
 
 from scpdex.comparisons.labels import REST
 from scpdex.execute import execute
-from scpdex.machine.threads import object_lock
+from scpdex.machine.threads import anndata_lock
 from scpdex.results import refuse_storage, refuse_to_replace, refuse_unless_storable, store
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.task import Arguments, Task
@@ -325,7 +325,7 @@ def rank_genes_parallel(
     if classifier is not None:
         refuse_for_logistic_regression(design, expression, options)
     key = "rank_genes_groups" if key_added is None else key_added
-    with object_lock:
+    with anndata_lock:
         ranks_raw = adata.raw is not None if use_raw is None else use_raw
         refuse_storage(adata, storage, use_raw=ranks_raw)
         light = refuse_unless_storable(adata, on_disk=expression.on_disk or adata.isbacked, copy=copy)

@@ -50,11 +50,11 @@ def fractions_of(executed: Executed, design: Design) -> list[Fractions]:
     found = []
     table = executed.table
     genes = slice(None) if executed.position is None else executed.position
-    for comparison, groups, codes in design.places():
+    for comparison, groups, codes in design.comparison_slices():
         of_comparison: Fractions = {}
         if table.fractions is not None:
-            selected = tuple(comparison.name_of(code) for code in comparison.selected)
-            of_comparison["pts"] = (selected, table.fractions[codes][list(comparison.selected)][:, genes].T)
+            selected = tuple(comparison.group_name(code) for code in comparison.selected_codes)
+            of_comparison["pts"] = (selected, table.fractions[codes][list(comparison.selected_codes)][:, genes].T)
         if table.rest_fractions is not None:
             of_comparison["pts_rest"] = (comparison.groups, table.rest_fractions[groups][:, genes].T)
         found.append(of_comparison)
@@ -83,7 +83,7 @@ def assemble(
     if design.split_by is None:
         return results, {}
     levels = tuple(str(comparison.level) for comparison in design.comparisons)
-    params |= {"skipped_splits": strings([level for level, _ in design.skipped])}
+    params |= {"skipped_splits": strings([level for level, _ in design.skipped_levels])}
     return results, {key: Levels(params, levels, design.groups).entry()}
 
 
@@ -112,8 +112,8 @@ def _params(task: Task, *, layer: str | None, use_raw: bool) -> dict[str, Any]:
         params["normalize"] = float(task.expression.target_sum)
     if len(design.references) > 1:
         params["references"] = strings(design.references)
-    if design.excluded:
-        params["exclude"] = strings(design.excluded)
+    if design.excluded_labels:
+        params["exclude"] = strings(design.excluded_labels)
     for name in ("min_cells", "split_by", "strata"):
         if getattr(design, name) is not None:
             params[name] = getattr(design, name)
@@ -122,8 +122,8 @@ def _params(task: Task, *, layer: str | None, use_raw: bool) -> dict[str, Any]:
 
 def _params_of(comparison: Comparison, design: Design) -> dict[str, Any]:
     params: dict[str, Any] = {} if comparison.level is None else {"split": comparison.level}
-    if comparison.apart:
-        params["apart"] = strings(comparison.apart)
+    if comparison.unpaired_groups:
+        params["apart"] = strings(comparison.unpaired_groups)
     if design.min_cells is not None:
-        params["skipped"] = strings(comparison.skipped)
+        params["skipped"] = strings(comparison.skipped_groups)
     return params

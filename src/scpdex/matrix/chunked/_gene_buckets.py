@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.machine.threads import on_threads, read_ahead
+from scpdex.machine.threads import run_on_threads, read_ahead
 from scpdex.matrix._gene_block import GeneBlock, starts_of
 from scpdex.matrix.chunked._gene_major_pieces import INDPTR_DTYPE, Piece, deal_out_pieces
 from scpdex.plan.gene_blocks import cut
@@ -118,5 +118,5 @@ class Buckets:
             deal_out_pieces(pieces, first + part.start, starts[some], ends[some], keys)
 
         of_gene = max(1, int(self.nonzeros[genes.start : genes.stop].sum()) * keys.itemsize // len(genes))
-        on_threads(pool, gather, cut(range(len(genes)), max(1, _BYTES_AT_A_TIME // of_gene)))
+        run_on_threads(pool, gather, cut(range(len(genes)), max(1, _BYTES_AT_A_TIME // of_gene)))
         return GeneBlock(genes, keys, starts, ends)

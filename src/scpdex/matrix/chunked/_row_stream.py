@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from scpdex.kernels.keys import key_dtype
-from scpdex.machine.threads import in_turn, read_ahead
+from scpdex.machine.threads import map_in_order, read_ahead
 from scpdex.matrix._normalize import normalized_dtype
 from scpdex.matrix._values import refuse_inexact
 from scpdex.matrix.chunked._gene_major_pieces import canonical_rows, turn
@@ -114,7 +114,7 @@ class RowStream:
             return turn(self._finish(read), self.codes[read.cells], self.columns, self.key_dtype)
 
         with closing(self._parts(n_values)) as parts:
-            yield from in_turn(pool, turned, parts, n_threads)
+            yield from map_in_order(pool, turned, parts, n_threads)
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise a ValueError about what was read."""
@@ -145,7 +145,10 @@ class RowStream:
         indices = np.empty(data.size, dtype=index_dtype)
         indptr = np.zeros(self.rows.size + 1, dtype=index_dtype)
         n_cells = n_found = 0
-        with closing(self._parts(n_values)) as parts, closing(in_turn(pool, self._finish, parts, n_threads)) as rows:
+        with (
+            closing(self._parts(n_values)) as parts,
+            closing(map_in_order(pool, self._finish, parts, n_threads)) as rows,
+        ):
             for found in rows:
                 data[n_found : n_found + found.nnz] = found.data
                 indices[n_found : n_found + found.nnz] = found.indices

@@ -15,7 +15,7 @@ from dask.blockwise import optimize_blockwise
 from dask.core import flatten
 from dask.highlevelgraph import HighLevelGraph
 
-from scpdex.machine.threads import in_turn, read_ahead
+from scpdex.machine.threads import map_in_order, read_ahead
 from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._row_stream import MARGIN
 from scpdex.matrix.dask._chunk_reader import ChunkReader, Grid
@@ -149,7 +149,7 @@ class DaskSource(Source):
         parts = list(self.parts(n_values))
         batches = [parts[first : first + n_threads] for first in range(0, len(parts), n_threads)]
         with closing(read_ahead(compute, batches)) as computed:
-            yield from in_turn(pool, turn_and_work, chain.from_iterable(computed), n_threads)
+            yield from map_in_order(pool, turn_and_work, chain.from_iterable(computed), n_threads)
 
     def refuse_changed(self) -> None:
         """Do nothing: who computes a chunk once cannot see it change."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from scpdex.kernels.accumulate import add_deviations, add_expm1, add_values
 from scpdex.kernels.moments import HIDDEN, MOST_PASSES
-from scpdex.machine.threads import on_threads
+from scpdex.machine.threads import run_on_threads
 from scpdex.plan.gene_blocks import cut
 from scpdex.run._batches import batches_of
 from scpdex.run._sufficient_statistics import SufficientStatistics
@@ -66,7 +66,7 @@ class _RowPasses:
             sums.expm1 = np.zeros(shape)
         tallies = None
         if not self.job.options.is_t_test:
-            tallies = Tallies.of(n_genes, self.job.design.ranked[0], tie_correct=self.job.options.tie_correct)
+            tallies = Tallies.of(n_genes, self.job.design.ranking_units[0], tie_correct=self.job.options.tie_correct)
 
         def add(piece: Piece) -> None:
             self._on_genes(
@@ -99,7 +99,7 @@ class _RowPasses:
     def _on_genes(self, work: Callable[[slice], None]) -> None:
         """Share the genes among the threads."""
         edges = np.linspace(0, self.stream.columns.size, self.job.plan.n_threads + 1).astype(int).tolist()
-        on_threads(self.job.pool, work, map(slice, edges[:-1], edges[1:]))
+        run_on_threads(self.job.pool, work, map(slice, edges[:-1], edges[1:]))
 
     def _add_spreads(self, sums: SufficientStatistics) -> None:
         """Turn sums into means, and add up squared deviations as the kernel of a gene block does."""
@@ -143,7 +143,7 @@ class _RowPasses:
 
         self._pass(add)
         sums.twice_u += zeros * of_zeros[:, None]
-        if self.job.design.ranked[0].against_rest:
+        if self.job.design.ranking_units[0].against_rest:
             sums.twice_u -= sizes * sizes
         sums.tie_sums = tallies.tie_sums(zeros)
         sums.means /= np.maximum(sizes, 1)
