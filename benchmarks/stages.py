@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STAGES = {
-    "labels": ["scpdex.task.design_comparisons"],
+    "labels": ["scpdex.task.make_design"],
     "count non-zeros": ["scpdex.task.open_source"],
     "gather": [
         "scpdex.matrix.memory._sparse._RowReader.read",

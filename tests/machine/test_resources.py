@@ -79,12 +79,13 @@ def test_half_of_what_is_available(monkeypatch):
     assert Resources.of().limits.max_memory == 3_000_000_001
 
 
+
 class Machine:
     """The files of control groups in a folder, of a process without limits of its own."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.monkeypatch = folder, monkeypatch
-        monkeypatch.setattr(r, "_OWN_GROUPS", folder / "own")
+        monkeypatch.setattr(r, "_CGROUPS_OF_PROCESS", folder / "own")
         for name in ("_VERSION_1", "_VERSION_2"):
             versions = [
                 r._CGroups(folder / version.root.relative_to("/"), *list(vars(version).values())[1:])
@@ -111,6 +112,14 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path, monkeypatch) -> Machine:
     return Machine(tmp_path, monkeypatch)
+
+
+def test_half_of_what_is_available(machine):
+    """Row 32: the default budget, whatever leaves the least."""
+    assert Resources.of().limits.max_memory == 500_000_000
+    machine.own("0::/job")
+    machine.group("job", max=5_000_001, current=3_000_000, stat="inactive_file 0")
+    assert Resources.of().limits.max_memory == 1_000_000
 
 
 def test_no_groups(machine):

@@ -248,7 +248,7 @@ FAULTS = (
     Fault(
         "plan/plan.py",
         "return cut(block, min(self.genes_per_tile, genes_per_thread))",
-        "return cut(range(block.start, max(block.start + 1, block.stop - 1)), min(self.genes_per_tile, genes_per_thread))",
+        "return cut(range(block.start, max(block.start + 1, block.stop - 1)), genes_per_thread)",
         "behaviour/test_against_scipy.py::test_mannwhitneyu",
         "blocks: the last gene is dropped",
     ),

@@ -1,4 +1,4 @@
-"""Byte sizes: read ``"2GB"`` as a number of bytes, and format a number of bytes for a message."""
+"""Byte sizes: parse ``"2GB"`` to a number of bytes, and format a number of bytes for a message."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?)\s*((?:[kmgt]i?)?)b?\s*", re.IGNORE
 
 
 def parse_bytes(size: str | float, argument: str) -> int:
-    """Read a number of bytes: a number, or a size such as ``"2GB"``; messages name the argument.
+    """Parse a number of bytes: a number, or a size such as ``"2GB"``; ``argument`` names it in messages.
 
     Raises
     ------
     ValueError
-        It is no size, or less than a byte.
+        ``size`` is not a size, or is less than one byte.
     """
     n_bytes: float | None = None
     if isinstance(size, str):

@@ -1,4 +1,12 @@
-"""Default budget: the bytes that a call may hold where ``max_memory`` is not given."""
+"""Default budget: the bytes that a call may hold if ``max_memory`` is not given.
+
+It is a share of the least of: the memory that the machine has available, what the control groups (containers, batch
+jobs) of the process leave, and what its own limits (``ulimit -v`` and ``-d``) leave beside the stacks of its threads.
+:mod:`scpdex.machine.available_memory` reads these when a call begins.
+
+Users read of the share in the docstring of ``rank_genes_parallel``, README.md, docs/large.md, docs/how-it-chooses.md
+and docs/tutorials/large.md: whoever changes it changes these too.
+"""
 
 from __future__ import annotations
 
@@ -9,5 +17,5 @@ DEFAULT_SHARE = 0.5
 
 
 def default_max_memory(n_threads: int) -> int:
-    """Give half of the bytes that are available to this process, beside those that so many threads take."""
+    """Compute the default of ``max_memory`` in bytes, for a call on so many threads."""
     return int(DEFAULT_SHARE * available_memory(n_threads))

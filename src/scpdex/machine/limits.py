@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """What a call may use."""
+    """Threads, memory and block size of a call."""
 
     n_threads: int
     max_memory: int
-    """Bytes that the call may hold beyond its results."""
+    """Bytes that the call may hold beyond its results and a matrix in memory."""
     gene_chunk_size: int | None
-    """Genes in a block; None: as the plan sees fit."""
+    """Number of genes of each block; None lets the plan choose."""
     most_genes: int | None = None
-    """Genes in a block at most, where the plan cuts them."""
+    """Largest number of genes of the blocks that the plan chooses; None for no such limit."""

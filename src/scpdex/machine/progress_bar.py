@@ -1,4 +1,4 @@
-"""Progress: a bar when the work is long and someone is watching."""
+"""Progress bar: tqdm's, for work of more than 2 seconds in a terminal or notebook."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
-# Shorter work shows no bar unless one is asked for.
+# Shorter work shows no bar, unless show_progress=True.
 _SECONDS_BEFORE_BAR = 2.0
 
 
 def progress_bar(total: int, *, unit: str, show: bool | None) -> Any:
-    """Open a tqdm bar for the terminal or notebook; None shows it after 2 seconds where someone is watching.
+    """Open a tqdm bar; ``show=None`` shows it after 2 seconds, and only in a terminal or notebook.
 
-    Where there is no stream to draw it on, none is shown.
+    Without a stream to draw on, no bar is shown.
     """
     bar, needs_stream = _bar_class()
-    disable = not (_is_watched() if show is None else show) or (needs_stream and not _has_stream())
+    disable = not (_is_interactive() if show is None else show) or (needs_stream and not _has_stream())
     stream = {"file": _Stream(sys.stderr)} if needs_stream and not disable else {}
     delay = 0 if show else _SECONDS_BEFORE_BAR
     return bar(total=total, unit=unit, disable=disable, delay=delay, leave=bool(show), **stream)
 
 
 class _Stream:
-    """A stream to draw on, whose failures, as on a full disk, leave the work alone."""
+    """A stream to draw on that swallows its errors, such as a full disk, so that they do not end the work."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -34,25 +34,25 @@ class _Stream:
             self.encoding = str(stream.encoding)
 
     def write(self, text: str) -> None:
-        """Write, if that is possible."""
+        """Write, and ignore errors."""
         with suppress(Exception):
             self._stream.write(text)
 
     def flush(self) -> None:
-        """Flush, if that is possible."""
+        """Flush, and ignore errors."""
         with suppress(Exception):
             self._stream.flush()
 
     def fileno(self) -> int:
-        """Give the descriptor, by which tqdm finds the width of a terminal."""
+        """Give the file descriptor, from which tqdm gets the width of a terminal."""
         return int(self._stream.fileno())
 
 
 def _bar_class() -> tuple[Any, bool]:
     """Choose the bar that ``tqdm.auto`` would choose, and tell whether it draws on ``sys.stderr``.
 
-    To import ``tqdm.auto``, or ``tqdm.notebook`` without widgets, replaces Python's warning filters for a moment. Two
-    threads that do so at once may restore each other's filters, which then stay.
+    ``tqdm.auto`` itself is not imported: its import, and that of ``tqdm.notebook`` without widgets, replaces Python's
+    warning filters for a moment, and two threads that import it at once may leave each other's filters behind.
     """
     is_console = any(name == "QT_API" or name.startswith("SPYDER") for name in os.environ)
     if "ipykernel.zmqshell" in sys.modules and not is_console and find_spec("ipywidgets") is not None:
@@ -65,17 +65,17 @@ def _bar_class() -> tuple[Any, bool]:
     return tqdm, True
 
 
-def _is_watched() -> bool:
+def _is_interactive() -> bool:
     if "ipykernel" in sys.modules:
         return True
-    # What stands in for the stream may lack isatty, or raise any error from it.
+    # A replacement of the stream may lack isatty, or raise any error from it.
     with suppress(Exception):
         return bool(sys.stderr.isatty())
     return False
 
 
 def _has_stream() -> bool:
-    """Tell whether ``sys.stderr`` can be written to: it may be None, closed, or lack what tqdm calls."""
+    """Tell whether ``sys.stderr`` can be written to: it may be None, closed, or lack methods that tqdm calls."""
     with suppress(Exception):
         sys.stderr.write("")
         sys.stderr.flush()

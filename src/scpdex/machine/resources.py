@@ -1,4 +1,4 @@
-"""Resources: what a call may use of the machine."""
+"""Resources: the arguments that say what a call may use of the machine, checked."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from scpdex.machine.limits import Limits
 
 @dataclass(frozen=True)
 class Resources:
-    """What a call may use, and whether it shows progress."""
+    """Limits of a call, whether it reads data in parts, and whether it shows progress."""
 
     limits: Limits
     low_memory: bool | None
-    """Whether data are read in chunks; None: if they are on disk."""
+    """Whether data are read in parts; None for data on disk only."""
     show_progress: bool | None
-    """None: when the work is long and someone is watching."""
+    """Whether to show a progress bar; None for long work in a terminal or notebook only."""
 
     @classmethod
     def of(
@@ -33,7 +33,7 @@ class Resources:
         low_memory: bool | None = None,
         show_progress: bool | None = None,
     ) -> Resources:
-        """Check and resolve the arguments of the same names of the public function."""
+        """Check the arguments of :func:`scpdex.tl.rank_genes_parallel`, and replace defaults by numbers."""
         if n_jobs is None or (n_jobs == -1 and not isinstance(n_jobs, bool)):
             n_jobs = joblib.cpu_count()
         elif not _is_number(n_jobs):
@@ -47,7 +47,7 @@ class Resources:
         return cls(limits, low_memory, show_progress)
 
     def with_most_genes(self, gene_chunk_size: int) -> Resources:
-        """Let no block have more genes than so many; the plan may choose fewer."""
+        """Limit blocks to ``gene_chunk_size`` genes; the plan may choose fewer."""
         _refuse_genes(gene_chunk_size)
         return replace(self, limits=replace(self.limits, most_genes=int(gene_chunk_size)))
 

@@ -1,4 +1,4 @@
-"""Scratch: one private file for what does not fit the memory budget, gone when it is closed."""
+"""Scratch file: one private temporary file for arrays beyond the memory budget; closing it deletes it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from numpy.typing import NDArray
 
 
 class Scratch:
-    """Arrays in a file of the system's temporary folder (TMPDIR), which is made when first written to.
+    """Arrays in one file of the system's temporary folder (TMPDIR), which the first write creates.
 
-    The file has no name where the system allows that, so that it goes with the process however that ends.
+    The file has no name on systems that allow it, so that the system deletes it however the process ends.
     """
 
     def __init__(self) -> None:
-        """Begin without a file."""
+        """Start without a file."""
         self._file: IO[bytes] | None = None
         self._lock = Lock()
         self.n_bytes = 0
@@ -28,17 +26,17 @@ class Scratch:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._file is not None:
             self._file.close()
 
     def write(self, *arrays: NDArray[Any]) -> int:
-        """Append C-contiguous arrays and tell where they start.
+        """Append C-contiguous arrays, and give the byte at which the first one starts.
 
         Raises
         ------
         OSError
-            The disk is full, or a quota is used up.
+            The disk or the quota is full.
         """
         with self._lock:
             start = self.n_bytes
@@ -47,50 +45,53 @@ class Scratch:
                     self._file = tempfile.TemporaryFile(prefix="scpdex-", buffering=0)  # noqa: SIM115
                 self._file.seek(start)
                 for array in arrays:
-                    left = memoryview(array).cast("B") if array.size else memoryview(b"")
-                    while left:
-                        left = left[self._file.write(left) :]
+                    remaining = memoryview(array).cast("B") if array.size else memoryview(b"")
+                    while remaining:
+                        remaining = remaining[self._file.write(remaining) :]
                     self.n_bytes += array.nbytes
             except OSError as error:
                 msg = (
                     f"scratch file in {tempfile.gettempdir()} could not take more than {self.n_bytes:,} bytes "
-                    f"({error.strerror}): {_WAYS_OUT}"
+                    f"({error.strerror}): {_ADVICE}"
                 )
                 raise OSError(error.errno, msg) from error
             return start
 
     def read(self, start: int, into: NDArray[Any]) -> None:
-        """Fill a C-contiguous array with what was written from byte ``start`` on."""
-        left = memoryview(into).cast("B") if into.size else memoryview(b"")
+        """Fill a C-contiguous array with the bytes from ``start`` on."""
+        remaining = memoryview(into).cast("B") if into.size else memoryview(b"")
         with self._lock:
-            if not left:
+            if not remaining:
                 return
             assert self._file is not None, "nothing was written yet"  # noqa: S101
             self._file.seek(start)
-            while left:
-                n = self._file.readinto(left)  # type: ignore[attr-defined]
-                if not n:
-                    msg = f"scratch file in {tempfile.gettempdir()} was cut short by someone else."
+            while remaining:
+                n_read = self._file.readinto(remaining)  # type: ignore[attr-defined]
+                if not n_read:
+                    msg = (
+                        f"scratch file in {tempfile.gettempdir()} is shorter than what was written to it: another "
+                        "process cut it. Set TMPDIR to a folder that no other process clears, and call again."
+                    )
                     raise OSError(msg)
-                left = left[n:]
+                remaining = remaining[n_read:]
 
 
-_WAYS_OUT = "free some space, set TMPDIR to a folder on a larger disk, or raise max_memory."
+_ADVICE = "free some space, set TMPDIR to a folder on a larger disk, or raise max_memory."
 
 
 def refuse_scratch_beyond_disk(n_bytes: int) -> None:
-    """Raise an OSError if the disk of the temporary folder has less space than the scratch file may need."""
+    """Raise an OSError if the disk of the temporary folder has less free space than the scratch file may need."""
     if not n_bytes:
         return
     try:
         folder = tempfile.gettempdir()
     except OSError as error:
-        msg = f"{n_bytes:,} bytes of scratch may be needed, and no temporary folder can be written to: {_WAYS_OUT}"
+        msg = f"{n_bytes:,} bytes of scratch may be needed, and no temporary folder can be written to: {_ADVICE}"
         raise OSError(error.errno, msg) from error
     free = shutil.disk_usage(folder).free
     if n_bytes > free:
         msg = (
             f"{n_bytes:,} bytes of scratch may be needed within this max_memory, but {folder} has {free:,} free: "
-            f"{_WAYS_OUT}"
+            f"{_ADVICE}"
         )
         raise OSError(msg)

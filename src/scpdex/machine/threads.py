@@ -1,4 +1,4 @@
-"""Threads: share parts of the work among a pool and end together; read ahead of those who work."""
+"""Threads: run parts of the work on a pool, map parts in order, and read parts ahead of the threads that use them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-# A view becomes an object of its own where a result is stored, in steps that other threads must not see.
+# Storing a result turns a view into an object of its own, in steps that other threads must not see half done.
 anndata_lock = threading.RLock()
 
 Part = TypeVar("Part")
@@ -18,14 +18,14 @@ Result = TypeVar("Result")
 
 
 def run_on_threads(pool: Executor, work: Callable[[Any], None], parts: Iterable[Any]) -> None:
-    """Work on all parts; the first exception, Ctrl-C included, is raised, and parts not yet begun are left."""
+    """Work on all parts; raise the first exception, Ctrl-C included, and skip the parts that have not begun."""
     stop = threading.Event()
 
-    def unless_stopped(part: Any) -> None:
+    def work_unless_stopped(part: Any) -> None:
         if not stop.is_set():
             work(part)
 
-    futures = [pool.submit(unless_stopped, part) for part in parts]
+    futures = [pool.submit(work_unless_stopped, part) for part in parts]
     try:
         for future in wait(futures, return_when=FIRST_EXCEPTION).done:
             future.result()
@@ -39,29 +39,29 @@ def run_on_threads(pool: Executor, work: Callable[[Any], None], parts: Iterable[
 def map_in_order(
     pool: Executor, work: Callable[[Part], Result], parts: Iterable[Part], ahead: int
 ) -> Generator[Result, None, None]:
-    """Give the result of each part in turn, while the pool works on up to ``ahead`` further ones.
+    """Give the results in the order of the parts, while the pool works on up to ``ahead`` further parts.
 
-    When the generator is closed, or an exception is raised, nothing of it is left running.
+    When the generator is closed, or an exception is raised, no work on its parts is left running.
     """
-    waiting: deque[Future[Result]] = deque()
+    futures: deque[Future[Result]] = deque()
     try:
         for part in parts:
-            waiting.append(pool.submit(work, part))
-            if len(waiting) > ahead:
-                result = waiting[0].result()
-                waiting.popleft()
+            futures.append(pool.submit(work, part))
+            if len(futures) > ahead:
+                result = futures[0].result()
+                futures.popleft()
                 yield result
-        while waiting:
-            result = waiting[0].result()
-            waiting.popleft()
+        while futures:
+            result = futures[0].result()
+            futures.popleft()
             yield result
     finally:
-        for future in waiting:
+        for future in futures:
             future.cancel()
-        wait(waiting)
+        wait(futures)
 
 
 def read_ahead(read: Callable[[Part], Result], parts: Iterable[Part], ahead: int = 1) -> Generator[Result, None, None]:
-    """Read parts in turn on a thread of its own, which stays so many ahead of who takes them."""
+    """Read parts in order on one further thread, up to ``ahead`` parts before they are taken."""
     with ThreadPoolExecutor(1, thread_name_prefix="scpdex-reader") as reader:
         yield from map_in_order(reader, read, parts, ahead)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scpdex.machine.threads import on_threads
+from scpdex.machine.threads import run_on_threads
 from scpdex.run._block_statistics import statistics_for
 from scpdex.run._gene_statistics import write_statistics
 
@@ -52,7 +52,7 @@ class _TestedHere(ABC):
             with self.add_up(tile) as statistics:
                 write_statistics(statistics, job.design, job.options, table, part)
 
-        on_threads(job.pool, work, job.plan.tiles(self.genes))
+        run_on_threads(job.pool, work, job.plan.tiles(self.genes))
         table.keep(part)
 
 
@@ -65,7 +65,7 @@ class BlockKernels:
         longest_gene = int(matrix.max_nonzeros.max())
         self._idle: SimpleQueue[BlockStatistics] = SimpleQueue()
         for _ in range(job.plan.n_threads):
-            self._idle.put(statistics_for(job.options, job.design.ranked, longest_gene, matrix.key_dtype))
+            self._idle.put(statistics_for(job.options, job.design.ranking_units, longest_gene, matrix.key_dtype))
 
     @contextmanager
     def borrow(self) -> Generator[BlockStatistics, None, None]:
@@ -115,7 +115,7 @@ class SummedGenes(_TestedHere):
     @contextmanager
     def add_up(self, tile: range) -> Generator[Iterator[SufficientStatistics], None, None]:
         """Take the sums of a tile."""
-        yield self.sums.part(tile).of_ranked(self.job.design.ranked)
+        yield self.sums.part(tile).of_ranked(self.job.design.ranking_units)
 
 
 @dataclass(frozen=True)

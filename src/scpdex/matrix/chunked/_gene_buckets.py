@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.machine.threads import run_on_threads, read_ahead
+from scpdex.machine.threads import read_ahead, run_on_threads
 from scpdex.matrix._gene_block import GeneBlock, starts_of
 from scpdex.matrix.chunked._gene_major_pieces import INDPTR_DTYPE, Piece, deal_out_pieces
 from scpdex.plan.gene_blocks import cut
