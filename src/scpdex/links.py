@@ -1,8 +1,8 @@
-"""Links: addresses of pages of the documentation, for messages that say more there."""
+"""Links: addresses of documentation pages, for messages."""
 
 _DOCS = "https://scpdex.readthedocs.io/en/stable"
 
 
 def page(name: str, section: str) -> str:
-    """Give the address of a section of a page, by the name of its file and the anchor of its heading."""
+    """Give the address of a section: ``name`` is the page's file without suffix, ``section`` the anchor of the heading."""
     return f"{_DOCS}/{name}.html#{section}"

@@ -58,7 +58,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         TypeError,
         "groupby=3 is not the name of a column of adata.obs: pass a string",
     ),
-    "key_added, not a name": ({"key_added": 3}, TypeError, "key_added is a int; pass a name"),
+    "key_added, not a name": ({"key_added": 3}, TypeError, "key_added=3 is not a string: pass a name"),
     "groupby, not labels": ({"groupby": "percent_mito"}, ValueError, r"Are these labels\? There are \d+ for 700 cells"),
     "unknown": (
         {"tie_corect": True},

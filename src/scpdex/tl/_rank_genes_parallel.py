@@ -48,12 +48,12 @@ def rank_genes_parallel(
     layer: str | None = None,
     mean_in_log_space: bool | None = None,
     use_continuity: bool = False,
-    # Beyond scanpy: who is compared,
+    # Beyond scanpy: which cells are compared,
     exclude: Iterable[Hashable] | None = None,
     min_cells: int | None = None,
     split_by: str | None = None,
     strata: str | None = None,
-    # how it is tested,
+    # how they are tested,
     normalize: float | None = None,
     alternative: Alternative = "two-sided",
     min_pct: float | None = None,
@@ -62,7 +62,7 @@ def rank_genes_parallel(
     # what is reported,
     extras: Iterable[Extra] = (),
     storage: Storage = "uns",
-    # and what may be used.
+    # and what the call may use.
     low_memory: bool | None = None,
     gene_chunk_size: int | None = None,
     max_memory: str | float | None = None,
@@ -76,39 +76,38 @@ def rank_genes_parallel(
     :func:`scanpy.tl.filter_rank_genes_groups` and every ``scanpy.pl.rank_genes_groups*`` work on the result.
     Expects log1p-transformed data, or raw counts with ``normalize=``, in memory or on disk: a backed AnnData, or X or a
     layer that is a dataset of an h5ad file or zarr store, is read in parts, within ``max_memory``. dask arrays are
-    computed chunk by chunk, by the workers of a cluster where a ``dask.distributed.Client`` is active. scanpy's presets
-    and ``scanpy.settings.n_jobs`` have no effect; a message says which arguments another preset would have changed.
+    computed chunk by chunk, by the workers of a cluster if a ``dask.distributed.Client`` is active. scanpy's presets
+    and ``scanpy.settings.n_jobs`` have no effect; a message names the arguments that another preset would change.
 
-    scanpy's arguments come first. Those beyond scanpy follow, all off by default, in four groups: who is compared
-    (``exclude`` to ``strata``), how it is tested (``normalize`` to ``corr_scope``), what is reported (``extras``,
-    ``storage``), and what may be used of the machine (``low_memory`` to ``show_progress``).
+    scanpy's arguments come first. The arguments beyond scanpy follow, all off by default, in four groups: which cells
+    are compared (``exclude`` to ``strata``), how they are tested (``normalize`` to ``corr_scope``), what is reported
+    (``extras``, ``storage``), and what the call may use of the machine (``low_memory`` to ``show_progress``).
 
     Parameters
     ----------
     adata
-        :class:`anndata.AnnData`, cells x genes. Nothing is changed but ``adata.uns[key_added]``, ``adata.varm`` where
-        ``storage`` asks for it, and the dtype of a ``groupby`` column of strings.
+        :class:`anndata.AnnData`, cells x genes. The call changes nothing but ``adata.uns[key_added]``, ``adata.varm``
+        with ``storage="varm"``, and the dtype of a ``groupby`` column of strings.
     groupby
         Column of ``adata.obs`` that holds the groups' labels: categorical, strings, numbers or bools. Strings become
-        categorical when the result is stored, as in scanpy, except in a lazily opened object. For scanpy's plots, turn
-        numbers and bools into strings: ``.astype("category").cat.rename_categories(str)``. Unused categories are
+        categorical when the result is stored, as in scanpy, except in a lazily opened object. scanpy's plots need
+        numbers and bools as strings: ``.astype("category").cat.rename_categories(str)``. Unused categories are
         ignored. Cells without a label (NaN) are part of the rest, and of no other comparison.
     mask_var
         Genes to test: boolean array of shape ``(n_vars,)``, a boolean Series indexed by gene names in their order, or a
         boolean column of ``adata.var``, by its name or as a reference (``A.var["highly_variable"]``, with ``A`` of
-        ``anndata.acc``). Adjusted p-values count these genes only.
+        ``anndata.acc``). p-values are adjusted over these genes only.
     use_raw
-        Rank ``adata.raw.X``. The default is to do so when raw is present.
+        Rank ``adata.raw.X``. None, the default, does so if raw is present.
     groups
-        Groups to test, ``"all"`` or a sequence of labels, which may be given as they are or as strings. Against the
-        rest, cells of the other groups are still part of the rest.
+        Groups to test: ``"all"``, or a sequence of labels, each as it is or as a string. Against the rest, cells of
+        the other groups are still part of the rest.
     reference
         ``"rest"`` compares each group with all other cells; a label compares each group with that one; a list of
-        labels compares each other group with the cells of all of these together, which ``params["reference"]`` names
-        joined by " + ". A group that is itself named "rest" cannot be the reference.
+        labels compares each other group with the cells of all these groups together, and ``params["reference"]`` joins
+        their names by " + ". A group that is itself named "rest" cannot be the reference.
     n_genes
-        Genes in the returned tables, from the highest score down; all by default. Adjusted p-values are over all
-        tested genes.
+        Number of genes in the result, highest scores first (all by default). Adjusted p-values count all tested genes.
     rankby_abs
         Rank genes by the absolute value of the score. Returned scores keep their sign.
     pts
@@ -117,90 +116,89 @@ def rank_genes_parallel(
         Key of ``adata.uns`` for the result; ``"rank_genes_groups"`` by default.
     copy
         Return a copy of ``adata`` with the result instead of storing it in ``adata``. For data on disk the copy has
-        obs, var and uns only; views of data on disk need it, since they cannot hold a result.
+        obs, var and uns only. Views of data on disk cannot hold a result, and need ``copy=True``.
     method
         ``"t-test"`` (the default, Welch's), ``"t-test_overestim_var"`` (the same with the variance of the other cells
         taken as if there were only as many as the group has), ``"wilcoxon"`` (rank sum, normal approximation, see
         :func:`scipy.stats.mannwhitneyu`; also called ``"wilcoxon_illico"`` as in scanpy 1.13, and recorded as
-        ``"wilcoxon"``), ``"anderson"`` (two-sample Anderson-Darling in its form for tied values, which sees differences
-        of spread and shape too, see :func:`scipy.stats.anderson_ksamp`; p lies between 0.001 and 0.25, the ends of the
-        published table) or ``"logreg"`` (:class:`sklearn.linear_model.LogisticRegression` on the selected groups; no
-        p-values or fold changes, and one row for two groups, as in scanpy).
+        ``"wilcoxon"``), ``"anderson"`` (two-sample Anderson-Darling in its form for tied values, which is sensitive to
+        differences of spread and shape too, see :func:`scipy.stats.anderson_ksamp`; p lies between 0.001 and 0.25, the
+        ends of the published table) or ``"logreg"`` (:class:`sklearn.linear_model.LogisticRegression` on the selected
+        groups; no p-values or fold changes, and one row for two groups, as in scanpy).
     corr_method
         ``"benjamini-hochberg"``, ``"bonferroni"``, or another method of
         :func:`statsmodels.stats.multitest.multipletests` by its name there (``"holm"``, ``"fdr_by"``, ...).
     tie_correct
-        Wilcoxon: lower the variance of the rank sum for tied values. scanpy's default, False, gives smaller scores on
-        sparse genes; scipy, Seurat and presto correct for ties.
+        Wilcoxon: correct the variance of the rank sum for ties, which lowers it. scanpy's default, False, gives smaller
+        scores on sparse genes; scipy, Seurat and presto correct for ties.
     layer
         Rank ``adata.layers[layer]``. On an object with raw this needs ``use_raw=False``, as in scanpy.
     mean_in_log_space
         True takes the mean of the log values and then ``expm1``, as scanpy 1.x does; False takes ``expm1`` of each
-        value and then the mean, as Seurat does. None, the default, is True. Log fold changes are all that it alters.
+        value and then the mean, as Seurat does. None, the default, is True. Only log fold changes depend on it.
     use_continuity
-        Wilcoxon: lower ``|U - n1 n2 / 2|`` by 1/2, as scipy and Seurat do by default and scanpy does not. Scores hold
-        the corrected value.
+        Wilcoxon: lower ``|U - n1 n2 / 2|`` by 1/2, as scipy and Seurat do by default and scanpy does not. Scores
+        include the correction.
     exclude
         Labels whose cells take no part, neither as groups nor in the rest: as if they had been removed from ``adata``.
         ``np.nan`` or None in the list stands for cells without a label.
     min_cells
-        Groups of fewer cells are not tested, and are named in a message and in ``params["skipped"]``; against the rest
-        their cells are still part of it. None, the default, refuses groups of one cell, as scanpy does.
+        Groups of fewer cells are not tested; a message and ``params["skipped"]`` name them. Against the rest, their
+        cells are still part of it. None, the default, refuses groups of one cell, as scanpy does.
     split_by
-        Column of ``adata.obs``: make the same comparison within the cells of each of its levels, as on
+        Column of ``adata.obs``: make the same comparison within the cells of each level of the column, as on
         ``adata[adata.obs[split_by] == level]``, in one pass over the data. Each level has a result of its own,
-        ``adata.uns[f"{key_added}_{level}"]``, which is the ``key`` for scanpy's plots, and ``adata.uns[key_added]``
-        lists them; :func:`scpdex.get.rank_genes_df` gives all in one table. A level in which a group has one cell, or
-        there is nothing to compare, is left out, and is named in a message and in ``params["skipped_splits"]``;
-        ``min_cells`` leaves out the groups instead. Groups without a cell in a level are not in its result, and cells
-        without a level in none.
+        ``adata.uns[f"{key_added}_{level}"]``, whose key is the ``key`` for scanpy's plots, and ``adata.uns[key_added]``
+        lists them; :func:`scpdex.get.rank_genes_df` gives all in one table. A level is left out if one of its groups
+        has one cell, or if nothing is left to compare; a message and ``params["skipped_splits"]`` name it.
+        ``min_cells`` leaves out such groups instead. The result of a level lacks groups that have no cell there, and
+        cells without a level take no part.
     strata
         Wilcoxon: column of ``adata.obs``, such as a donor or batch, within whose values cells are ranked. Van
-        Elteren's stratified test makes one score of it, see Notes. Cells without a value take no part. Means, log fold
-        changes and ``pts`` are those of all strata together.
+        Elteren's stratified test combines the ranks to one score, see Notes. Cells without a value take no part.
+        Means, log fold changes and ``pts`` are those of all strata together.
     normalize
-        Sum that each cell's counts are scaled to, over all genes of the object, before ``log1p``: ranks what
-        :func:`scanpy.pp.normalize_total` with this ``target_sum`` and :func:`scanpy.pp.log1p` would have produced, bit
-        for bit and on the fly. A view of genes is normalized over these; ``mask_var`` normalizes over all and tests
-        some. None takes the matrix as it is.
+        Sum that each cell's counts are scaled to, over all genes of the object, before ``log1p``: ranks the values
+        that :func:`scanpy.pp.normalize_total` with this ``target_sum`` and :func:`scanpy.pp.log1p` would produce, bit
+        for bit and on the fly. A view of genes is normalized over its genes; ``mask_var`` normalizes over all genes
+        and tests some. None ranks the matrix as it is.
     alternative
         Rank-sum and t-tests: ``"two-sided"``, or that values of the group are ``"greater"`` or ``"less"``, as in
-        :func:`scipy.stats.mannwhitneyu` and :func:`scipy.stats.ttest_ind`. Scores do not depend on it (but for the
-        direction in which ``use_continuity`` moves them).
+        :func:`scipy.stats.mannwhitneyu` and :func:`scipy.stats.ttest_ind`. Scores do not depend on it, except for the
+        direction in which ``use_continuity`` moves them.
     min_pct, min_logfc
-        Test only genes that so large a fraction of the cells expresses in the group or in what it is compared with, and
-        of which the log2 fold change, up or down, is at least so large, as Seurat's ``FindMarkers`` does. (Genes that
-        one side does not express have a huge one: use both.) The others do not count in adjusted p-values. They follow
-        the tested ones in var order, with NaN for all numbers, and are not in tables of
-        :func:`scpdex.get.rank_genes_df`. See Notes.
+        Test only genes that at least this fraction of the cells expresses, in the group or in what it is compared with,
+        and whose log2 fold change, up or down, is at least this large, as Seurat's ``FindMarkers`` does. (Genes that
+        one side does not express have a huge fold change: use both.) The other genes do not count in adjusted p-values.
+        They follow the tested genes in var order, with NaN for all numbers, and tables of
+        :func:`scpdex.get.rank_genes_df` leave them out. See Notes.
     corr_scope
-        ``"group"`` adjusts p-values over the tested genes of each group; ``"all"`` over those of all groups, and of all
-        levels of ``split_by``, together.
+        ``"group"`` adjusts p-values over the tested genes of each group; ``"all"``, over all groups and levels together.
     extras
-        Further record arrays, see below: any of ``"auc"``, ``"u"`` (both of ranks, not for t-tests),
+        Further record arrays, described below: any of ``"auc"``, ``"u"`` (both of ranks, not for t-tests),
         ``"log10_pvals"`` and ``"means"``.
     low_memory
-        True reads data in memory in parts as well, False refuses all that is not in memory.
+        True reads data in memory in parts as well; False refuses data that are not in memory.
     gene_chunk_size
-        Genes that are ranked together. The default is as many as fit ``max_memory``. The result does not depend on it.
+        Number of genes that are ranked together; by default as many as fit ``max_memory``. Results do not depend on it.
     max_memory
-        What the call may hold beyond its results, and beyond a matrix in memory: bytes, or a size such as ``"2GB"`` or
-        ``"500MiB"``. The default is half of what is available to this process; control groups (containers, batch
-        jobs) and limits of the process (``ulimit -v``) count. What exceeds it goes to one file in the temporary folder
-        (``TMPDIR``). On a dask cluster it bounds the client, and each worker has its own limit.
-        :func:`scpdex.get.plan` says how much that will be.
+        Memory that the call may hold beyond its results, and beyond a matrix in memory: bytes, or a size such as
+        ``"2GB"`` or ``"500MiB"``. The default is half of what is available to this process; control groups (containers,
+        batch jobs) and limits of the process (``ulimit -v``) count. Data beyond it go to one file in the temporary
+        folder (``TMPDIR``). On a dask cluster it bounds the client, and each worker has its own limit.
+        :func:`scpdex.get.plan` estimates the memory and the file.
     n_jobs
-        Threads. None and -1 are all cores that this process may use (affinity and cgroup limits count). The result
-        does not depend on it. Small matrices take fewer, and ``"logreg"`` leaves threads to scikit-learn. dask's
+        Number of threads. None and -1 are all cores that this process may use (affinity and cgroup limits count).
+        Results do not depend on it. Small matrices take fewer, and ``"logreg"`` leaves threads to scikit-learn. dask's
         schedulers and workers have their own number.
     show_progress
-        True and False force a progress bar or none; None shows one when the work is long, in a terminal or notebook. It
-        counts cells while rows are read in parts, and genes while they are ranked.
+        True and False force a progress bar or none; None shows one for long work in a terminal or notebook. It counts
+        cells while rows are read in parts, and genes while they are ranked.
     storage
         ``"uns"`` is scanpy's layout. ``"varm"`` stores genes x groups matrices instead, which files hold for any number
-        of groups and any names of these; :func:`scpdex.tl.rank_genes_to_uns` makes scanpy's layout of it, and
-        :func:`scpdex.get.rank_genes_df` reads both. Raw data with other genes than ``adata.var`` do not fit there, and
-        only matrices of the result that was under the same key are replaced.
+        and any names of groups; :func:`scpdex.tl.rank_genes_to_uns` makes scanpy's layout from them, and
+        :func:`scpdex.get.rank_genes_df` reads both. Raw data with other genes than ``adata.var`` do not fit in varm,
+        and the call replaces only matrices of the result under the same key.
     **kwds
         Arguments of :class:`sklearn.linear_model.LogisticRegression`, for ``method="logreg"``. Other methods ignore
         them, as scanpy does, and one message names them; a misspelt parameter is a TypeError.
@@ -210,32 +208,32 @@ def rank_genes_parallel(
     None, or the copy if ``copy=True``. ``adata.uns[key_added]`` is a dict with
 
     ``"names"``
-        Record array (object, plain strings) with one field per group and one row per rank, from the highest score
-        down; genes of equal score are in var order.
+        Record array (object, plain strings), one field per group and one row per rank, from the highest score down;
+        genes of equal score are in var order.
     ``"scores"``
         Record array (float32) in the same order: z of the rank-sum test, t, A squared of the Anderson-Darling test
         (not normalised, never negative) times the sign of the rank-sum test's z (1 where z is 0), or the coefficient.
     ``"logfoldchanges"``
         Record array (float32): ``log2((expm1(m1) + 1e-9) / (expm1(m2) + 1e-9))`` of the means of log values m1 and m2
-        (in ``adata.uns["log1p"]["base"]``, else natural log); with ``mean_in_log_space=False``, of the means of
+        (base ``adata.uns["log1p"]["base"]``, or else natural); with ``mean_in_log_space=False``, of the means of
         ``expm1``. NaN where undefined, as for negative means.
     ``"pvals"``, ``"pvals_adj"``
-        Record arrays (float64): p-values, and these adjusted.
+        Record arrays (float64): p-values, and adjusted p-values.
     ``"u"``, ``"auc"``, ``"log10_pvals"``, ``"means"``, ``"means_reference"``
-        As far as ``extras`` names them, record arrays (float64) in the order of the names: U of the group; U as a share
-        of its largest value, which is the probability that a value of the group is above one of the others, ties
-        counting half; log10 of the p-value, right where that is 0 in float64; and mean values (in log space, if the
-        data are) of the group and of what it is compared with. With ``strata``, U counts pairs within strata.
+        Record arrays (float64) in the order of the names, if ``extras`` asks for them: U of the group; U divided by its
+        largest value, which is the probability that a value of the group is above one of the others, ties counting
+        half; log10 of the p-value, accurate even where p underflows to 0 in float64; and mean values (in log space, if
+        the data are) of the group and of what it is compared with. With ``strata``, U counts pairs within strata.
     ``"pts"``, ``"pts_rest"``
         With ``pts=True``: data frames, genes x groups, of the fraction of cells with a value other than 0 in the
         group, and (against the rest) in all other cells.
     ``"params"``
-        Dict of the arguments, scanpy's keys and ``tie_correct``, ``use_continuity``, ``mean_in_log_space``,
-        ``version`` and, where they are given, the others; ``references`` are several groups as reference.
+        Dict of the arguments: scanpy's keys, ``tie_correct``, ``use_continuity``, ``mean_in_log_space``, ``version``,
+        and the other arguments that are given; ``references`` are the groups of a reference of several.
 
     With ``storage="varm"`` these fields are matrices in ``adata.varm``, named by the key and the field
-    (``"rank_genes_groups_scores"``): a row for each gene of ``adata.var``, NaN where it was not tested or is not among
-    the ``n_genes``, and a column for each group. ``"..._ranks"`` (int32) has each gene's place from the highest score
+    (``"rank_genes_groups_scores"``): a row for each gene of ``adata.var``, NaN if it was not tested or is not among
+    the ``n_genes``, and a column for each group. ``"..._ranks"`` (int32) holds each gene's place from the highest score
     down, 0 for the first and -1 for none. ``adata.uns[key_added]`` holds ``"params"``, ``"groups"``, which are the
     names of the columns, and ``"fields"``.
 
@@ -244,37 +242,35 @@ def rank_genes_parallel(
     KeyError
         ``groupby``, ``split_by``, ``strata``, ``layer`` or the column ``mask_var`` does not exist.
     TypeError
-        The matrix cannot be ranked (complex numbers, not in memory with ``method="logreg"``, chunks that are no numpy
-        arrays or scipy CSR or CSC matrices, ...), or an argument is a misspelt parameter.
+        The matrix cannot be ranked (complex numbers, not in memory with ``method="logreg"``, chunks other than numpy
+        arrays and scipy CSR and CSC matrices, ...), or an argument is a misspelt parameter.
     ValueError
-        An argument has a value that is not valid, or that makes no sense with another (``strata`` with a t-test, say),
-        ``max_memory`` one that is too small included; a group has a single cell, or nothing is left to compare; the
-        compared cells and tested genes hold NaN or infinite values; ``storage="varm"`` does not fit raw, or would
-        replace matrices that are not the result's own; ``adata`` is a view of data on disk and ``copy`` is False; or a
-        file was changed while it was read.
+        An argument has an invalid value, or one that contradicts another (``strata`` with a t-test, for example);
+        ``max_memory`` is too small; a group has a single cell, or nothing is left to compare; the compared cells and
+        tested genes hold NaN or infinite values; ``storage="varm"`` does not fit raw, or would replace matrices that
+        are not its own; ``adata`` is a view of data on disk and ``copy`` is False; or a file changed while it was read.
     RuntimeError
         A chunk of a dask array cannot be computed, or workers died over it more often than dask allows.
     OSError
-        A file cannot be read, or the temporary folder cannot hold what exceeds ``max_memory``.
+        A file cannot be read, or the temporary folder cannot hold the data beyond ``max_memory``.
     MemoryError
         A limit of the process (``ulimit -v`` or ``-d``) leaves no room for one thread.
 
     Notes
     -----
     Each gene is ranked once for all groups together, so that thousands of groups cost about as much against one
-    reference as against the rest. Rank sums are whole numbers, and results are the same to the last bit for every
-    storage, number of threads, ``max_memory`` and ``gene_chunk_size`` (``"logreg"`` apart, which is scikit-learn's, and
-    t-tests on dask arrays, whose means and variances agree to 1e-12).
-    Among equal scores scanpy's order is arbitrary.
+    reference as against the rest. Rank sums are whole numbers, and results are bit-identical for every storage, number
+    of threads, ``max_memory`` and ``gene_chunk_size``, except those of ``"logreg"``, which scikit-learn computes, and
+    of t-tests on dask arrays, whose means and variances agree to 1e-12. scanpy's order of equal scores is arbitrary.
 
     The stratified test (van Elteren 1960; Lehmann 1975, "Nonparametrics", section 3.3) takes U and its mean and
     tie-corrected variance in each stratum h of N_h cells. Its score is
     ``sum((U_h - mu_h) / (N_h + 1)) / sqrt(sum(sigma_h**2 / (N_h + 1)**2))``. A stratum that lacks either side adds
     nothing; one stratum gives the Wilcoxon test with ``tie_correct=True``.
 
-    Of genes that ``min_pct`` and ``min_logfc`` leave out nothing is said, and adjusted p-values of the others are lower
-    for it. A filter by fold change chooses genes by what is then tested: their adjusted p-values understate the share
-    of false discoveries, so filter the table instead (``log2fc_min``) where that matters.
+    Genes that ``min_pct`` and ``min_logfc`` leave out have no numbers, and adjusted p-values of the others are lower
+    for it. A filter by fold change chooses genes by the difference that is then tested: their adjusted p-values
+    understate the share of false discoveries. Where that matters, filter the table instead (``log2fc_min``).
 
     Examples
     --------
@@ -286,7 +282,7 @@ def rank_genes_parallel(
     ['LYZ', 'CST3', 'HLA-DRA']
     """
     if key_added is not None and not isinstance(key_added, str):
-        msg = f"key_added is a {type(key_added).__name__}; pass a name, as a string."
+        msg = f"key_added={key_added!r} is not a string: pass a name such as 'rank_genes_groups', or None."
         raise TypeError(msg)
     classifier = take_keywords(kwds, method)
     arguments = Arguments(
