@@ -74,12 +74,6 @@ def test_sizes_that_are_none(given):
         Resources.of(max_memory=given)
 
 
-def test_half_of_what_is_available(monkeypatch):
-    monkeypatch.setattr("scpdex.machine.default_budget.available_memory", lambda *_: 6_000_000_002)
-    assert Resources.of().limits.max_memory == 3_000_000_001
-
-
-
 class Machine:
     """The files of control groups in a folder, of a process without limits of its own."""
 

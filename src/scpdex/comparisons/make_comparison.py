@@ -1,4 +1,4 @@
-"""Make a comparison: the cells of one level, or all -> tested groups, reference and strata; too few cells are refused."""
+"""Make a comparison: the cells of one level, or all -> tested groups, reference, strata; too few cells are refused."""
 
 from __future__ import annotations
 
@@ -135,7 +135,9 @@ class ComparisonMaker:
             most = f"{request.labels.names[largest]!r} has {_count_cells(int(sizes[largest]))}"
             return NotComparableError(reason, f"{reason}: the largest of {request.labels.column!r}, {most}.")
         groups = "all" if request.tested_positions is None else request.names
-        msg = f"groups={groups!r} leaves nothing to compare with reference={request.reference_name!r}: name another group."
+        msg = (
+            f"groups={groups!r} leaves nothing to compare with reference={request.reference_name!r}: name another one."
+        )
         return NotComparableError(f"nothing to compare with {request.reference_name!r}", msg)
 
 

@@ -96,7 +96,8 @@ def _symbols(adata: AnnData, result: StoredResult, gene_symbols: str) -> pd.Seri
     in_raw = result.of_raw and gene_symbols in adata.raw.var.columns
     var = in_memory(adata.raw.var if in_raw else adata.var, gene_symbols)
     if gene_symbols not in var.columns:
-        msg = f"gene_symbols={gene_symbols!r} is not a column of adata.var.{suggest_name(gene_symbols, list(var.columns))}"
+        hint = suggest_name(gene_symbols, list(var.columns))
+        msg = f"gene_symbols={gene_symbols!r} is not a column of adata.var.{hint}"
         raise KeyError(msg)
     places = result.places if in_raw == result.of_raw else places_of(result.names, var.index)
     return pd.Series(var[gene_symbols].array.take(places, allow_fill=bool((places < 0).any())))

@@ -173,7 +173,7 @@ def rank_genes_parallel(
         They follow the tested genes in var order, with NaN for all numbers, and tables of
         :func:`scpdex.get.rank_genes_df` leave them out. See Notes.
     corr_scope
-        ``"group"`` adjusts p-values over the tested genes of each group; ``"all"``, over all groups and levels together.
+        ``"group"`` adjusts p-values over the tested genes of each group; ``"all"`` over all groups and levels together.
     extras
         Further record arrays, described below: any of ``"auc"``, ``"u"`` (both of ranks, not for t-tests),
         ``"log10_pvals"`` and ``"means"``.
