@@ -42,7 +42,7 @@ class _TestedHere(ABC):
 
     @abstractmethod
     def add_up(self, tile: range) -> Any:
-        """Give a context with the sufficient statistics of a tile, for each set of cells ranked together in turn."""
+        """Give a context with the sufficient statistics of a tile, for each ranking unit in turn."""
 
     def write_to(self, table: Table) -> None:
         """Share the tiles among the threads."""
@@ -115,7 +115,7 @@ class SummedGenes(_TestedHere):
     @contextmanager
     def add_up(self, tile: range) -> Generator[Iterator[SufficientStatistics], None, None]:
         """Take the sums of a tile."""
-        yield self.sums.part(tile).of_ranked(self.job.design.ranking_units)
+        yield self.sums.part(tile).split_into_units(self.job.design.ranking_units)
 
 
 @dataclass(frozen=True)

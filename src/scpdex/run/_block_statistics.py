@@ -27,8 +27,8 @@ Keys = tuple["NDArray[Any]", "NDArray[np.int64]", "NDArray[np.uint32]"]
 class BlockStatistics(ABC):
     """Adds up the cells of each group, for each gene of a block.
 
-    ``sizes`` are the cells of each code, an array for each set of cells that are compared with one another, whose codes
-    follow one another. ``log_scale`` is what values are multiplied by before ``expm1``; None leaves ``expm1`` out.
+    ``sizes`` are the cells of each code, an array for each ranking unit, whose codes follow one another. Values are
+    multiplied by ``log_scale`` before ``expm1``; None leaves ``expm1`` out.
     """
 
     def __init__(self, sizes: Sequence[NDArray[np.int64]], log_scale: float | None) -> None:
@@ -37,20 +37,20 @@ class BlockStatistics(ABC):
         self._may_be_counts = True
 
     def add_up(self, block: GeneBlock) -> Iterator[SufficientStatistics]:
-        """Give the sufficient statistics of each set of cells in turn."""
+        """Give the sufficient statistics of each ranking unit in turn."""
         are_counts = self._are_counts(block)
         highest = np.empty(len(block.genes))
         highest_values(block.keys, block.starts, np.ascontiguousarray(block.ends[:, -1]), highest)
         first_code = 0
         for i, sizes in enumerate(self._sizes):
             stop = first_code + sizes.size
-            yield self._add_up_set(block.of_codes(first_code, stop), i, are_counts, highest)
+            yield self._add_up_unit(block.of_codes(first_code, stop), i, are_counts, highest)
             first_code = stop
 
-    def _add_up_set(
+    def _add_up_unit(
         self, block: GeneBlock, i: int, are_counts: bool, highest: NDArray[np.float64]
     ) -> SufficientStatistics:
-        """Add up the ``i``-th set of cells."""
+        """Add up the ``i``-th ranking unit."""
         nonzero = block.ends.astype(np.int64)
         nonzero[:, 1:] -= block.ends[:, :-1]
         sums = SufficientStatistics(block.genes, nonzero, np.empty(nonzero.shape), are_counts=are_counts)
@@ -68,10 +68,10 @@ class BlockStatistics(ABC):
 
     @abstractmethod
     def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
-        """Fill in what the test needs of the ``i``-th set of cells, the means at least."""
+        """Fill in what the test needs of the ``i``-th ranking unit, the means at least."""
 
     def _are_counts(self, block: GeneBlock) -> bool:
-        """Tell whether all values look like raw counts; genes are not looked at any more once one did not."""
+        """Tell whether all values look like raw counts; the answer stays False once it is."""
         if self._may_be_counts:
             self._may_be_counts = all(are_counts(block.keys_of(g)) for g in range(len(block.genes)))
         return self._may_be_counts
@@ -90,75 +90,75 @@ class Ranks(BlockStatistics):
 
     def __init__(
         self,
-        ranked: Sequence[GroupSizes],
+        units: Sequence[GroupSizes],
         log_scale: float | None,
         longest_gene: int,
         key_dtype: np.dtype[Any],
         *,
         tie_correct: bool,
     ) -> None:
-        super().__init__([sides.sizes for sides in ranked], log_scale)
-        self._ranked = ranked
+        super().__init__([unit.sizes for unit in units], log_scale)
+        self._units = units
         self._tie_correct = tie_correct
         self._buffers = new_scratch(longest_gene, wide=_are_wide(key_dtype))
 
     def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
-        sides = self._ranked[i]
-        n_tie_sums = 1 if sides.against_rest else sides.sizes.size if self._tie_correct else 0
-        sums.tie_sums = np.empty((len(sums.genes), n_tie_sums), dtype=tie_sums_dtype(sides))
+        unit = self._units[i]
+        n_tie_sums = 1 if unit.against_rest else unit.sizes.size if self._tie_correct else 0
+        sums.tie_sums = np.empty((len(sums.genes), n_tie_sums), dtype=tie_sums_dtype(unit))
         sums.twice_u = np.empty_like(sums.nonzero)
         rank_sums(
             *keys,
-            sides.sizes,
-            sides.sizes - sums.nonzero,
-            sides.reference_code,
+            unit.sizes,
+            unit.sizes - sums.nonzero,
+            unit.reference_code,
             sums.means,
             sums.twice_u,
             sums.tie_sums,
             *self._buffers,
         )
-        sums.means /= np.maximum(sides.sizes, 1)
+        sums.means /= np.maximum(unit.sizes, 1)
 
 
 class SortedValues(BlockStatistics):
     """Rank sums and A squared, for the Anderson-Darling test, which takes values in order."""
 
     def __init__(
-        self, ranked: Sequence[GroupSizes], log_scale: float | None, longest_gene: int, key_dtype: np.dtype[Any]
+        self, units: Sequence[GroupSizes], log_scale: float | None, longest_gene: int, key_dtype: np.dtype[Any]
     ) -> None:
-        super().__init__([sides.sizes for sides in ranked], log_scale)
-        self._ranked = ranked
+        super().__init__([unit.sizes for unit in units], log_scale)
+        self._units = units
         first, second, _, histograms, _ = new_scratch(longest_gene, wide=_are_wide(key_dtype))
-        most_codes = max(sides.sizes.size for sides in ranked)
+        most_codes = max(unit.sizes.size for unit in units)
         self._buffers = (first, second, histograms, *new_anderson_scratch(longest_gene, most_codes))
 
     def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
-        sides = self._ranked[i]
+        unit = self._units[i]
         sums.twice_u = np.empty_like(sums.nonzero)
-        sums.anderson = np.empty((len(sums.genes), sides.n_groups))
+        sums.anderson = np.empty((len(sums.genes), unit.n_groups))
         anderson_darling(
             *keys,
-            sides.sizes,
-            sides.sizes - sums.nonzero,
-            sides.reference_code,
+            unit.sizes,
+            unit.sizes - sums.nonzero,
+            unit.reference_code,
             sums.means,
             sums.twice_u,
             sums.anderson,
             *self._buffers,
         )
-        sums.means /= np.maximum(sides.sizes, 1)
+        sums.means /= np.maximum(unit.sizes, 1)
 
 
 def statistics_for(
-    options: TestOptions, ranked: Sequence[GroupSizes], longest_gene: int, key_dtype: np.dtype[Any]
+    options: TestOptions, units: Sequence[GroupSizes], longest_gene: int, key_dtype: np.dtype[Any]
 ) -> BlockStatistics:
-    """Choose the kernels that a test needs, for cells that are ranked together set by set."""
+    """Choose the kernels that a test needs, for cells that are ranked unit by unit."""
     log_scale = None if options.mean_in_log_space else options.log_scale
     if options.is_t_test:
-        return Moments([sides.sizes for sides in ranked], log_scale)
+        return Moments([unit.sizes for unit in units], log_scale)
     if options.needs_order:
-        return SortedValues(ranked, log_scale, longest_gene, key_dtype)
-    return Ranks(ranked, log_scale, longest_gene, key_dtype, tie_correct=options.tie_correct)
+        return SortedValues(units, log_scale, longest_gene, key_dtype)
+    return Ranks(units, log_scale, longest_gene, key_dtype, tie_correct=options.tie_correct)
 
 
 def _are_wide(key_dtype: np.dtype[Any]) -> bool:

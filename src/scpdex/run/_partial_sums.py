@@ -1,4 +1,4 @@
-"""Combined: sums of parts of the cells that are made apart, wherever these are, and added up in any order."""
+"""Partial sums: what a test needs of some of the cells, added up with those of others in any order."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class PartialSums:
     """Cells of each code among these."""
     sums: SufficientStatistics
     tallies: Tallies | None
-    most_bytes: int
-    """What tallies may take."""
+    max_bytes: int
+    """Bytes that tallies may take."""
 
     def __sizeof__(self) -> int:
-        # What dask's workers take it to weigh.
+        # dask's workers ask for it to know how much memory the object takes.
         arrays = [value for value in vars(self.sums).values() if isinstance(value, np.ndarray)]
-        arrays += [] if self.tallies is None else [self.tallies.tallies]
+        arrays += [] if self.tallies is None else [self.tallies.counts]
         return object.__sizeof__(self) + sum(array.nbytes for array in arrays)
 
     @classmethod
@@ -48,14 +48,14 @@ class PartialSums:
         cell_codes: NDArray[Any],
         design: Design,
         options: TestOptions,
-        most_bytes: int,
+        max_bytes: int,
     ) -> PartialSums:
         """Add up some genes of a piece; ``cell_codes`` are those of its cells.
 
         Raises
         ------
         NotCountsError
-            A rank test was to be done by tallies, which these values have none of.
+            Values are not counts, or are too high to be tallied.
         """
         sizes = np.bincount(cell_codes, minlength=design.sizes.size)
         block = block_of([piece.part(genes)], sizes.size)
@@ -64,33 +64,33 @@ class PartialSums:
         sums.genes = genes
         tallies = None
         if not options.is_t_test:
-            tallies = Tallies.of(len(genes), design.ranking_units[0], tie_correct=options.tie_correct, of_each=True)
-            if not (sums.are_counts and not sums.not_finite.any() and tallies.make_room(sums.highest, most_bytes)):
+            tallies = Tallies.empty(len(genes), design.ranking_units[0], tie_correct=options.tie_correct, by_group=True)
+            if not (sums.are_counts and not sums.not_finite.any() and tallies.make_room(sums.highest, max_bytes)):
                 raise NotCountsError
             tallies.add(piece.part(genes), slice(0, len(genes)))
         sums.are_counts = np.full(len(genes), sums.are_counts)
-        return cls(sizes, sums, tallies, most_bytes)
+        return cls(sizes, sums, tallies, max_bytes)
 
     @classmethod
     def sum_of(cls, parts: Sequence[PartialSums]) -> PartialSums:
-        """Add up those of cells that were added up apart.
+        """Add up the sums of several sets of cells.
 
         Raises
         ------
         NotCountsError
-            Tallies would take too much.
+            Tallies would take more than ``max_bytes``.
         """
-        total, most_bytes = reduce(_plus, parts), parts[0].most_bytes
+        total, max_bytes = reduce(_pool_moments, parts), parts[0].max_bytes
         tallies = [part.tallies for part in parts if part.tallies is not None]
         if not tallies:
             return total
-        together = Tallies.sum_of(tallies, most_bytes)
-        if together is None:
+        total_tallies = Tallies.sum_of(tallies, max_bytes)
+        if total_tallies is None:
             raise NotCountsError
-        return replace(total, tallies=together)
+        return replace(total, tallies=total_tallies)
 
-    def whole(self, design: Design) -> SufficientStatistics:
-        """Give the sums of all cells, now that these are together."""
+    def to_statistics(self, design: Design) -> SufficientStatistics:
+        """Give the sufficient statistics of all cells, once their sums are added up."""
         sums = replace(self.sums)
         if self.tallies is not None:
             sizes = design.sizes
@@ -99,26 +99,26 @@ class PartialSums:
             if design.ranking_units[0].against_rest:
                 sums.twice_u -= sizes * sizes
             sums.tie_sums = self.tallies.tie_sums(zeros)
-            sums.means = self.tallies.sums() / np.maximum(sizes, 1)
+            sums.means = self.tallies.sum_values() / np.maximum(sizes, 1)
         return sums
 
 
-def _plus(some: PartialSums, other: PartialSums) -> PartialSums:
-    """Pool moments by the update of Chan, Golub and LeVeque (1983)."""
-    a, b = some.sums, other.sums
-    n = some.sizes + other.sizes
-    share = other.sizes / np.maximum(n, 1)
-    # Infinite values are refused later; sums of the largest are infinite too.
+def _pool_moments(first: PartialSums, second: PartialSums) -> PartialSums:
+    """Pool moments of two sets of cells by the update of Chan, Golub and LeVeque (1983)."""
+    a, b = first.sums, second.sums
+    n = first.sizes + second.sizes
+    share = second.sizes / np.maximum(n, 1)
+    # Infinite values are refused later, and the sums of the largest finite ones may be infinite.
     with np.errstate(invalid="ignore", over="ignore"):
         difference = b.means - a.means
         sums = replace(
             a,
             nonzero=a.nonzero + b.nonzero,
             means=a.means + difference * share,
-            squares=a.squares + b.squares + difference * difference * some.sizes * share,
+            squares=a.squares + b.squares + difference * difference * first.sizes * share,
             expm1=None if a.expm1 is None or b.expm1 is None else a.expm1 + b.expm1,
             not_finite=a.not_finite + b.not_finite,
             highest=np.maximum(a.highest, b.highest),
             are_counts=a.are_counts & b.are_counts,
         )
-    return replace(some, sizes=n, sums=sums)
+    return replace(first, sizes=n, sums=sums)

@@ -23,7 +23,7 @@ def run_plan(source: Source, job: Job) -> Table:
     Raises
     ------
     NotCountsError
-        A rank test was to be done by tallies, which these values have none of.
+        Values are not counts, or are too high to be tallied.
     OSError
         The disk has no room for the scratch that the plan may need, or a file cannot be read.
     RuntimeError

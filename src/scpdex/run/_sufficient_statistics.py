@@ -1,4 +1,4 @@
-"""Sufficient statistics: what was added up of a few genes."""
+"""Sufficient statistics: all that a test needs of the values of a few genes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class SufficientStatistics:
-    """Of each gene and code of a group, genes x codes; what a test does not need is empty."""
+    """Sums of neighbouring genes, genes x codes of the groups; those that a test does not need are empty."""
 
     genes: range
     nonzero: NDArray[np.int64]
@@ -29,26 +29,26 @@ class SufficientStatistics:
     """Sums of squared deviations from the mean."""
     twice_u: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
     tie_sums: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0)))
-    """Against the rest genes x 1; against a reference genes x 0 where ties are not corrected for."""
+    """Sums of t**3 - t: genes x 1 against the rest, genes x 0 against a reference without tie correction."""
     anderson: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
     """A squared of the Anderson-Darling test, genes x tested groups."""
     expm1: NDArray[np.float64] | None = None
-    """Sums of expm1 of the values, unless means are taken in log space."""
+    """Sums of expm1 of the values; None if means are taken in log space."""
     not_finite: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    """NaN and infinite values of each gene."""
+    """Number of NaN and infinite values of each gene."""
     highest: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    """Highest value of each gene; 0 where none is above."""
+    """Highest value of each gene, and at least 0."""
     are_counts: bool | NDArray[np.bool_] = False
-    """Whether values look like counts."""
+    """Whether values look like counts: of all genes, or of each."""
 
     def part(self, genes: range) -> SufficientStatistics:
-        """Give the sums of some of these genes."""
-        some = slice(genes.start - self.genes.start, genes.stop - self.genes.start)
-        arrays = {name: value[some] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        """Give the sums of some of these genes, on the same arrays."""
+        run = slice(genes.start - self.genes.start, genes.stop - self.genes.start)
+        arrays = {name: value[run] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return replace(self, genes=genes, **arrays)
 
-    def of_no_cells(self) -> SufficientStatistics:
-        """Give what sums of strata, of the same genes and groups, can be added to; ``means`` are sums at first."""
+    def zeros_like(self) -> SufficientStatistics:
+        """Give zeros that strata of the same genes and groups can be added to; ``means`` are sums at first."""
         return replace(
             self,
             nonzero=np.zeros_like(self.nonzero),
@@ -58,8 +58,8 @@ class SufficientStatistics:
             not_finite=np.zeros_like(self.not_finite),
         )
 
-    def add(self, other: SufficientStatistics, sizes: NDArray[np.int64]) -> None:
-        """Add the sums of a stratum, of which there are so many cells of each code."""
+    def add_stratum(self, other: SufficientStatistics, sizes: NDArray[np.int64]) -> None:
+        """Add the sums of a stratum; ``sizes`` are its cells of each code."""
         self.nonzero += other.nonzero
         self.means += other.means * sizes
         self.twice_u += other.twice_u
@@ -67,14 +67,14 @@ class SufficientStatistics:
         if self.expm1 is not None and other.expm1 is not None:
             self.expm1 += other.expm1
 
-    def of_ranked(self, ranked: Sequence[GroupSizes]) -> Iterator[SufficientStatistics]:
-        """Give the sums of the cells of each of these, whose codes follow one another; the first has what is of all."""
-        if len(ranked) == 1:
+    def split_into_units(self, units: Sequence[GroupSizes]) -> Iterator[SufficientStatistics]:
+        """Give the sums of each ranking unit, whose codes follow one another; the first has what is counted of all."""
+        if len(units) == 1:
             yield self
             return
         first = 0
-        for sides in ranked:
-            run = slice(first, first + sides.sizes.size)
+        for unit in units:
+            run = slice(first, first + unit.sizes.size)
             yield replace(
                 self,
                 nonzero=self.nonzero[:, run],
@@ -86,6 +86,6 @@ class SufficientStatistics:
             first = run.stop
 
 
-def tie_sums_dtype(sides: GroupSizes) -> type[np.int64 | np.float64]:
-    """Give the dtype of sums over ties: whole numbers as long as these fit."""
-    return np.int64 if sides.sizes.sum() < EXACT_TIE_SUMS_BELOW else np.float64
+def tie_sums_dtype(unit: GroupSizes) -> type[np.int64 | np.float64]:
+    """Give the dtype of the tie sums of a ranking unit: whole numbers as long as 64 bits hold them."""
+    return np.int64 if unit.sizes.sum() < EXACT_TIE_SUMS_BELOW else np.float64

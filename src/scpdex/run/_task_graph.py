@@ -35,25 +35,25 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class _Task:
-    """What all tasks know."""
+    """What all tasks share, and what each of them does."""
 
     reader: ChunkReader
     design: Design
-    """Without the codes of its cells: those go along with the chunks."""
+    """Without the codes of its cells, which go along with the chunks."""
     options: TestOptions
     plan: Plan
 
     def split(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any]) -> Piece:
-        """Turn some chunks gene-major."""
+        """Turn the chunks of a part gene-major."""
         return self.reader.piece(chunks, part, codes, self.plan.matrix.n_genes)
 
     def add_up(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any]) -> PartialSums:
-        """Add up some chunks."""
+        """Add up the chunks of a part."""
         piece = self.split(chunks, part, codes)
         return PartialSums.of(piece, part.genes, codes, self.design, self.options, self.plan.max_kept_bytes)
 
     def rank(self, pieces: list[Piece]) -> Table:
-        """Rank the genes of some pieces, which hold all cells of these."""
+        """Rank the genes of pieces that together hold all cells."""
         block = block_of(pieces, self.design.sizes.size)
         table = Table.empty(self.design, self.options, len(block.genes), None)
         part = table.room_for(block.genes)
@@ -89,7 +89,7 @@ class TaskGraph:
         Raises
         ------
         NotCountsError
-            A rank test was to be done by tallies, which these values have none of.
+            Values are not counts, or are too high to be tallied.
         RuntimeError
             A chunk could not be computed.
         """
@@ -105,7 +105,7 @@ class TaskGraph:
                 self.tasks |= {key: (PartialSums.sum_of, group) for key, group in zip(level, groups, strict=True)}
             roots += level
         for _, partial in self._results(roots):
-            yield partial.whole(self.design)
+            yield partial.to_statistics(self.design)
 
     def shuffle(self) -> Generator[tuple[range, Table], None, None]:
         """Split parts of the cells by gene, and rank each block of genes on one worker; give blocks as they are done.
@@ -122,13 +122,13 @@ class TaskGraph:
             for part, piece in parts:
                 if part.genes.start < block.stop and block.start < part.genes.stop:
                     pieces.append((self.names["genes"], *piece[1:], block.start))
-                    self.tasks[pieces[-1]] = (_some_genes, piece, block)
+                    self.tasks[pieces[-1]] = (_copy_genes, piece, block)
             self.tasks[key] = (_Task.rank, self.shared, pieces)
         for key, table in self._results(blocks):
             yield blocks[key], table
 
     def _results(self, keys: Iterable[Key]) -> Generator[tuple[Key, Any], None, None]:
-        """Have all tasks done and give what some of them make, as they are done."""
+        """Submit all tasks, and give the results of some as they are ready."""
         ticks = [key for key in self.tasks if key[0] == self.names["cells"]]
         with self.source.cluster.results(self.tasks, [*ticks, *keys], (NotCountsError,)) as results:
             for key, value in results:
@@ -138,21 +138,21 @@ class TaskGraph:
                     yield key, value
 
     def _on_parts(self, name: str, work: Any) -> Iterator[tuple[Part, Key]]:
-        """Have something done with each part, and its cells counted once that is done."""
+        """Add a task for each part, and one that counts its cells once that is done."""
         for k, part in enumerate(self.source.parts(self.plan.values_per_piece)):
             key = (self.names[name], k)
             chunks = self.source.grid.keys(part.chunk_rows, part.chunk_columns)
             codes = self.source.codes[part.cells]
             self.tasks[key] = (work, self.shared, chunks, part, codes)
-            self.tasks[self.names["cells"], k] = (_size_of, key, codes.size)
+            self.tasks[self.names["cells"], k] = (_pass_on, key, codes.size)
             yield part, key
 
 
-def _some_genes(piece: Piece, genes: range) -> Piece:
-    """Cut some genes out, so that the piece itself need not be kept for them."""
+def _copy_genes(piece: Piece, genes: range) -> Piece:
+    """Copy some genes, so that the piece need not be kept for them."""
     return piece.part(genes).copy()
 
 
-def _size_of(_: Any, n_cells: int) -> int:
-    """Tell how many cells are done once something is done with them."""
+def _pass_on(_: Any, n_cells: int) -> int:
+    """Give the number of cells, once the task that handles them is done."""
     return n_cells

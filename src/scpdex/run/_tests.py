@@ -54,10 +54,10 @@ def test_strata(
     together: SufficientStatistics | None = None
     for sums, sides in zip(of_strata, comparison.stratum_sizes, strict=True):
         if together is None:
-            together = sums.of_no_cells()
+            together = sums.zeros_like()
             test = VanElteren(sums.nonzero.shape[0], n_groups)
         test.add(sums.twice_u[:, :n_groups], sums.tie_sums[:, :n_groups], sides.group_sizes, sides.other_sizes)
-        together.add(sums, sides.sizes)
+        together.add_stratum(sums, sides.sizes)
     assert together is not None, "there are strata"  # noqa: S101
     together.means /= np.maximum(comparison.sizes, 1)
     scores, defined = test.scores()

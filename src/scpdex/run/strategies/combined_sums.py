@@ -24,7 +24,7 @@ def run(source: DaskSource, job: Job) -> Generator[Batch, None, None]:
     Raises
     ------
     NotCountsError
-        A rank test was to be done by tallies, which these values have none of.
+        Values are not counts, or are too high to be tallied.
     RuntimeError
         A chunk could not be computed.
     """
@@ -47,8 +47,8 @@ def _add_up_here(source: DaskSource, job: Job, bar: Any) -> Generator[Sufficient
         for partial in partial_sums:
             bar.update(int(partial.sizes.sum()))
             if total is not None and total.sums.genes != partial.sums.genes:
-                yield total.whole(design)
+                yield total.to_statistics(design)
                 total = None
             total = partial if total is None else PartialSums.sum_of([total, partial])
     if total is not None:
-        yield total.whole(design)
+        yield total.to_statistics(design)

@@ -33,45 +33,38 @@ def run(source: ChunkedSource, job: Job) -> Generator[Batch, None, None]:
     Raises
     ------
     NotCountsError
-        A rank test was to be done by tallies, which these values have none of.
+        Values are not counts, or are too high to be tallied.
     """
     with job.count(job.plan.passes * source.rows.n_steps, "cell") as bar:
-        sums = _RowPasses(source.rows, job, bar).sums()
+        sums = _RowPasses(source.rows, job, bar).add_up()
     yield from batches_of(job, sums)
 
 
 @dataclass(frozen=True)
 class _RowPasses:
-    """Passes over the rows of a stream."""
+    """Adds up what the test needs while the rows of a stream pass."""
 
     stream: RowStream
     job: Job
     bar: Any
 
     @np.errstate(over="ignore", invalid="ignore")
-    def sums(self) -> SufficientStatistics:
-        """Add up what the test needs.
-
-        Raises
-        ------
-        NotCountsError
-            A rank test was to be done by tallies, which these values have none of.
-        """
-        n_genes, sizes = self.stream.columns.size, self.job.design.sizes
+    def add_up(self) -> SufficientStatistics:
+        """Let all rows pass as often as the test needs it."""
+        design, options = self.job.design, self.job.options
+        n_genes, sizes = self.stream.columns.size, design.sizes
         shape = (n_genes, sizes.size)
         sums = SufficientStatistics(range(n_genes), np.zeros(shape, dtype=np.int64), np.zeros(shape))
         sums.not_finite = np.zeros(n_genes, dtype=np.int64)
         counts, highest = np.ones(n_genes, dtype=np.bool_), np.zeros(n_genes)
-        if not self.job.options.mean_in_log_space:
+        if not options.mean_in_log_space:
             sums.expm1 = np.zeros(shape)
         tallies = None
-        if not self.job.options.is_t_test:
-            tallies = Tallies.of(n_genes, self.job.design.ranking_units[0], tie_correct=self.job.options.tie_correct)
+        if not options.is_t_test:
+            tallies = Tallies.empty(n_genes, design.ranking_units[0], tie_correct=options.tie_correct)
 
         def add(piece: Piece) -> None:
-            self._on_genes(
-                partial(_add_values, piece, sums, counts, highest, self.job.options.log_scale),
-            )
+            self._on_genes(partial(_add_values, piece, sums, counts, highest, options.log_scale))
             if tallies is None:
                 return
             if not (counts.all() and tallies.make_room(highest, self.job.plan.max_kept_bytes)):
@@ -89,9 +82,8 @@ class _RowPasses:
 
     def _pass(self, add: Callable[[Piece], None]) -> None:
         """Let all rows pass by."""
-        with closing(
-            self.stream.pieces(self.job.plan.values_per_piece, self.job.pool, self.job.plan.n_threads)
-        ) as pieces:
+        plan = self.job.plan
+        with closing(self.stream.pieces(plan.values_per_piece, self.job.pool, plan.n_threads)) as pieces:
             for piece in pieces:
                 add(piece)
                 self.bar.update(piece.n_cells)
@@ -107,7 +99,7 @@ class _RowPasses:
         n, n_zeros = np.maximum(sizes, 1), sizes - sums.nonzero
         sums.means /= n
         sums.squares = np.zeros_like(sums.means)
-        # Means of what is not settled yet, NaN elsewhere.
+        # NaN once the squared deviations of a gene and group are settled.
         means = sums.means.copy()
         residuals = np.empty_like(means)
         for _ in range(MOST_PASSES):
@@ -121,28 +113,28 @@ class _RowPasses:
 
             self._pass(add)
             for genes in cut(range(means.shape[0]), self.job.plan.genes_per_tile):
-                some = slice(genes.start, genes.stop)
-                mean, residual = means[some], residuals[some] - n_zeros[some] * means[some]
-                square = sums.squares[some] + n_zeros[some] * mean * mean
+                tile = slice(genes.start, genes.stop)
+                mean, residual = means[tile], residuals[tile] - n_zeros[tile] * means[tile]
+                square = sums.squares[tile] + n_zeros[tile] * mean * mean
                 excess = residual * residual / n
-                settled = unsettled[some]
-                sums.means[some] = np.where(settled, mean + residual / n, sums.means[some])
-                sums.squares[some] = np.where(settled, square - excess, sums.squares[some])
-                means[some] = np.where(excess <= HIDDEN * (square - excess), np.nan, sums.means[some])
-                means[some][~settled] = np.nan
+                added_up = unsettled[tile]
+                sums.means[tile] = np.where(added_up, mean + residual / n, sums.means[tile])
+                sums.squares[tile] = np.where(added_up, square - excess, sums.squares[tile])
+                means[tile] = np.where(excess <= HIDDEN * (square - excess), np.nan, sums.means[tile])
+                means[tile][~added_up] = np.nan
 
     def _rank(self, sums: SufficientStatistics, tallies: Tallies) -> None:
-        """Add up what the values of each group are worth."""
+        """Add up twice the midranks of the values of each group."""
         sizes = self.job.design.sizes
         zeros = sizes - sums.nonzero
-        starts, worths, of_zeros = tallies.worths(zeros)
+        starts, twice_midranks, twice_midranks_of_zero = tallies.twice_midranks(zeros)
         sums.twice_u = np.zeros(zeros.shape, dtype=np.int64)
 
         def add(piece: Piece) -> None:
-            self._on_genes(partial(tallies.add_worths, piece, starts, worths, sums.twice_u, self.stream))
+            self._on_genes(partial(tallies.add_midranks, piece, starts, twice_midranks, sums.twice_u, self.stream))
 
         self._pass(add)
-        sums.twice_u += zeros * of_zeros[:, None]
+        sums.twice_u += zeros * twice_midranks_of_zero[:, None]
         if self.job.design.ranking_units[0].against_rest:
             sums.twice_u -= sizes * sizes
         sums.tie_sums = tallies.tie_sums(zeros)
