@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from scpdex.kernels._private_folder import offer_private_folder
+from scpdex.kernels._disk_cache import offer_private_folder
 
 # scanpy caches compiled functions when it is imported.
 offer_private_folder()

@@ -1,4 +1,4 @@
-"""How every kernel is compiled: without the GIL, exact arithmetic, cached on disk where that is possible."""
+"""How kernels are compiled: without the GIL, with exact arithmetic, cached on disk where possible."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
-from scpdex.kernels._numba import cache_of
+from scpdex.kernels._disk_cache import attach_cache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -21,7 +21,7 @@ def kernel(function: Function) -> Function:
     if compiled is function:
         # NUMBA_DISABLE_JIT: as compiled code, which warns of no overflow and no division by zero.
         return np.errstate(all="ignore")(function)
-    compiled._cache = cache_of(function)
+    attach_cache(compiled, function)
     return cast("Function", compiled)
 
 

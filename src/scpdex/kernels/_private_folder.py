@@ -8,14 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Self
 
-from numba.core.caching import CompileResultCacheImpl, _CacheLocator, _SourceFileBackedLocatorMixin
-
-from scpdex.kernels._warning import warn_once
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from scpdex.kernels._warning import UNWRITABLE, warn_once
 
 _lock = Lock()
 _folder: Path | None = None
@@ -42,44 +36,11 @@ def private_folder() -> Path:
                 )
                 raise OSError(error.errno, msg) from error
             atexit.register(_remove, _folder, os.getpid())
-            warn_once("neither the installation nor the home, nor NUMBA_CACHE_DIR, can be written to")
+            warn_once("neither the installation nor the home, nor NUMBA_CACHE_DIR, can be written to", UNWRITABLE)
         return _folder
 
 
 def _remove(folder: Path, owner: int) -> None:
-    # A forked process uses the folder of its parent, and must not take it away.
+    # A forked process uses the folder of its parent, and must not remove it.
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-class PrivateFolderLocator(_SourceFileBackedLocatorMixin, _CacheLocator):
-    """Numba's last resort for where to cache a function, in this package and in others."""
-
-    def __init__(self, function: Callable[..., Any], source: str) -> None:
-        self._py_file = source
-        self._lineno = function.__code__.co_firstlineno
-        self._path = private_folder() / self.get_suitable_cache_subpath(source)
-
-    @classmethod
-    def from_function(cls, function: Callable[..., Any], source: str) -> Self | None:
-        """Locate the cache of a function; None where its source is not a file."""
-        if not Path(source).exists():
-            return None
-        locator = cls(function, source)
-        locator.ensure_cache_path()
-        return locator
-
-    def get_cache_path(self) -> str:
-        """Give the folder of the source file."""
-        return str(self._path)
-
-
-def offer_private_folder() -> None:
-    """Let Numba fall back on the private folder wherever it would refuse to cache a function.
-
-    Other packages cache functions when they are imported, and that fails where nothing can be written. Environment
-    variables would reach child processes, and Numba's settings are read anew from them.
-    """
-    locators = CompileResultCacheImpl._locator_classes
-    if PrivateFolderLocator not in locators:
-        locators.append(PrivateFolderLocator)

@@ -1,0 +1,24 @@
+"""Disk cache: compiled kernels are kept for later processes, or compiled each time where Numba has changed too much."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scpdex.kernels._warning import warn_of_unknown_numba
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+try:
+    from scpdex.kernels._numba import attach_cache, offer_private_folder
+except (ImportError, AttributeError) as error:
+    warn_of_unknown_numba(error)
+
+    def attach_cache(compiled: Any, function: Callable[..., Any]) -> None:
+        """Leave the function without a cache."""
+
+    def offer_private_folder() -> None:
+        """Leave other packages to Numba's own folders."""
+
+
+__all__ = ["attach_cache", "offer_private_folder"]
