@@ -202,7 +202,7 @@ def parallel_differential_expression(
         measured = {name: values[:, genes] for name, values in table.of_groups(slice(0, n_targets)).items()}
         assert table.reference_means is not None, "statistics are reported as measured"  # noqa: S101
         reference_means = table.reference_means[genes]
-    target_means = measured["means"]
+    target_means = measured["target_means"]
     highest = table.highest.max()
     if is_log1p and exp_post_agg:
         with np.errstate(over="ignore"):

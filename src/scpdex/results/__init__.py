@@ -14,13 +14,11 @@ from scpdex.results._ownership import refuse_to_replace
 from scpdex.results._read_records import places_of
 from scpdex.results._read_result import StoredResult, groups_of
 from scpdex.results._renamed_labels import describe_renamed, label_columns
-from scpdex.results._scanpy_records import EXTRA_FIELDS, FIELDS, RankedGenes, exceed_hdf5, strings
+from scpdex.results._scanpy_records import RankedGenes, exceed_hdf5, strings
 from scpdex.results._varm_matrices import is_in_varm, name_of_matrix
 from scpdex.results._write_result import Storage, refuse_storage, refuse_unless_storable, store
 
 __all__ = [
-    "EXTRA_FIELDS",
-    "FIELDS",
     "Backend",
     "Levels",
     "RankedGenes",

@@ -10,17 +10,14 @@ import pandas as pd
 
 from scpdex.results._converted_forms import is_set, read_columns, read_table
 from scpdex.results._fractions import FRACTIONS
-from scpdex.results._scanpy_records import EXTRA_FIELDS, FIELDS, RankedGenes
+from scpdex.results._scanpy_records import RankedGenes
+from scpdex.statistics.reported_columns import stored_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
-
-_KNOWN = FIELDS | EXTRA_FIELDS
-# Files give the fields back in another order.
-_ORDER = {name: i for i, name in enumerate(_KNOWN)}
 
 
 @dataclass(frozen=True)
@@ -58,12 +55,14 @@ def read_records(
     by_place = np.argsort(np.where(places < 0, len(var_names), places), kind="stable")
     renumbered = np.append(np.argsort(by_place), -1)
     statistics = {}
-    for field, value in sorted(entry.items(), key=lambda item: _ORDER.get(item[0], len(_ORDER))):
+    # Files give the fields back in another order.
+    field_order = {name: i for i, name in enumerate(stored_types())}
+    for field, value in sorted(entry.items(), key=lambda item: field_order.get(item[0], len(field_order))):
         if field not in {"params", "names", *FRACTIONS}:
             found = _read_statistic(field, value, groups, n_ranked)
             if found is not None:
                 statistics[field] = np.stack([found[i] for i in chosen]).T
-            elif field in _KNOWN:
+            elif field in field_order:
                 unread.append(field)
     fractions = {}
     for name, table in tables.items():
@@ -145,7 +144,7 @@ def _twins(codes: NDArray[np.intp], genes: NDArray[Any], indices: Sequence[pd.In
 def _read_statistic(field: str, value: Any, groups: Sequence[str], n_ranked: int) -> list[NDArray[Any]] | None:
     """Read a field of numbers, in the order of the groups; None if it does not fit them."""
     columns = read_columns(value)
-    if columns is None or (field not in _KNOWN and not isinstance(value, np.ndarray)):
+    if columns is None or (field not in stored_types() and not isinstance(value, np.ndarray)):
         return None
     if len(columns) != len(groups) or any(len(column) != n_ranked for column in columns.values()):
         return None

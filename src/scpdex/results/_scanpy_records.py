@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scpdex.statistics.options import EXTRAS
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 _MOST_OF_MESSAGE = (1 << 16) - 1
-FIELDS = {"scores": np.float32, "logfoldchanges": np.float32, "pvals": np.float64, "pvals_adj": np.float64}
-EXTRA_FIELDS = {name: np.float64 for names in EXTRAS.values() for name in names}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 
 from scpdex.results._converted_forms import read_names, read_params
 from scpdex.results._fractions import FRACTIONS
-from scpdex.results._scanpy_records import EXTRA_FIELDS, FIELDS, RankedGenes, strings
+from scpdex.results._scanpy_records import RankedGenes, strings
+from scpdex.statistics.reported_columns import stored_types
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -94,7 +95,7 @@ def matrices_of(entry: Mapping[str, Any], key: str, varm: Any) -> dict[str, NDAr
 
 def _fields_of(entry: Mapping[str, Any], key: str, varm: Any) -> tuple[str, ...]:
     """List the fields of a result; where ``uns`` has lost the list, those that ``varm`` has."""
-    known = ("ranks", *FIELDS, *EXTRA_FIELDS, *FRACTIONS)
+    known = ("ranks", *stored_types(), *FRACTIONS)
     there = tuple(field for field in known if field == "ranks" or name_of_matrix(key, field) in varm)
     fields = read_names(entry.get("fields")) or there
     return fields if "ranks" in fields else ("ranks", *fields)

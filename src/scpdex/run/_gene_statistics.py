@@ -1,14 +1,14 @@
-"""Conclude: from the sums of a few genes to what is reported of each group, written to the table."""
+"""Gene statistics: from the sufficient statistics of a few genes to the reported columns of each group."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scpdex.run._tests import test_strata, test_sums
-from scpdex.statistics.fold_change import log2_fold_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from scpdex.comparisons.design import Comparison, Design
     from scpdex.run._statistics_table import Statistics, Table
     from scpdex.run._sufficient_statistics import SufficientStatistics
-    from scpdex.run._tests import TestResult
     from scpdex.statistics.options import TestOptions
+    from scpdex.statistics.scores import TestResult
 
 
-# Sums of the largest values are infinite, and so are means: what follows from these is undefined, and told as NaN.
+# Sums of the largest values are infinite, and so are their means: results that are undefined then are NaN.
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def write_statistics(
-    of_ranked: Iterable[SufficientStatistics], design: Design, options: TestOptions, table: Table, part: Statistics
+    sums_of_ranked: Iterable[SufficientStatistics], design: Design, options: TestOptions, table: Table, part: Statistics
 ) -> None:
-    """Test, and write what came out to ``table`` and to the block's ``part`` of it.
+    """Test a few genes, and write their statistics to ``table`` and to the block's ``part`` of it.
 
-    ``of_ranked`` are the sums of the cells that are ranked together, in the order of the design; each is taken when its
-    turn comes, so that no more than one need be there.
+    ``sums_of_ranked`` yields the sufficient statistics of each set of cells that are ranked together, in the order of
+    the design, so that one set is in memory at a time.
     """
-    in_turn = iter(of_ranked)
+    in_turn = iter(sums_of_ranked)
     for comparison, groups, codes in design.comparison_slices():
         if comparison.stratum_sizes:
             tested, sums = test_strata(islice(in_turn, len(comparison.stratum_sizes)), comparison, options)
@@ -40,29 +40,29 @@ def write_statistics(
             sums = next(in_turn)
             tested = test_sums(sums, comparison, options)
         genes = slice(sums.genes.start, sums.genes.stop)
-        of_part = slice(genes.start - part.genes.start, genes.stop - part.genes.start)
+        genes_of_part = slice(genes.start - part.genes.start, genes.stop - part.genes.start)
         table.not_finite[genes] += sums.not_finite
         table.are_counts[genes], table.highest[genes] = sums.are_counts, sums.highest
-        found = GeneStatistics(tested, sums, comparison, options)
-        columns = found.columns()
+        statistics = GeneStatistics(tested, sums, comparison, options)
+        columns = statistics.columns()
         if "logfoldchanges" in columns:
-            overflows, undefined = found.count_missing_fold_changes(columns["logfoldchanges"])
+            overflows, undefined = statistics.count_missing_fold_changes(columns["logfoldchanges"])
             table.overflows[genes] += overflows
             table.undefined[genes] += undefined
         if options.filters:
-            columns = found.filtered(columns)
+            columns = statistics.filtered(columns)
         if table.reference_means is not None:
-            table.reference_means[genes] = found.means[:, comparison.reference_code]
+            table.reference_means[genes] = statistics.other_fold_change_means[:, 0]
         if table.fractions is not None:
-            table.fractions[codes, genes] = found.fractions.T
+            table.fractions[codes, genes] = statistics.fractions.T
         if table.rest_fractions is not None:
-            table.rest_fractions[groups, genes] = found.other_fractions.T
+            table.rest_fractions[groups, genes] = statistics.other_fractions.T
         for name, written in part.columns.items():
-            written[groups, of_part] = columns[name].T
+            written[groups, genes_of_part] = columns[name].T
 
 
 class GeneStatistics:
-    """What follows from the sums of the cells of a comparison, and from what was tested of them."""
+    """Statistics of a few genes and the groups of one comparison, genes x groups: the inputs of reported columns."""
 
     def __init__(
         self, tested: TestResult, sums: SufficientStatistics, comparison: Comparison, options: TestOptions
@@ -71,40 +71,56 @@ class GeneStatistics:
         self.sums = sums
         self.comparison = comparison
         self.options = options
-        sizes = np.maximum(comparison.sizes, 1)
-        self.means = sums.means if sums.expm1 is None else sums.expm1 / sizes
         self.log_scale = options.log_scale if sums.expm1 is None else None
-        self.fractions = sums.nonzero / sizes
+
+    @cached_property
+    def u(self) -> NDArray[np.float64]:
+        """Mann and Whitney's U, within strata; of rank tests only."""
+        return np.asarray(self.sums.twice_u[:, : self.comparison.n_groups] / 2)
+
+    @property
+    def means(self) -> NDArray[np.float64]:
+        """Mean of the values as they are."""
+        return self.sums.means[:, : self.comparison.n_groups]
+
+    @cached_property
+    def other_means(self) -> NDArray[np.float64]:
+        """Mean of the values that each group is compared with, genes x groups or genes x 1."""
+        return _means_of_others(self.sums.means, self.comparison)
+
+    @property
+    def fold_change_means(self) -> NDArray[np.float64]:
+        """Mean that fold changes compare: of the values as they are, or of ``expm1`` of them."""
+        return self.means if self.sums.expm1 is None else self._expm1_means[:, : self.comparison.n_groups]
+
+    @cached_property
+    def other_fold_change_means(self) -> NDArray[np.float64]:
+        """The same of the cells that each group is compared with, genes x groups or genes x 1."""
+        if self.sums.expm1 is None:
+            return self.other_means
+        return _means_of_others(self._expm1_means, self.comparison)
+
+    @cached_property
+    def _expm1_means(self) -> NDArray[np.float64]:
+        """Mean of ``expm1`` of the values, genes x codes."""
+        return np.asarray(self.sums.expm1 / np.maximum(self.comparison.sizes, 1))
+
+    @cached_property
+    def fractions(self) -> NDArray[np.float64]:
+        """Fraction of non-zero cells, genes x codes."""
+        return np.asarray(self.sums.nonzero / np.maximum(self.comparison.sizes, 1))
 
     @property
     def other_fractions(self) -> NDArray[np.float64]:
-        """Give the fraction of non-zero cells in what each group is compared with, genes x groups or genes x 1."""
+        """Fraction of non-zero cells among those that each group is compared with, genes x groups or genes x 1."""
         if not self.comparison.against_rest:
             return self.fractions[:, self.comparison.n_groups :]
         rest = self.sums.nonzero.sum(axis=1, keepdims=True) - self.sums.nonzero[:, : self.comparison.n_groups]
         return np.asarray(rest / self.comparison.other_sizes)
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Give what may be reported, genes x groups."""
-        comparison, options, tested = self.comparison, self.options, self.tested
-        n_groups = comparison.n_groups
-        if options.as_measured:
-            return {"statistics": tested.statistics, "pvals": tested.pvals, "means": self.means[:, :n_groups]}
-        change = log2_fold_change(self.means[:, :n_groups], _others(self.means, comparison), self.log_scale)
-        columns: dict[str, NDArray[Any]] = {
-            "scores": tested.scores,
-            "pvals": tested.pvals,
-            "logfoldchanges": change,
-        }
-        if tested.log10_pvals is not None:
-            columns["log10_pvals"] = tested.log10_pvals
-        if {"auc", "u"} & set(options.extras):
-            u = self.sums.twice_u[:, :n_groups] / 2
-            columns |= {"u": u, "auc": u / comparison.n_pairs}
-        if "means" in options.extras:
-            columns["means"] = self.sums.means[:, :n_groups]
-            columns["means_reference"] = np.broadcast_to(_others(self.sums.means, comparison), change.shape)
-        return columns
+        """Compute the reported columns, genes x groups or, where all groups share the number, genes x 1."""
+        return {column.name: column.formula(self) for column in self.options.reported if column.formula is not None}
 
     def count_missing_fold_changes(self, changes: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Count log fold changes of each gene that have a mean count beyond float64, and others that are NaN."""
@@ -113,17 +129,17 @@ class GeneStatistics:
             return none, none
         infinite = [
             np.isposinf(means if self.log_scale is None else np.expm1(means * self.log_scale))
-            for means in (self.means[:, : self.comparison.n_groups], _others(self.means, self.comparison))
+            for means in (self.fold_change_means, self.other_fold_change_means)
         ]
         overflow = infinite[0] | infinite[1]
         return overflow.sum(axis=1), (np.isnan(changes) & ~overflow).sum(axis=1)
 
     def filtered(self, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Make NaN of the numbers of genes that are left untested in a group, as Seurat does before it tests."""
+        """Replace the numbers of genes that a group leaves untested by NaN, as Seurat filters before it tests."""
         options, change = self.options, columns["logfoldchanges"]
         passing = np.ones(change.shape, dtype=np.bool_)
         if options.min_pct is not None:
-            # Without a rest there is only the group's own fraction.
+            # A rest without cells has NaN: fmax takes the group's own fraction.
             highest = np.fmax(self.fractions[:, : self.comparison.n_groups], self.other_fractions)
             passing &= highest >= options.min_pct
         if options.min_logfc is not None:
@@ -131,7 +147,7 @@ class GeneStatistics:
         return {name: np.where(passing, values, values.dtype.type(np.nan)) for name, values in columns.items()}
 
 
-def _others(means: NDArray[np.float64], comparison: Comparison) -> NDArray[np.float64]:
+def _means_of_others(means: NDArray[np.float64], comparison: Comparison) -> NDArray[np.float64]:
     """Mean of the cells that each group is compared with, genes x groups or genes x 1.
 
     The rest of a group is added up from the groups before it and those after it, never by subtraction.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpdex.results import FIELDS, RankedGenes
+from scpdex.results import RankedGenes
 from scpdex.statistics.logistic_regression import coefficients
 from scpdex.statistics.options import TestOptions
 from scpdex.statistics.ordering import order_genes
@@ -63,6 +63,6 @@ def run_logistic_regression(
     else:
         scores = fitted
     order = order_genes(scores, rankby_abs=options.rankby_abs)[:, : options.n_genes]
-    in_order = np.ascontiguousarray(np.take_along_axis(scores, order, axis=1).T, dtype=FIELDS["scores"])
+    in_order = np.ascontiguousarray(np.take_along_axis(scores, order, axis=1).T, dtype=options.fields["scores"])
     groups = tuple(comparison.group_name(code) for code in comparison.selected_codes[: scores.shape[0]])
     return RankedGenes(groups, order, {"scores": in_order})

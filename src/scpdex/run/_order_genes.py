@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.machine.threads import run_on_threads
-from scpdex.results import EXTRA_FIELDS, FIELDS, RankedGenes
+from scpdex.results import RankedGenes
 from scpdex.statistics.multiple_testing import Family, adjust_pvals
 from scpdex.statistics.ordering import order_genes
 
@@ -54,8 +54,7 @@ def _order_groups(
     """Order the genes of neighbouring groups, of which ``first`` is the first one's place in the table."""
     n_genes = table.not_finite.size if position is None else position.size
     shape = (n_genes if options.n_genes is None else min(options.n_genes, n_genes), len(groups))
-    fields = FIELDS | {name: dtype for name, dtype in EXTRA_FIELDS.items() if name in options.columns}
-    statistics: dict[str, NDArray[Any]] = {name: np.empty(shape, dtype=dtype) for name, dtype in fields.items()}
+    statistics: dict[str, NDArray[Any]] = {name: np.empty(shape, dtype=kind) for name, kind in options.fields.items()}
     ranked = RankedGenes(groups, np.empty(shape[::-1], dtype=np.intp), statistics)
 
     # A t beyond float32 is stored as infinite.

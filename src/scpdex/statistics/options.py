@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
 from scpdex.comparisons.spelling import suggest_name
 from scpdex.statistics.multiple_testing import refuse_correction
+from scpdex.statistics.reported_columns import FloatType, ReportedColumn, extras_without, known_extras, select_columns
 
 Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "anderson", "logreg"]
 # scanpy 1.13's name for another implementation of the same test.
@@ -21,13 +22,6 @@ Extra = Literal["auc", "log10_pvals", "u", "means"]
 METHODS: tuple[str, ...] = get_args(Method)
 ALTERNATIVES: tuple[str, ...] = get_args(Alternative)
 SCOPES: tuple[str, ...] = get_args(Scope)
-# What each of the extras adds to the result.
-EXTRAS: dict[str, tuple[str, ...]] = {
-    "auc": ("auc",),
-    "log10_pvals": ("log10_pvals",),
-    "u": ("u",),
-    "means": ("means", "means_reference"),
-}
 
 
 @dataclass(frozen=True)
@@ -83,9 +77,10 @@ class TestOptions:
         self._refuse_together()
 
     def _refuse_together(self) -> None:
-        ranks = {"auc", "u"} & set(self.extras)
-        if ranks and self.is_t_test:
-            msg = f"extras={sorted(ranks)!r} are of ranks, which method={self.method!r} does not take: 'wilcoxon' does."
+        missing = extras_without(self.method) & set(self.extras)
+        if missing and self.is_t_test:
+            names = sorted(missing)
+            msg = f"extras={names!r} are of ranks, which method={self.method!r} does not take: 'wilcoxon' does."
             raise ValueError(msg)
         if self.alternative != "two-sided" and self.method == "anderson":
             msg = f"alternative={self.alternative!r} is not for method='anderson', which has no direction."
@@ -118,13 +113,19 @@ class TestOptions:
         return self.min_pct is not None or self.min_logfc is not None
 
     @property
-    def columns(self) -> dict[str, type[np.floating[Any]]]:
-        """What is reported of each group and gene, with its dtype."""
-        if self.as_measured:
-            return {"means": np.float64, "statistics": np.float64, "pvals": np.float64}
-        columns: dict[str, type[np.floating[Any]]] = {}
-        columns |= {"scores": np.float64, "pvals": np.float64, "logfoldchanges": np.float32}
-        return columns | {name: np.float64 for extra in self.extras for name in EXTRAS[extra]}
+    def reported(self) -> tuple[ReportedColumn, ...]:
+        """Columns that the call reports of each group and gene."""
+        return select_columns(self.method, self.extras, as_measured=self.as_measured)
+
+    @property
+    def columns(self) -> dict[str, FloatType]:
+        """Columns that are computed gene by gene, with their dtypes."""
+        return {column.name: column.table_type for column in self.reported if column.table_type is not None}
+
+    @property
+    def fields(self) -> dict[str, FloatType]:
+        """Fields of the stored result, with their dtypes."""
+        return {column.name: column.stored_type for column in self.reported if column.stored_type is not None}
 
     @property
     def work(self) -> str:
@@ -156,7 +157,7 @@ def _extras(extras: object) -> tuple[str, ...]:
         raise ValueError(msg)
     names = tuple(dict.fromkeys(extras))
     for name in names:
-        _refuse_unknown("extras", name, tuple(EXTRAS))
+        _refuse_unknown("extras", name, known_extras())
     return names
 
 

@@ -6,8 +6,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from scpdex.results import (
-    EXTRA_FIELDS,
-    FIELDS,
     Levels,
     StoredResult,
     key_of_level,
@@ -35,9 +33,9 @@ _SAID_IF_GIVEN = ("n_genes", "alternative", "corr_scope", "min_pct", "min_logfc"
 def fields_of_levels(task: Task) -> dict[str | None, list[str]]:
     """Name the fields of the result of each level; None is that of all cells."""
     design, options = task.design, task.options
+    fields = ["ranks", *options.fields]
     if options.method == "logreg":
-        return {None: ["ranks", "scores"]}
-    fields = ["ranks", *FIELDS, *(name for name in EXTRA_FIELDS if name in options.columns)]
+        return {None: fields}
     fields += ["pts"] if options.pts else []
     return {
         comparison.level: fields + (["pts_rest"] if options.pts and comparison.against_rest else [])

@@ -1,0 +1,139 @@
+"""Reported columns: all that a result says of a group and gene, each with its dtypes, its tests and its formula.
+
+``COLUMNS`` is the only such list. The table of a call and its size in the plan, scanpy's records, matrices in ``varm``,
+the fields that are read back and the long table follow from it, in its order. To add an effect, write a formula and a
+line in ``COLUMNS``, and its name in ``Extra`` of :mod:`scpdex.statistics.options`; a test says where to document it.
+
+Fractions of cells (``pts``) are tables of their own, since they include the reference: ``results/_fractions.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from scpdex.statistics.fold_change import log2_fold_change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons.design import Comparison
+    from scpdex.statistics.scores import TestResult
+
+FloatType = type[np.floating[Any]]
+
+RANK_TESTS = frozenset({"wilcoxon", "anderson"})
+TESTS = RANK_TESTS | {"t-test", "t-test_overestim_var"}
+TESTS_AND_LOGREG = TESTS | {"logreg"}
+
+
+class ColumnInputs(Protocol):
+    """Inputs of the formulas: statistics of a few genes and of the tested groups of one comparison.
+
+    Arrays are genes x groups. Those of the cells that a group is compared with are genes x 1 where these are the same
+    cells for all groups.
+    """
+
+    @property
+    def comparison(self) -> Comparison:
+        """Numbers of cells, and of pairs of cells."""
+
+    @property
+    def tested(self) -> TestResult:
+        """Scores, statistics and p-values."""
+
+    @property
+    def u(self) -> NDArray[np.float64]:
+        """Mann and Whitney's U, within strata; of rank tests only."""
+
+    @property
+    def means(self) -> NDArray[np.float64]:
+        """Mean of the values as they are, in log space for log-transformed data."""
+
+    @property
+    def other_means(self) -> NDArray[np.float64]:
+        """The same of the cells that each group is compared with."""
+
+    @property
+    def fold_change_means(self) -> NDArray[np.float64]:
+        """Mean that fold changes compare: ``means``, or the mean of ``expm1`` of the values."""
+
+    @property
+    def other_fold_change_means(self) -> NDArray[np.float64]:
+        """The same of the cells that each group is compared with."""
+
+    @property
+    def log_scale(self) -> float | None:
+        """Factor that takes ``fold_change_means`` to natural logs; None where they are means of counts."""
+
+
+@dataclass(frozen=True)
+class ReportedColumn:
+    """A number of each group and gene."""
+
+    name: str
+    formula: Callable[[ColumnInputs], NDArray[Any]] | None
+    """Computes the column from a few genes; None for adjusted p-values, which take all genes of a group."""
+    table_type: FloatType | None
+    """Dtype while genes are computed; None without a formula."""
+    stored_type: FloatType | None
+    """Dtype in scanpy's layout and in ``varm``; None for columns of pdex's table only."""
+    extra: str | None = None
+    """Name in the argument ``extras`` that asks for the column; None where it is always reported."""
+    methods: frozenset[str] = TESTS
+    """Methods that have it."""
+    in_pdex: bool = False
+    """Whether pdex's table is made of it."""
+
+
+def _fold_change(genes: ColumnInputs) -> NDArray[np.float32]:
+    return log2_fold_change(genes.fold_change_means, genes.other_fold_change_means, genes.log_scale)
+
+
+def _auc(genes: ColumnInputs) -> NDArray[np.float64]:
+    """Share of the pairs of cells in which the group's value is the higher one; ties count half."""
+    return np.asarray(genes.u / genes.comparison.n_pairs)
+
+
+_F4, _F8 = np.float32, np.float64
+
+COLUMNS: tuple[ReportedColumn, ...] = (
+    ReportedColumn("scores", lambda genes: genes.tested.scores, _F8, _F4, methods=TESTS_AND_LOGREG),
+    ReportedColumn("logfoldchanges", _fold_change, _F4, _F4),
+    ReportedColumn("pvals", lambda genes: genes.tested.pvals, _F8, _F8, in_pdex=True),
+    ReportedColumn("pvals_adj", None, None, _F8),
+    ReportedColumn("auc", _auc, _F8, _F8, extra="auc", methods=RANK_TESTS),
+    ReportedColumn("log10_pvals", lambda genes: genes.tested.compute_log10_pvals(), _F8, _F8, extra="log10_pvals"),
+    ReportedColumn("u", lambda genes: genes.u, _F8, _F8, extra="u", methods=RANK_TESTS),
+    ReportedColumn("means", lambda genes: genes.means, _F8, _F8, extra="means"),
+    ReportedColumn("means_reference", lambda genes: genes.other_means, _F8, _F8, extra="means"),
+    ReportedColumn("target_means", lambda genes: genes.fold_change_means, _F8, None, in_pdex=True),
+    ReportedColumn("statistics", lambda genes: genes.tested.statistics, _F8, None, in_pdex=True),
+)
+
+
+def select_columns(method: str, extras: Iterable[str], *, as_measured: bool) -> tuple[ReportedColumn, ...]:
+    """List the columns of a call: those of pdex's table if ``as_measured``, else those of scanpy's layout."""
+    if as_measured:
+        return tuple(column for column in COLUMNS if column.in_pdex)
+    chosen = {None, *extras}
+    return tuple(c for c in COLUMNS if c.stored_type is not None and method in c.methods and c.extra in chosen)
+
+
+def known_extras() -> tuple[str, ...]:
+    """List the valid names of the argument ``extras``."""
+    return tuple(dict.fromkeys(column.extra for column in COLUMNS if column.extra is not None))
+
+
+def extras_without(method: str) -> set[str]:
+    """Name the extras that a method does not have."""
+    return {column.extra for column in COLUMNS if column.extra is not None and method not in column.methods}
+
+
+def stored_types() -> dict[str, FloatType]:
+    """Map each column that a result may have to its dtype there, in the order of scanpy's layout."""
+    return {column.name: column.stored_type for column in COLUMNS if column.stored_type is not None}
