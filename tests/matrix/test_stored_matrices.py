@@ -56,7 +56,7 @@ VIEWS = {
 def test_views(tmp_path, monkeypatch, store, form, cells, genes, method):
     """Row 21: a view of data on disk is read through its indices."""
     without_slack(monkeypatch)
-    monkeypatch.setattr("scpdex.matrix.chunked._row_stream._GAP", 100)
+    monkeypatch.setattr("scpdex.matrix.chunked._row_stream._MAX_GAP", 100)
     monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 1000)
     memory = labelled(FORMS[form](values_of("float32")))
     view = on_disk(memory, tmp_path, store)[cells, genes]

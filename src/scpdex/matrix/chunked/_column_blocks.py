@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from scpdex.kernels.transpose import add_columns
 from scpdex.machine.threads import read_ahead
 from scpdex.matrix._gene_block import GeneBlock, Room
 from scpdex.matrix._normalize import normalized, normalized_dtype
 from scpdex.matrix._values import refuse_inexact
-from scpdex.matrix.chunked._spans import runs
+from scpdex.matrix.chunked._spans import cut_into_runs, decode_spans, read_spans
 from scpdex.matrix.memory._dense import gather_block
 from scpdex.matrix.memory._sparse import ColumnGatherer
 from scpdex.plan.gene_blocks import cut
@@ -24,9 +23,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from scpdex.matrix._compared_cells import ComparedCells
     from scpdex.matrix._normalize import Normalization
+    from scpdex.matrix.chunked._spans import StoredRun
     from scpdex.matrix.chunked._stored_matrix import StoredMatrix
     from scpdex.plan.plan import Plan
 
@@ -61,7 +62,7 @@ class DenseBlocks:
         first, stop = int(self.cells.rows.min()), int(self.cells.rows.max()) + 1
         values = np.empty((stop - first, columns.size), dtype=self.matrix.dtype)
         height, width = self.matrix.chunk_shape
-        for run in runs(columns, columns + 1, max(width, _GAP_OF_COLUMNS), self.matrix.shape[1]):
+        for run in cut_into_runs(columns, columns + 1, max(width, _GAP_OF_COLUMNS), self.matrix.shape[1]):
             some = columns[run]
             span = slice(int(some[0]), int(some[-1]) + 1)
             of_row = (span.stop - span.start) * values.itemsize
@@ -93,9 +94,9 @@ class ColumnBlocks:
         gatherer = ColumnGatherer.of(self.cells, self.matrix.shape[0])
         room = Room.of(plan, self.cells.group_stops.size)
         columns = (self.columns[genes.start : genes.stop] for genes in plan.blocks)
-        with closing(read_ahead(self._read, columns)) as found:
-            for genes, read in zip(plan.blocks, found, strict=True):
-                matrix = self._decode(read, pool)
+        with closing(read_ahead(self._read, columns)) as columns_of_blocks:
+            for genes, runs in zip(plan.blocks, columns_of_blocks, strict=True):
+                matrix = self._decode(runs, pool)
                 if scale is None:
                     refuse_inexact(matrix, self.matrix.where, rows=self.cells.rows)
                 else:
@@ -120,10 +121,12 @@ class ColumnBlocks:
         columns = normalization.library_columns(n_columns)
         ends = np.cumsum(np.diff(self.matrix.indptr)[columns])
         begins = np.r_[0, ends[:-1]]
-        parts = [np.unique(columns[part], return_inverse=True) for part in runs(begins, ends, 0, _VALUES_AT_A_TIME)]
-        with closing(read_ahead(self._read, (of_part for of_part, _ in parts))) as found:
-            for read, (of_part, places) in zip(found, parts, strict=True):
-                matrix = self._decode_columns(read, pool)
+        parts = [
+            np.unique(columns[part], return_inverse=True) for part in cut_into_runs(begins, ends, 0, _VALUES_AT_A_TIME)
+        ]
+        with closing(read_ahead(self._read, (of_part for of_part, _ in parts))) as columns_of_parts:
+            for runs, (of_part, places) in zip(columns_of_parts, parts, strict=True):
+                matrix = decode_spans(self.matrix, runs, pool)
                 if matrix.nnz and not (matrix.data.min() >= 0 and matrix.data.max() < np.inf):
                     matters = compared[matrix.indices]
                     of_values = np.repeat(of_part, np.diff(matrix.indptr))
@@ -135,32 +138,17 @@ class ColumnBlocks:
         normalization.refuse_infinite(totals[compared])
         return totals
 
-    def _read(self, columns: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], Any]]:
-        """Read some columns in runs, in the form in which they lie on the disk."""
-        begins, ends = self.matrix.indptr[columns], self.matrix.indptr[columns + 1]
-        return [
-            (columns[run], self.matrix.run(int(begins[run][0]), int(ends[run][-1])))
-            for run in runs(begins, ends, 0, int(ends[-1]))
-        ]
+    def _read(self, columns: NDArray[np.int64]) -> list[StoredRun]:
+        """Read neighbouring columns together, in the form that they have in the file."""
+        return read_spans(self.matrix, columns, 0, int(self.matrix.indptr[-1]))
 
-    def _decode(self, read: list[tuple[NDArray[np.int64], Any]], pool: Executor) -> sparse.csc_matrix[Any]:
-        """Bring what was read into CSC with sorted rows, none repeated."""
-        whole = self._decode_columns(read, pool)
+    def _decode(self, runs: list[StoredRun], pool: Executor) -> sparse.csc_matrix[Any]:
+        """Give the columns that were read as CSC with sorted rows, none repeated."""
+        whole: sparse.csc_matrix[Any] = decode_spans(self.matrix, runs, pool)
         if not whole.has_canonical_format:
             whole = whole.copy()
             whole.sum_duplicates()
         return whole
-
-    def _decode_columns(self, read: list[tuple[NDArray[np.int64], Any]], pool: Executor) -> sparse.csc_matrix[Any]:
-        """Bring what was read into CSC, without the columns between."""
-        parts = []
-        for columns, found in read:
-            indptr = self.matrix.indptr[int(columns[0]) : int(columns[-1]) + 2]
-            values, indices = self.matrix.decode(found, pool)
-            shape = (self.matrix.shape[0], indptr.size - 1)
-            part = sparse.csc_matrix((values, indices, indptr - indptr[0]), shape=shape)
-            parts.append(part if part.shape[1] == columns.size else part[:, columns - columns[0]])
-        return parts[0] if len(parts) == 1 else sparse.hstack(parts, format="csc")
 
 
 def some_of_columns(

@@ -15,7 +15,7 @@ from scpdex.machine.threads import map_in_order, read_ahead
 from scpdex.matrix._normalize import normalized_dtype
 from scpdex.matrix._values import refuse_inexact
 from scpdex.matrix.chunked._gene_major_pieces import canonical_rows, turn
-from scpdex.matrix.chunked._spans import runs
+from scpdex.matrix.chunked._spans import decode_spans, read_spans
 from scpdex.plan.matrix_info import code_dtype
 
 if TYPE_CHECKING:
@@ -27,23 +27,26 @@ if TYPE_CHECKING:
     from scpdex.comparisons.design import Design
     from scpdex.matrix._normalize import Normalization
     from scpdex.matrix.chunked._gene_major_pieces import Piece
+    from scpdex.matrix.chunked._spans import StoredRun
     from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 
 # Rows with so few values between them are read together.
-_GAP = 1 << 14
+_MAX_GAP = 1 << 14
 # Places where values are looked at before the work, and what is added to what was found there.
 _PROBES = 8
 MARGIN = 1.1
 
 
 @dataclass(frozen=True)
-class _Read:
-    """Some cells as they were read: rows and what is on the disk between the first and the last of them."""
+class _ReadCells:
+    """Some cells as they were read."""
 
     cells: slice
-    parts: list[tuple[NDArray[np.int64], Any]]
-    back: NDArray[np.int64] | None
-    """Which of the rows each cell is; None where they are the same."""
+    """Among the compared cells, in their order."""
+    runs: list[StoredRun]
+    """Their rows, ascending and each once."""
+    row_of_cell: NDArray[np.int64] | None
+    """Position of each cell's row among these rows; None if each cell is the row at its own position."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class RowStream:
     @property
     def n_values(self) -> int:
         """Values of all cells and all genes, zeros included where they are stored."""
-        begins, ends = self._spans(self.rows)
+        begins, ends = self.matrix.spans(self.rows)
         return int((ends - begins).sum())
 
     @cached_property
@@ -110,7 +113,7 @@ class RowStream:
     def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
         """Read all cells in turn, about so many values at a time, and turn them gene-major on the pool's threads."""
 
-        def turned(read: _Read) -> Piece:
+        def turned(read: _ReadCells) -> Piece:
             return turn(self._finish(read), self.codes[read.cells], self.columns, self.key_dtype)
 
         with closing(self._parts(n_values)) as parts:
@@ -124,11 +127,11 @@ class RowStream:
         """Raise an error if the file was changed since it was opened."""
         self.matrix.refuse_changed()
 
-    def _parts(self, n_values: int) -> Generator[_Read, None, None]:
+    def _parts(self, n_values: int) -> Generator[_ReadCells, None, None]:
         """Read all cells in turn, ahead of who takes them."""
         return read_ahead(lambda some: self._read(some, n_values), self._cut(n_values))
 
-    def _finish(self, read: _Read) -> sparse.csr_matrix[Any]:
+    def _finish(self, read: _ReadCells) -> sparse.csr_matrix[Any]:
         """Give rows as CSR with sorted columns, none repeated, and normalized where they are to be."""
         # Dense rows are normalized while they are dense.
         is_dense = self.matrix.format == "dense"
@@ -188,21 +191,14 @@ class RowStream:
             if start < stop:
                 yield self._decode(self._read(slice(start, stop), n_values))
 
-    def _spans(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where the values of rows begin and end."""
-        if self.matrix.format == "dense":
-            n_columns = self.matrix.shape[1]
-            return rows * n_columns, (rows + 1) * n_columns
-        return self.matrix.indptr[rows], self.matrix.indptr[rows + 1]
-
     def _cut(self, n_values: int) -> Generator[slice, None, None]:
         """Cut the cells into pieces of so many values, or of one cell."""
-        begins, ends = self._spans(self.rows)
+        begins, ends = self.matrix.spans(self.rows)
         costs = ends - begins
         if self.ascend:
             # Small gaps are read as well.
             gaps = begins[1:] - ends[:-1]
-            costs[1:] += np.where(gaps <= _GAP, gaps, 0)
+            costs[1:] += np.where(gaps <= _MAX_GAP, gaps, 0)
         ahead = np.cumsum(costs)
         start = 0
         while start < ahead.size:
@@ -211,47 +207,29 @@ class RowStream:
             yield slice(start, stop)
             start = stop
 
-    def _read(self, some: slice, most: int) -> _Read:
-        """Read some cells in runs of rows, in the form in which they lie on the disk."""
-        rows, back = self.rows[some], None
+    def _read(self, cells: slice, max_values: int) -> _ReadCells:
+        """Read some cells in runs of rows, in the form that these have in the file."""
+        rows, row_of_cell = self.rows[cells], None
         if (np.diff(rows) <= 0).any():
             # Views may have cells in another order, or twice.
-            rows, back = np.unique(rows, return_inverse=True)
-        begins, ends = self._spans(rows)
-        parts: list[tuple[NDArray[np.int64], Any]] = []
-        for run in runs(begins, ends, _GAP if self.ascend else 0, most):
-            if self.matrix.format == "dense":
-                block = self.matrix.block(slice(int(rows[run][0]), int(rows[run][-1]) + 1), slice(None))
-                parts.append((rows[run], block))
-            else:
-                parts.append((rows[run], self.matrix.run(int(begins[run][0]), int(ends[run][-1]))))
-        return _Read(some, parts, back)
+            rows, row_of_cell = np.unique(rows, return_inverse=True)
+        runs = read_spans(self.matrix, rows, _MAX_GAP if self.ascend else 0, max_values)
+        return _ReadCells(cells, runs, row_of_cell)
 
-    def _decode(self, read: _Read, normalization: Normalization | None = None) -> sparse.csr_matrix[Any]:
-        """Bring what was read into CSR, without the rows between; dense rows normalized where that is given."""
+    def _decode(self, read: _ReadCells, normalization: Normalization | None = None) -> sparse.csr_matrix[Any]:
+        """Give the cells that were read as CSR; dense rows are normalized if ``normalization`` is given."""
         if self.matrix.format == "dense":
-            parts = [self._of_dense(rows, found, normalization) for rows, found in read.parts]
+            parts = [_decode_dense(run, normalization) for run in read.runs]
+            rows = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
         else:
-            parts = [self._of_sparse(rows, found) for rows, found in read.parts]
-        found = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
-        return found if read.back is None else found[read.back]
+            rows = decode_spans(self.matrix, read.runs)
+        return rows if read.row_of_cell is None else rows[read.row_of_cell]
 
-    @staticmethod
-    def _of_dense(
-        rows: NDArray[np.int64], block: NDArray[Any], normalization: Normalization | None
-    ) -> sparse.csr_matrix[Any]:
-        block = block if block.shape[0] == rows.size else block[rows - rows[0]]
-        return sparse.csr_matrix(block if normalization is None else normalization.dense(block))
 
-    def _of_sparse(self, rows: NDArray[np.int64], found: tuple[Any, Any]) -> sparse.csr_matrix[Any]:
-        values, indices = self.matrix.decode(found)
-        begins, ends = self._spans(rows)
-        if (begins[1:] != ends[:-1]).any():
-            gaps = np.r_[begins[1:], ends[-1]] - ends
-            wanted = np.repeat(np.tile([True, False], begins.size), np.stack([ends - begins, gaps], axis=1).ravel())
-            values, indices = values[wanted], indices[wanted]
-        indptr = np.r_[0, np.cumsum(ends - begins)]
-        return sparse.csr_matrix((values, indices, indptr), shape=(rows.size, self.matrix.shape[1]))
+def _decode_dense(run: StoredRun, normalization: Normalization | None) -> sparse.csr_matrix[Any]:
+    rows, block = run.majors, run.content
+    block = block if block.shape[0] == rows.size else block[rows - rows[0]]
+    return sparse.csr_matrix(block if normalization is None else normalization.dense(block))
 
 
 def count_like(values: NDArray[Any]) -> NDArray[np.bool_]:

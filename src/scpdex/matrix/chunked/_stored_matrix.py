@@ -114,6 +114,12 @@ class StoredMatrix:
         """Bytes of a value and, in sparse forms, of its index."""
         return self.dtype.itemsize + (0 if self.format == "dense" else self.indices.dtype.itemsize)
 
+    def spans(self, majors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Say where the values of some rows (CSR, dense) or columns (CSC) begin and end among all values."""
+        if self.format == "dense":
+            return majors * self.shape[1], (majors + 1) * self.shape[1]
+        return self.indptr[majors], self.indptr[majors + 1]
+
     def run(self, start: int, stop: int) -> tuple[Any, Any]:
         """Read a run of the values of a sparse form, and their indices, as :meth:`decode` takes them."""
         readers = [

@@ -15,7 +15,7 @@ from scpdex.matrix._normalize import normalized_dtype
 from scpdex.matrix._values import native, refuse_dtype, refuse_inexact
 from scpdex.matrix.chunked._gene_major_pieces import INDPTR_DTYPE, Piece, canonical_rows, turn
 from scpdex.matrix.chunked._row_stream import count_like
-from scpdex.matrix.chunked._spans import runs
+from scpdex.matrix.chunked._spans import cut_into_runs
 from scpdex.matrix.memory._sparse import take_rows
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Grid:
         row_ends, column_ends = (np.r_[0, np.cumsum(sizes)].astype(np.int64) for sizes in array.chunks)
         per_column = int(np.diff(row_ends).max()) * array.dtype.itemsize
         if library_columns is None:
-            found = runs(column_ends[:-1], column_ends[1:], 0, most_bytes // max(1, per_column))
+            found = cut_into_runs(column_ends[:-1], column_ends[1:], 0, most_bytes // max(1, per_column))
             stripes = [range(run.start, run.stop) for run in found]
         else:
             ends = np.searchsorted(column_ends, [library_columns.min(), library_columns.max()], side="right")
@@ -153,7 +153,7 @@ class Grid:
         for stripe in self.stripes:
             first, stop = self.column_ends[stripe.start], self.column_ends[stripe.stop]
             genes = range(*np.searchsorted(self.columns, [first, stop]).tolist())
-            for run in runs(begins, ends, 0, n_rows):
+            for run in cut_into_runs(begins, ends, 0, n_rows):
                 chunks = self.occupied[run]
                 # Those between them have no rows.
                 chunk_rows = tuple(chunks.tolist())
