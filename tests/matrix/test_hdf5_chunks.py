@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
+from scpdex.matrix.chunked import _hdf5_chunks
 from scpdex.matrix.chunked._hdf5_chunks import RawRun, raw_reader
 
 DECODED = {
@@ -28,7 +29,7 @@ def file(request: pytest.FixtureRequest, tmp_path_factory) -> h5py.File:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint16", "int8", ">f4"])
 def test_decoded(file, dtype, monkeypatch):
-    monkeypatch.setattr("scpdex.matrix.chunked._hdf5_chunks._LEAST_CHUNKS", 0)
+    monkeypatch.setattr("scpdex.matrix.chunked._hdf5_chunks._MIN_CHUNKS", 0)
     for start, stop in ((0, 1003), (0, 1), (99, 101), (100, 200), (250, 1003), (1000, 1003), (1002, 1003)):
         values = raw_reader(file[dtype])(start, stop).decode(None)
         np.testing.assert_array_equal(values, file[dtype][start:stop], strict=True)
@@ -59,3 +60,14 @@ def test_left_to_h5py(tmp_path):
         file["half written"][:100] = 1
         assert [raw_reader(dataset) for dataset in others] == [None] * len(others)
         assert raw_reader(values) is None
+
+
+def test_a_further_filter_is_one_line(tmp_path, monkeypatch):
+    """Checksums, which HDF5 puts behind the bytes of a chunk, as if someone had added them to the table."""
+    values = np.arange(1000, dtype=np.float32)
+    monkeypatch.setitem(_hdf5_chunks._UNDO_FILTER, h5py.h5z.FILTER_FLETCHER32, lambda chunk, *_: chunk[:-4])
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        dataset = file.create_dataset("x", data=values, chunks=(100,), fletcher32=True, compression="gzip")
+        read = raw_reader(dataset)
+        assert isinstance(read(0, 1000), RawRun)
+        np.testing.assert_array_equal(read(0, 1000).decode(None), values, strict=True)

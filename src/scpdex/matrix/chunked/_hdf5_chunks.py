@@ -1,4 +1,4 @@
-"""Chunks: arrays on disk as they lie there, so that many threads can decompress what one reads."""
+"""Raw chunks of HDF5 files: one thread reads them, many threads undo their filters (gzip, shuffle)."""
 
 from __future__ import annotations
 
@@ -17,80 +17,95 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Filters that numpy and the standard library undo; files with others are read by h5py alone.
-_SHUFFLE, _GZIP = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
+    Chunk = bytes | memoryview
 
-_LEAST_CHUNKS = 4
+# Chunks are held whole: h5py reads runs that are shorter than so many chunks.
+_MIN_CHUNKS = 4
+_CHUNKS_PER_TASK = 8
+
+
+def _inflate(chunk: Chunk, _: int, n_bytes: int) -> Chunk:
+    return zlib.decompress(chunk, bufsize=n_bytes)
+
+
+def _unshuffle(chunk: Chunk, bytes_per_value: int, _: int) -> Chunk:
+    # The first bytes of all values come first, then all second bytes, and so on.
+    planes = np.frombuffer(chunk, dtype=np.uint8).reshape(bytes_per_value, -1)
+    return np.ascontiguousarray(planes.T).data.cast("B")
+
+
+# HDF5's number of a filter -> how to undo it, from the chunk, bytes per value and bytes of the whole chunk. A new filter
+# is a line here; h5py reads datasets with filters that are not here. What these functions raise of a damaged chunk must
+# be among the errors that ``StoredMatrix.guarded`` explains.
+_UNDO_FILTER: dict[int, Callable[[Chunk, int, int], Chunk]] = {
+    h5py.h5z.FILTER_DEFLATE: _inflate,
+    h5py.h5z.FILTER_SHUFFLE: _unshuffle,
+}
 
 
 @dataclass(frozen=True)
 class RawRun:
-    """A run of a one-dimensional array in the chunks of its file."""
+    """A run of the values of a one-dimensional dataset, in the filtered chunks of its file."""
 
     start: int
-    """Of the run within the first chunk."""
+    """Position of the first value in the first chunk."""
     n_values: int
-    length: int
-    """Values in each chunk."""
+    values_per_chunk: int
     chunks: list[bytes]
     dtype: np.dtype[Any]
     filters: tuple[int, ...]
-    """In the order in which they were applied."""
+    """Numbers of the filters in the order in which they were applied."""
 
     def decode(self, pool: Executor | None) -> NDArray[Any]:
-        """Give the values, by the threads of a pool where one is given."""
+        """Give the values; the threads of ``pool``, if there is one, undo the filters."""
         values = np.empty(self.n_values, dtype=self.dtype)
 
-        def fill(part: range) -> None:
-            for i in part:
-                first = i * self.length - self.start
-                run = slice(max(first, 0), min(first + self.length, self.n_values))
-                values[run] = self._values(self.chunks[i])[run.start - first : run.stop - first]
+        def fill(chunks: range) -> None:
+            for i in chunks:
+                first = i * self.values_per_chunk - self.start
+                run = slice(max(first, 0), min(first + self.values_per_chunk, self.n_values))
+                values[run] = self._decode_chunk(self.chunks[i])[run.start - first : run.stop - first]
 
         if pool is None:
             fill(range(len(self.chunks)))
         else:
-            list(pool.map(fill, cut(range(len(self.chunks)), 8)))
+            list(pool.map(fill, cut(range(len(self.chunks)), _CHUNKS_PER_TASK)))
         return values
 
-    def _values(self, chunk: bytes | memoryview) -> NDArray[Any]:
-        for name in reversed(self.filters):
-            if name == _GZIP:
-                chunk = zlib.decompress(chunk, bufsize=self.length * self.dtype.itemsize)
-            else:
-                # The bytes of one place in all values lie together.
-                planes = np.frombuffer(chunk, dtype=np.uint8).reshape(self.dtype.itemsize, -1)
-                chunk = np.ascontiguousarray(planes.T).data.cast("B")
+    def _decode_chunk(self, chunk: Chunk) -> NDArray[Any]:
+        bytes_per_value = self.dtype.itemsize
+        for number in reversed(self.filters):
+            chunk = _UNDO_FILTER[number](chunk, bytes_per_value, self.values_per_chunk * bytes_per_value)
         return np.frombuffer(chunk, dtype=self.dtype)
 
 
 def raw_reader(array: Any) -> Callable[[int, int], RawRun | NDArray[Any]] | None:
-    """Give a function that reads runs of an array in raw chunks; None where it has none that are known here.
+    """Give a function that reads a run of values as raw chunks; None if h5py or zarr must decode this array.
 
-    Runs that are short beside the chunks are read by h5py, since chunks are held whole.
+    The function has h5py read runs that are short beside the chunks.
     """
     if not isinstance(array, h5py.Dataset) or array.ndim != 1 or array.chunks is None or array.is_virtual:
         return None
     properties = array.id.get_create_plist()
     filters = tuple(properties.get_filter(i)[0] for i in range(properties.get_nfilters()))
-    known_type = array.dtype.kind in "iuf" and array.id.get_type() == h5py.h5t.py_create(array.dtype)
-    # Chunks that were never written are not there to be read.
+    is_plain_number = array.dtype.kind in "iuf" and array.id.get_type() == h5py.h5t.py_create(array.dtype)
+    # The file has no bytes of chunks that were never written.
     n_chunks = -(-array.shape[0] // array.chunks[0])
-    if not known_type or set(filters) - {_SHUFFLE, _GZIP} or array.id.get_num_chunks() != n_chunks:
+    if not is_plain_number or set(filters) - _UNDO_FILTER.keys() or array.id.get_num_chunks() != n_chunks:
         return None
-    length, dtype = array.chunks[0], array.dtype
+    values_per_chunk, dtype = array.chunks[0], array.dtype
 
     def read(start: int, stop: int) -> RawRun | NDArray[Any]:
-        first = start // length
-        if stop - start < _LEAST_CHUNKS * length:
+        if stop - start < _MIN_CHUNKS * values_per_chunk:
             return np.asarray(array[start:stop])
+        first = start // values_per_chunk
         chunks = []
-        for i in range(first, -(-stop // length)):
-            skipped, chunk = array.id.read_direct_chunk((i * length,))
-            if skipped:
-                # Written without some of the filters.
+        for i in range(first, -(-stop // values_per_chunk)):
+            skipped_filters, chunk = array.id.read_direct_chunk((i * values_per_chunk,))
+            if skipped_filters:
+                # HDF5 leaves out a filter that makes a chunk larger.
                 return np.asarray(array[start:stop])
             chunks.append(chunk)
-        return RawRun(start - first * length, stop - start, length, chunks, dtype, filters)
+        return RawRun(start - first * values_per_chunk, stop - start, values_per_chunk, chunks, dtype, filters)
 
     return read
