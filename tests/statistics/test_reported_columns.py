@@ -14,7 +14,7 @@ from scpdex.statistics import options, reported_columns
 from scpdex.statistics.options import METHODS, Extra
 from scpdex.statistics.reported_columns import COLUMNS, TESTS_AND_LOGREG, ReportedColumn, known_extras, stored_types
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 EXTRAS = get_args(Extra)
 SCANPY = ["scores", "logfoldchanges", "pvals", "pvals_adj"]
 
