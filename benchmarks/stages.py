@@ -41,7 +41,7 @@ STAGES = {
     ],
     "fold changes": ["scpdex.statistics.reported_columns.log2_fold_change"],
     "order and adjust": ["scpdex.tl._rank_genes_parallel.order_table"],
-    "record arrays": ["scpdex.tl._rank_genes_parallel.store"],
+    "record arrays": ["scpdex.tl._rank_genes_parallel.write_results"],
 }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from scanpy import logging as logg
 
 from scpdex.machine.scratch_file import Scratch
+from scpdex.messages.counts_or_logs import warn_of_fractional_counts
 from scpdex.plan.make_plan import make_plan
 from scpdex.run import Job, NotCountsError, run_plan
 
@@ -57,10 +58,7 @@ def execute(task: Task) -> Generator[Executed, None, None]:
     ):
         logg.info(f"    {plan}{f' in {gettempdir()}' if plan.scratch else ''}")
         if expression.target_sum is not None and not source.info.are_counts:
-            logg.warning(
-                f"normalize={expression.target_sum} expects raw counts, and {expression.where} has values that are no "
-                "whole numbers: leave normalize out if they are log-transformed already."
-            )
+            warn_of_fractional_counts(expression)
         job = Job(plan, design, options, pool, scratch, resources.show_progress)
         table = None
         with suppress(NotCountsError):

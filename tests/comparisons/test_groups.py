@@ -108,7 +108,7 @@ def test_min_cells(cells, messages, reference):
     """Small groups are not tested, and stay in the rest."""
     cells.obs["group"] = pd.Categorical(["tiny"] + ["small"] * 4 + cells.obs["group"].astype(object).tolist()[5:])
     ours = by_scpdex(cells, "group", min_cells=5, reference=reference, method="wilcoxon", pts=True)
-    assert "groups 'small', 'tiny' have fewer than min_cells=5 cells and are not tested" in messages()
+    assert "groups 'small', 'tiny' are not tested: they have fewer than min_cells=5 cells" in messages()
     groups = [group for group in "abcde" if group != reference]
     assert ours["names"].dtype.names == tuple(groups)
     assert ours["params"]["skipped"].tolist() == ["small", "tiny"]

@@ -156,7 +156,7 @@ def test_groups_without_a_stratum(messages):
     adata = labelled(values_of("float32"))
     adata.obs["donor"] = pd.Categorical(np.where(adata.obs["group"] == "a", None, "p"))
     result = by_scpdex(adata, "group", method="wilcoxon", strata="donor")
-    assert "groups 'a' have no cell with a value of 'donor' and are left out" in messages()
+    assert "groups 'a' are left out: they have no cell with a value of 'donor'" in messages()
     assert result["names"].dtype.names == ("b", "c", "d", "e")
     with pytest.raises(ValueError, match="groups 'a' of 'group' since they only contain one sample, or none"):
         by_scpdex(adata, "group", groups=["a", "b"], method="wilcoxon", strata="donor")
@@ -166,7 +166,7 @@ def test_groups_that_share_no_stratum(messages):
     adata = labelled(values_of("float32"))
     adata.obs["donor"] = np.where(adata.obs["group"] == "a", "p", "q")
     result = by_scpdex(adata, "group", method="wilcoxon", reference="b", strata="donor", extras=["auc"])
-    assert "groups 'a' share no stratum of 'donor' with what they are compared with: their scores are 0" in messages()
+    assert "groups 'a' have scores of 0: they share no stratum of 'donor' with the cells" in messages()
     assert (result["scores"]["a"] == 0).all()
     assert (result["pvals"]["a"] == 1).all()
     assert np.isnan(result["auc"]["a"]).all()

@@ -65,7 +65,7 @@ def test_counts_are_recognized(tmp_path, messages, way, form):
     assert not messages()
     for beside in (halves, halves[:, :4]):
         normalized(beside, mask_var=np.arange(beside.n_vars) % 2 == 0)
-        assert "and adata.X has values that are no whole numbers: leave normalize out" in messages()
+        assert "there are values that are no whole numbers. Leave normalize out" in messages()
 
 
 WAYS = ["memory", "low memory", "h5ad", "dask"]

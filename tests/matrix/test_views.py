@@ -10,7 +10,7 @@ from oracles import assert_same_bits, assert_same_numbers, by_scanpy, by_scpdex
 from small import METHODS, small, three, tied
 
 import scpdex
-from scpdex.results._write_result import as_records
+from scpdex.results._scanpy_records import make_records
 
 VIEWS = {
     "slice": (slice(4, 50), slice(2, 9)),
@@ -32,10 +32,10 @@ def test_views(monkeypatch, storage, view, method):
     expected = {layer: by_scpdex(part.copy(), "label", method=method, layer=layer) for layer in (None, "other")}
     stored: dict[str, Any] = {}
 
-    def keep(_adata: Any, results: Any, *_: Any, var_names: Any, **__: Any) -> None:
-        stored.update(as_records(*results.values(), var_names))
+    def keep(_adata: Any, results: Any, _lists: Any, _storage: Any, var_names: Any, **__: Any) -> None:
+        stored.update(make_records(*results.values(), var_names))
 
-    monkeypatch.setattr("scpdex.tl._rank_genes_parallel.store", keep)
+    monkeypatch.setattr("scpdex.tl._rank_genes_parallel.write_results", keep)
     monkeypatch.setattr(ad.AnnData, "copy", _refuse_to_copy)
     monkeypatch.setattr("anndata._core.anndata._subset", _refuse_to_copy)
     for layer, of_copy in expected.items():

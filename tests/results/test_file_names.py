@@ -157,8 +157,8 @@ def test_moved_results(messages: Callable[[], str]) -> None:
     scpdex.tl.rank_genes_parallel(adata, "label", pts=True, storage="varm")
     assert "cannot hold" not in messages()
     scpdex.tl.rank_genes_to_uns(adata, key_added="moved")
-    assert "groups 'a/b' name columns of `pts`" in messages()
+    assert "cannot hold columns of `pts` for the groups 'a/b'" in messages()
     scpdex.tl.rank_genes_to_varm(adata, key="moved", key_added="c/d")
-    assert messages().count("key_added='c/d' names entries") == 1
+    assert messages().count("the entries that key_added='c/d' names") == 1
     scpdex.tl.rank_genes_parallel(adata, "label", method="logreg", key_added="..")
-    assert messages().count("key_added='..' names entries") == 1
+    assert messages().count("the entries that key_added='..' names") == 1

@@ -103,7 +103,7 @@ def test_genes_of_one_name(n_genes: int | None, messages: Callable[[], str]) -> 
         is_twin = table["names"] == "twin"
         assert is_twin.any()
         assert said.count("WARNING") == 1
-        assert "several genes are called 'twin'" in said
+        assert "NaN for the genes called 'twin'" in said
         assert "storage='varm'" in said
         assert "adata.var_names_make_unique()" in said
         assert table.loc[is_twin, ["symbol", "pct_nz_group", "pct_nz_reference"]].isna().all(axis=None)

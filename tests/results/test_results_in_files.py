@@ -12,7 +12,7 @@ from scipy import sparse
 from stored import labelled, values_of
 
 import scpdex
-from scpdex.results import exceed_hdf5
+from scpdex.results import exceed_hdf5_limit
 
 
 @pytest.mark.parametrize("store", ["h5ad", "zarr"])
@@ -76,7 +76,7 @@ def test_thousands_of_groups_in_files(screen, tmp_path, store):
 def test_what_hdf5_cannot_hold(tmp_path, letters):
     """The first number of groups that is called too many is the first that cannot be written."""
     names = [f"{i:04}{letters * (i % 5)}" for i in range(1_200)]
-    most = next(n for n in range(1, 1_200) if exceed_hdf5(names[: n + 1]))
+    most = next(n for n in range(1, 1_200) if exceed_hdf5_limit(names[: n + 1]))
     for n, fits in ((most, True), (most + 1, False)):
         dtype = np.dtype([(name, h5py.string_dtype()) for name in names[:n]])
         with h5py.File(tmp_path / f"{n}.h5", "w") as file:
@@ -104,6 +104,6 @@ def test_names_that_files_cannot_hold_as_columns(messages):
     adata = labelled(values_of("float32"))
     adata.obs["label"] = adata.obs["group"].cat.rename_categories({"a": "a/b"})
     rank(adata, "uns", "label")
-    assert "groups 'a/b' name columns of `pts`" in messages()
+    assert "cannot hold columns of `pts` for the groups 'a/b'" in messages()
     rank(adata, "varm", "label")
     assert "a/b" not in messages()

@@ -87,7 +87,7 @@ def test_raw_with_other_genes(pbmc):
     with pytest.raises(ValueError, match=r"adata\.raw has other genes, or another order: pass use_raw=False"):
         rank(part)
     rank(part, "uns")
-    with pytest.raises(ValueError, match=r"ranked are the genes of adata\.raw.*use_raw=False"):
+    with pytest.raises(ValueError, match=r"ranks the genes of adata\.raw.*use_raw=False"):
         scpdex.tl.rank_genes_to_varm(part)
     assert rank(part, use_raw=False)["params"]["use_raw"] is False
     rank(pbmc)
@@ -154,7 +154,7 @@ def test_refused(pbmc):
     doubled = without_raw(pbmc)
     doubled.var_names = [doubled.var_names[1], *doubled.var_names[1:]]
     rank(doubled, "uns")
-    with pytest.raises(ValueError, match=f"genes '{doubled.var_names[1]}' are not there, or twice"):
+    with pytest.raises(ValueError, match=f"genes '{doubled.var_names[1]}' are absent there, or repeated"):
         scpdex.tl.rank_genes_to_varm(doubled)
     rank(doubled)
     with pytest.raises(ValueError, match=r"matrices in adata\.varm already"):
@@ -167,7 +167,7 @@ def test_refused(pbmc):
         doubled.uns[f"junk{i}"] = junk
         rank(doubled, key_added=f"junk{i}", pts=False)
     del doubled.varm[f"{KEY}_ranks"]
-    with pytest.raises(KeyError, match=r"rank_genes_groups_ranks.* is gone"):
+    with pytest.raises(KeyError, match=r"rank_genes_groups_ranks.* is missing"):
         scpdex.tl.rank_genes_to_uns(doubled)
 
 
@@ -209,7 +209,7 @@ def test_what_was_there_comes_back(pbmc, monkeypatch, n):
         remove(adata, key)
 
     with monkeypatch.context() as patch:
-        patch.setattr("scpdex.results._write_result.remove_matrices", remove_or_fail)
+        patch.setattr("scpdex.results._write_results.remove_matrices", remove_or_fail)
         with pytest.raises(MemoryError):
             scpdex.tl.rank_genes_parallel(pbmc, "bulk_labels", **arguments)
     assert dict(pbmc.uns).keys() == uns.keys()

@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 _MAX_NAMES = 20
 
 
+def find_name(label: Hashable, names: Container[str]) -> str | None:
+    """Find the name that means a label: its spelling or, for a number, that of an equal number of another type."""
+    return next((spelling for spelling in label_spellings(label) if spelling in names), None)
+
+
 def label_spellings(label: Hashable) -> Iterator[str]:
     """Give the spellings of a label: its own and, for a number, those of equal numbers of other types."""
     yield str(label)
+    # A member of an enum of strings is equal to a text that str() does not give.
+    if isinstance(label, str):
+        yield label
     if not is_number(label):
         return
     number: Any = label
@@ -50,12 +58,11 @@ def choose_names(labels: object, names: Sequence[str], argument: str, place: str
         if label is None or (pd.api.types.is_scalar(label) and pd.isna(label)):
             msg = f"{argument}: {label!r} is a missing label, which names no group. Valid: {quote_names(names)}."
             raise ValueError(msg)
-        spellings = [*([label] if isinstance(label, str) else []), *label_spellings(label)]
-        name = next((valid[spelling] for spelling in spellings if spelling in valid), None)
+        name = find_name(label, valid)
         if name is None:
             msg = f"{argument} {label!r} is not in {place}.{suggest_name(str(label), names)}"
             raise ValueError(msg)
-        chosen.append(name)
+        chosen.append(valid[name])
     if not chosen or len(set(chosen)) < len(chosen):
         problem = "names a group twice: name each once" if chosen else f"names no group. Valid: {quote_names(names)}"
         msg = f"{argument}={labels!r} {problem}."

@@ -16,7 +16,7 @@ from scpdex.comparisons.spelling import find_misspelt, quote_names
 from scpdex.execute import execute
 from scpdex.machine.resources import Resources
 from scpdex.matrix import in_memory, sample_values, select_expression
-from scpdex.results import Repeated, make_frame, refuse_backend
+from scpdex.results import CodedColumn, make_frame, refuse_backend
 from scpdex.statistics.fold_change import MOST_LOG1P
 from scpdex.statistics.multiple_testing import adjust_pvals
 from scpdex.statistics.options import ALTERNATIVES, TestOptions
@@ -218,9 +218,9 @@ def parallel_differential_expression(
     changes = _changes(target_means, reference_means, clip_value)
     frame = make_frame(
         {
-            "target": Repeated(screen.targets, np.repeat(np.arange(n_targets), n_genes)),
-            "reference": Repeated([screen.reference], np.zeros(n_targets * n_genes, dtype=np.intp)),
-            "feature": Repeated(expression.names.tolist(), np.tile(np.arange(n_genes), n_targets)),
+            "target": CodedColumn(screen.targets, np.repeat(np.arange(n_targets), n_genes)),
+            "reference": CodedColumn([screen.reference], np.zeros(n_targets * n_genes, dtype=np.intp)),
+            "feature": CodedColumn(expression.names.tolist(), np.tile(np.arange(n_genes), n_targets)),
             "target_mean": target_means.ravel(),
             "reference_mean": np.tile(reference_means, n_targets),
             "percent_change": changes[0].ravel(),

@@ -6,25 +6,22 @@ from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scanpy import logging as logg
 
-from scpdex.comparisons.spelling import choose_names, quote_names
-from scpdex.get._long_table import Wanted
-from scpdex.matrix import in_memory
+from scpdex.comparisons.spelling import choose_names
+from scpdex.get._long_table import TableRequest
+from scpdex.messages.stored_results import warn_of_renamed_labels, warn_of_shared_names, warn_of_unread_fields
 from scpdex.results import (
-    Levels,
-    Repeated,
-    StoredResult,
-    concatenate,
-    describe_renamed,
-    groups_of,
-    label_columns,
+    CodedColumn,
+    LevelList,
+    concatenate_frames,
     make_frame,
+    read_groups,
+    read_result,
     refuse_backend,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable
 
     import pandas as pd
     import polars as pl
@@ -129,43 +126,33 @@ def rank_genes_df(
     if top_n is not None and (isinstance(top_n, bool) or not isinstance(top_n, int | np.integer) or top_n < 1):
         msg = f"top_n={top_n!r} is not valid: pass a number of genes from 1 up, or None."
         raise ValueError(msg)
-    wanted = Wanted(order, pval_cutoff, log2fc_min, log2fc_max, top_n, on_target, gene_symbols)
-    levels = Levels.read(adata.uns.get(key))
+    request = TableRequest(order, pval_cutoff, log2fc_min, log2fc_max, top_n, on_target, gene_symbols)
+    levels = LevelList.read(adata.uns.get(key))
     keys = [key] if levels is None else levels.keys(key)
-    there = [groups_of(adata, its_key) for its_key in keys]
-    all_groups = list(dict.fromkeys(chain.from_iterable(there)))
+    groups_by_key = {level_key: read_groups(adata, level_key) for level_key in keys}
+    all_groups = list(dict.fromkeys(chain.from_iterable(groups_by_key.values())))
     if levels is not None:
-        # The list has them in order; those that were renamed since are in the results of the levels only.
-        in_order = {name: i for i, name in enumerate(levels.groups)}
-        all_groups.sort(key=lambda name: in_order.get(name, len(in_order)))
-    renamed = describe_renamed(adata, key, in_memory(adata.obs, *label_columns(adata, key)))
-    if renamed is not None:
-        logg.warning(renamed)
+        # The list has the groups in order; only the results of the levels have those that were renamed later.
+        position_of = {name: i for i, name in enumerate(levels.groups)}
+        all_groups.sort(key=lambda name: position_of.get(name, len(position_of)))
+    warn_of_renamed_labels(adata, key)
     chosen = all_groups if group is None else choose_names(group, all_groups, "group", f"adata.uns[{key!r}]")
-    frames, unread, twins = [], set[str](), set[str]()
-    for position, (its_key, its_groups) in enumerate(zip(keys, map(set, there), strict=True)):
-        if its_groups.isdisjoint(chosen):
+    frames, unread_fields, shared_names = [], set[str](), set[str]()
+    for position, (level_key, groups) in enumerate(groups_by_key.items()):
+        present = set(groups)
+        if present.isdisjoint(chosen):
             continue
-        result = StoredResult.read(adata, its_key, [name for name in chosen if name in its_groups])
-        columns = wanted.columns(adata, its_key, result, chosen)
+        result = read_result(adata, level_key, [name for name in chosen if name in present])
+        columns = request.make_columns(adata, level_key, result, chosen)
         if levels is not None:
-            of_rows = np.full(columns["names"].codes.size, position)
-            columns = {"split": Repeated(levels.levels, of_rows, categorical=True)} | columns
+            codes = np.full(columns["names"].codes.size, position)
+            columns = {"split": CodedColumn(levels.levels, codes, is_categorical=True)} | columns
         frames.append(make_frame(columns, backend))
-        unread |= set(result.unread)
-        twins |= set(result.twins if result.fractions else ()) | set(
-            () if gene_symbols is None else result.twins_in_var
-        )
-    _tell_of_unread(key, sorted(unread), sorted(twins))
-    return frames[0] if levels is None else concatenate(frames, backend)
-
-
-def _tell_of_unread(key: str, unread: Sequence[str], twins: Sequence[str]) -> None:
-    """Say, once, which fields are left out, and which genes have no fractions and symbols for sharing a name."""
-    if unread:
-        logg.warning(f"{quote_names(unread)} of adata.uns[{key!r}] do not fit its groups and genes, and are left out.")
-    if twins:
-        logg.warning(
-            f"several genes are called {quote_names(twins)}, and scanpy's layout does not tell which is which: their "
-            "fractions and gene symbols are NaN. Rank with storage='varm', or after adata.var_names_make_unique()."
-        )
+        unread_fields |= set(result.unread_fields)
+        if result.fractions:
+            shared_names |= set(result.shared_names)
+        if gene_symbols is not None:
+            shared_names |= set(result.shared_names_in_var)
+    warn_of_unread_fields(key, sorted(unread_fields))
+    warn_of_shared_names(sorted(shared_names))
+    return frames[0] if levels is None else concatenate_frames(frames, backend)

@@ -1,51 +1,55 @@
 """Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, and data frames."""
 
 from scpdex.results._converted_forms import read_names
-from scpdex.results._data_frames import Backend, Repeated, concatenate, make_frame, refuse_backend
-from scpdex.results._file_names import (
+from scpdex.results._data_frames import Backend, CodedColumn, concatenate_frames, make_frame, refuse_backend
+from scpdex.results._file_limits import (
+    exceed_hdf5_limit,
+    find_unwritable_columns,
+    find_unwritable_fields,
+    find_unwritable_texts,
     is_unwritable_entry,
-    unwritable_columns,
-    unwritable_fields,
-    unwritable_texts,
 )
-from scpdex.results._fractions import match_columns
-from scpdex.results._levels import Levels, is_of_level, key_of_level
-from scpdex.results._ownership import refuse_to_replace
-from scpdex.results._read_records import places_of
-from scpdex.results._read_result import StoredResult, groups_of
-from scpdex.results._renamed_labels import describe_renamed, label_columns
-from scpdex.results._scanpy_records import RankedGenes, exceed_hdf5, strings
-from scpdex.results._varm_matrices import is_in_varm, name_of_matrix
-from scpdex.results._write_result import Storage, refuse_storage, refuse_unless_storable, store
+from scpdex.results._fractions import Fractions, match_fraction_columns
+from scpdex.results._level_list import LevelList, make_level_key
+from scpdex.results._ranked_result import RankedGenes, RankedResult
+from scpdex.results._read_records import find_positions
+from scpdex.results._read_result import read_groups, read_result
+from scpdex.results._scanpy_records import make_name_array
+from scpdex.results._stored_parameters import LabelColumn, read_label_names, read_params
+from scpdex.results._varm_matrices import is_in_varm, make_matrix_name
+from scpdex.results._write_checks import Storage, refuse_storage, refuse_to_replace, refuse_view_of_disk
+from scpdex.results._write_results import write_results
 
 __all__ = [
     "Backend",
-    "Levels",
+    "CodedColumn",
+    "Fractions",
+    "LabelColumn",
+    "LevelList",
     "RankedGenes",
-    "Repeated",
+    "RankedResult",
     "Storage",
-    "StoredResult",
-    "concatenate",
-    "describe_renamed",
-    "exceed_hdf5",
-    "groups_of",
+    "concatenate_frames",
+    "exceed_hdf5_limit",
+    "find_positions",
+    "find_unwritable_columns",
+    "find_unwritable_fields",
+    "find_unwritable_texts",
     "is_in_varm",
-    "is_of_level",
     "is_unwritable_entry",
-    "key_of_level",
-    "label_columns",
     "make_frame",
-    "match_columns",
-    "name_of_matrix",
-    "places_of",
+    "make_level_key",
+    "make_matrix_name",
+    "make_name_array",
+    "match_fraction_columns",
+    "read_groups",
+    "read_label_names",
     "read_names",
+    "read_params",
+    "read_result",
     "refuse_backend",
     "refuse_storage",
     "refuse_to_replace",
-    "refuse_unless_storable",
-    "store",
-    "strings",
-    "unwritable_columns",
-    "unwritable_fields",
-    "unwritable_texts",
+    "refuse_view_of_disk",
+    "write_results",
 ]

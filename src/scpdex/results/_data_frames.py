@@ -1,4 +1,4 @@
-"""Frame: columns, those of few distinct values as codes, as a data frame of pandas or polars."""
+"""Data frames: columns, those of few distinct values as codes, as a data frame of pandas or polars."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Backend = Literal["pandas", "polars"]
 
 
 @dataclass(frozen=True)
-class Repeated:
-    """A column of few distinct values, as the position of each row's value among these."""
+class CodedColumn:
+    """A column of few distinct values, as the code of each row's value."""
 
     values: Sequence[Any] | NDArray[Any] | pd.Series[Any]
     codes: NDArray[np.integer[Any]]
-    """-1 where there is none."""
-    categorical: bool = False
+    """Position of each row's value in ``values``; -1 is a missing value."""
+    is_categorical: bool = False
 
     def to_pandas(self) -> Any:
-        """Give the column as pandas would have it."""
+        """Make the column in the form that pandas takes."""
         values = self.values if isinstance(self.values, pd.Series) else pd.Series(list(self.values))
-        if self.categorical:
+        if self.is_categorical:
             return pd.Categorical.from_codes(self.codes, categories=pd.Index(values))
         return values.array.take(self.codes, allow_fill=bool((self.codes < 0).any()))
 
     def to_polars(self) -> pl.Series:
-        """Give the column as polars would have it."""
+        """Make the column in the form that polars takes."""
         import polars as pl  # noqa: PLC0415
 
         values = pl.Series([None if pd.isna(value) else value for value in self.values])
@@ -43,11 +43,11 @@ class Repeated:
         column = values.gather(codes)
         if (self.codes < 0).any():
             column = pl.select(pl.when(pl.Series(self.codes >= 0)).then(column)).to_series()
-        return column.cast(pl.Enum(values)) if self.categorical else column
+        return column.cast(pl.Enum(values)) if self.is_categorical else column
 
 
 def refuse_backend(backend: str, argument: str) -> None:
-    """Raise an error for a backend that is unknown or not installed.
+    """Raise an error for a backend that is unknown or not installed; messages quote the argument that names it.
 
     Raises
     ------
@@ -64,8 +64,8 @@ def refuse_backend(backend: str, argument: str) -> None:
         raise ImportError(msg)
 
 
-def concatenate(frames: Sequence[Any], backend: Backend) -> pd.DataFrame | pl.DataFrame:
-    """Put data frames of the same columns one below the other."""
+def concatenate_frames(frames: Sequence[Any], backend: Backend) -> pd.DataFrame | pl.DataFrame:
+    """Concatenate the rows of data frames that have the same columns."""
     if backend == "pandas":
         return pd.concat(frames, ignore_index=True)
     import polars as pl  # noqa: PLC0415
@@ -74,13 +74,13 @@ def concatenate(frames: Sequence[Any], backend: Backend) -> pd.DataFrame | pl.Da
     return pl.concat(frames, how="vertical_relaxed")
 
 
-def make_frame(columns: Mapping[str, NDArray[Any] | Repeated], backend: Backend) -> pd.DataFrame | pl.DataFrame:
-    """Make a data frame, without a copy of arrays; with polars, NaN becomes null, as pandas' NaN does."""
+def make_frame(columns: Mapping[str, NDArray[Any] | CodedColumn], backend: Backend) -> pd.DataFrame | pl.DataFrame:
+    """Make a data frame, without a copy of arrays; NaN becomes null in polars, its missing value."""
     if backend == "pandas":
-        found = {name: c.to_pandas() if isinstance(c, Repeated) else c for name, c in columns.items()}
-        return pd.DataFrame(found, copy=False)
+        data = {name: c.to_pandas() if isinstance(c, CodedColumn) else c for name, c in columns.items()}
+        return pd.DataFrame(data, copy=False)
     import polars as pl  # noqa: PLC0415
 
     return pl.DataFrame(
-        {name: c.to_polars() if isinstance(c, Repeated) else c for name, c in columns.items()}, nan_to_null=True
+        {name: c.to_polars() if isinstance(c, CodedColumn) else c for name, c in columns.items()}, nan_to_null=True
     )

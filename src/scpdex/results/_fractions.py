@@ -1,4 +1,4 @@
-"""Fractions: which columns of scanpy's tables ``pts`` and ``pts_rest`` belong to which groups, by position."""
+"""Fractions: the columns of scanpy's tables ``pts`` and ``pts_rest``, matched with groups by position."""
 
 from __future__ import annotations
 
@@ -12,60 +12,63 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRACTIONS = ("pts", "pts_rest")
+# By field: the names of the columns, and genes x columns.
 Fractions = dict[str, tuple[tuple[str, ...], "NDArray[np.float64]"]]
 
 
-def match_columns(
+def match_fraction_columns(
     columns: Sequence[str], groups: Sequence[str], reference: object
 ) -> tuple[NDArray[np.intp], int | None] | None:
-    """Find the column of each group, and that of the reference; None if columns and groups do not fit.
+    """Find the position of each group's column, and of the reference's; None if columns and groups do not fit.
 
-    Columns are in the order of the groups, so that their position counts: anndata renames the groups of records and not
-    the columns of tables. There is one column more where the reference has one.
+    Columns are in the order of the groups, and match them by position: anndata renames the groups of records, but not
+    the columns of tables. A reference with a column of its own adds one column.
     """
-    there = list(columns)
-    places = np.arange(len(there))
-    if len(there) == len(groups):
-        return places, None
-    if len(there) == len(groups) + 1:
-        others = [i for i, name in enumerate(there) if name not in set(groups)]
-        at = there.index(str(reference)) if str(reference) in there else others[0] if len(others) == 1 else None
-        if at is not None:
-            return np.delete(places, at), at
-    if set(groups) <= set(there):
-        at = there.index(str(reference)) if str(reference) in there else None
-        return np.array([there.index(group) for group in groups], dtype=np.intp), at
+    names = list(columns)
+    positions = np.arange(len(names))
+    if len(names) == len(groups):
+        return positions, None
+    of_reference = names.index(str(reference)) if str(reference) in names else None
+    if len(names) == len(groups) + 1:
+        no_groups = [i for i, name in enumerate(names) if name not in set(groups)]
+        if of_reference is None and len(no_groups) == 1:
+            of_reference = no_groups[0]
+        if of_reference is not None:
+            return np.delete(positions, of_reference), of_reference
+    if set(groups) <= set(names):
+        return np.array([names.index(group) for group in groups], dtype=np.intp), of_reference
     return None
 
 
 def select_fractions(
     tables: Mapping[str, tuple[Sequence[str], NDArray[np.float64]]],
     groups: Sequence[str],
-    chosen: NDArray[np.intp] | None,
+    positions: NDArray[np.intp] | None,
     reference: object,
 ) -> tuple[Fractions, list[str]]:
-    """Take the columns of the chosen groups, by the names of the groups; list the tables that do not fit them.
+    """Select the columns of the groups at some positions, named as the groups; list the tables that do not fit.
 
     The reference keeps its place among groups that are in order, else it is the last.
     """
     fractions: Fractions = {}
     unread = []
-    for name, (columns, values) in tables.items():
-        matched = match_columns(columns, groups, reference)
+    for field, (columns, values) in tables.items():
+        matched = match_fraction_columns(columns, groups, reference)
         if matched is None or values.shape[1:] != (len(columns),):
-            unread.append(name)
+            unread.append(field)
             continue
-        places, at = matched
+        group_columns, reference_column = matched
         names = list(columns)
-        for i, group in zip(places.tolist(), groups, strict=True):
+        for i, group in zip(group_columns.tolist(), groups, strict=True):
             names[i] = group
-        # A group that was given the name of the reference cannot share it.
+        # A group that was renamed to the name of the reference cannot share it.
         names = names if len(set(names)) == len(names) else list(columns)
-        if chosen is not None or len(places) + (at is not None) < len(names):
-            places = places if chosen is None else places[chosen]
-            kept = places if at is None else np.append(places, at)
-            kept = np.sort(kept) if (np.diff(places) > 0).all() else kept
-            fractions[name] = (tuple(names[i] for i in kept.tolist()), values[:, kept])
-        else:
-            fractions[name] = (tuple(names), values)
+        n_matched = len(group_columns) + (reference_column is not None)
+        if positions is None and n_matched >= len(names):
+            fractions[field] = (tuple(names), values)
+            continue
+        group_columns = group_columns if positions is None else group_columns[positions]
+        selected = group_columns if reference_column is None else np.append(group_columns, reference_column)
+        selected = np.sort(selected) if (np.diff(group_columns) > 0).all() else selected
+        fractions[field] = (tuple(names[i] for i in selected.tolist()), values[:, selected])
     return fractions, unread

@@ -1,16 +1,15 @@
-"""Read records: a result in scanpy's layout, or what files and converters made of it, as groups x genes."""
+"""Read records: a result in scanpy's layout, or what files and converters made of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from scpdex.results._converted_forms import is_set, read_columns, read_table
-from scpdex.results._fractions import FRACTIONS
-from scpdex.results._scanpy_records import RankedGenes
+from scpdex.results._converted_forms import read_bool, read_columns, read_table
+from scpdex.results._fractions import FRACTIONS, select_fractions
+from scpdex.results._ranked_result import RankedGenes, RankedResult
 from scpdex.statistics.reported_columns import stored_types
 
 if TYPE_CHECKING:
@@ -19,85 +18,86 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+# Files return the fields in another order.
+_POSITION_OF_FIELD = {name: i for i, name in enumerate(stored_types())}
 
-@dataclass(frozen=True)
-class Records:
-    """What records and tables say; the fields that :class:`scpdex.results.StoredResult` has too mean the same."""
 
-    ranked: RankedGenes
-    names: NDArray[Any]
-    places: NDArray[np.intp]
-    of_raw: bool
-    tables: dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]
-    twins: tuple[str, ...]
-    twins_in_var: tuple[str, ...]
-    unread: tuple[str, ...]
+def read_gene_names(entry: Mapping[str, Any], key: str) -> dict[str, NDArray[Any]]:
+    """Read the names of each group's genes.
+
+    Raises
+    ------
+    KeyError
+        The field ``names`` has no column for each group.
+    """
+    columns = read_columns(entry["names"])
+    if not columns:
+        msg = (
+            f"adata.uns[{key!r}]['names'] is a {type(entry['names']).__name__} without a column for each group, and "
+            "ranked genes cannot be read from it: rank again, or take the result from an object that has it whole."
+        )
+        raise KeyError(msg)
+    return columns
 
 
 def read_records(
-    adata: AnnData, entry: Mapping[str, Any], params: dict[str, Any], names: dict[str, NDArray[Any]], chosen: list[int]
-) -> Records:
-    """Read some groups of a result whose field ``names`` is given, in this order."""
+    adata: AnnData, entry: Mapping[str, Any], params: dict[str, Any], key: str, positions: NDArray[np.intp] | None
+) -> RankedResult:
+    """Read the groups at some positions, in this order; None reads all groups."""
+    names = read_gene_names(entry, key)
     groups = tuple(names)
-    n_ranked = len(next(iter(names.values())))
-    codes, genes = _factorize(names, chosen)
-    of_raw = _is_of_raw(adata, params, genes)
-    var_names = pd.Index(adata.raw.var_names if of_raw else adata.var_names)
+    chosen = list(range(len(groups))) if positions is None else positions.tolist()
+    codes, genes = _factorize_names(names, chosen)
+    uses_raw = _uses_raw(adata, params, genes)
+    var_names = pd.Index(adata.raw.var_names if uses_raw else adata.var_names)
     tables, unread = _read_tables(entry, genes, var_names)
-    # Tables have the genes, too, that are not among the first of any group.
-    further = next(iter(tables.values())).index if tables else genes[:0]
-    genes = np.append(genes, np.setdiff1d(np.asarray(further, dtype=object), genes))
-    twins = _twins(codes, genes, [table.index for table in tables.values()])
-    places = places_of(genes, var_names)
-    places[twins] = -1
-    twins_in_var = twins | pd.Index(genes).isin(var_names[var_names.duplicated()])
-    # In the order of var, those that are not in it last; the last of all stands for ranks without a gene.
-    by_place = np.argsort(np.where(places < 0, len(var_names), places), kind="stable")
-    renumbered = np.append(np.argsort(by_place), -1)
-    statistics = {}
-    # Files give the fields back in another order.
-    field_order = {name: i for i, name in enumerate(stored_types())}
-    for field, value in sorted(entry.items(), key=lambda item: field_order.get(item[0], len(field_order))):
-        if field not in {"params", "names", *FRACTIONS}:
-            found = _read_statistic(field, value, groups, n_ranked)
-            if found is not None:
-                statistics[field] = np.stack([found[i] for i in chosen]).T
-            elif field in field_order:
-                unread.append(field)
-    fractions = {}
+    # Tables have all tested genes, also those that are not among the first of any group.
+    tested = next(iter(tables.values())).index if tables else genes[:0]
+    genes = np.append(genes, np.setdiff1d(np.asarray(tested, dtype=object), genes))
+    is_shared = _find_shared_names(codes, genes, [table.index for table in tables.values()])
+    var_positions = find_positions(genes, var_names)
+    var_positions[is_shared] = -1
+    is_shared_in_var = is_shared | pd.Index(genes).isin(var_names[var_names.duplicated()])
+    # In the order of var, names that var lacks last; the last code of all stands for an empty rank.
+    in_var_order = np.argsort(np.where(var_positions < 0, len(var_names), var_positions), kind="stable")
+    new_codes = np.append(np.argsort(in_var_order), -1)
+    statistics, unread_statistics = _read_statistics(entry, groups, chosen, len(next(iter(names.values()))))
+    columns = {}
     for name, table in tables.items():
-        rows = places_of(genes, table.index)
-        rows[twins] = -1
+        rows = find_positions(genes, table.index)
+        rows[is_shared] = -1
         values = table.to_numpy(dtype=np.float64)[rows]
         values[rows < 0] = np.nan
-        fractions[name] = (tuple(map(str, table.columns)), values[by_place])
-    return Records(
-        RankedGenes(tuple(groups[i] for i in chosen), renumbered[codes], statistics),
-        genes[by_place],
-        places[by_place],
-        of_raw,
-        fractions,
-        tuple(genes[twins & np.isin(np.arange(genes.size), codes)].tolist()),
-        tuple(genes[twins_in_var].tolist()),
-        tuple(unread),
+        columns[name] = (tuple(map(str, table.columns)), values[in_var_order])
+    fractions, unmatched = select_fractions(columns, groups, positions, params.get("reference"))
+    return RankedResult(
+        params,
+        RankedGenes(tuple(groups[i] for i in chosen), new_codes[codes], statistics),
+        gene_names=genes[in_var_order],
+        var_positions=var_positions[in_var_order],
+        uses_raw=uses_raw,
+        fractions=fractions,
+        shared_names=tuple(genes[is_shared & np.isin(np.arange(genes.size), codes)].tolist()),
+        shared_names_in_var=tuple(genes[is_shared_in_var].tolist()),
+        unread_fields=(*unread, *unread_statistics, *unmatched),
     )
 
 
-def _factorize(names: dict[str, NDArray[Any]], chosen: list[int]) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Give the genes by name, and the position among these of each group's, groups x ranks; -1 where there is none."""
+def _factorize_names(names: dict[str, NDArray[Any]], chosen: list[int]) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Give the position of each group's genes among all genes, groups x ranks, and all genes; -1 is an empty rank."""
     columns = list(names.values())
     ranked = np.stack([columns[i] for i in chosen]).astype(object)
-    codes, found = pd.factorize(ranked.ravel())
-    genes = np.array([name.decode() if isinstance(name, bytes) else str(name) for name in found], dtype=object)
+    codes, uniques = pd.factorize(ranked.ravel())
+    genes = np.array([name.decode() if isinstance(name, bytes) else str(name) for name in uniques], dtype=object)
     return codes.reshape(ranked.shape), genes
 
 
-def _is_of_raw(adata: AnnData, params: Mapping[str, Any], genes: NDArray[Any]) -> bool:
-    """Tell whether the genes are those of raw; where the parameters do not, the names do."""
+def _uses_raw(adata: AnnData, params: Mapping[str, Any], genes: NDArray[Any]) -> bool:
+    """Tell whether the genes are those of raw; where the parameters do not say so, the names do."""
     if adata.raw is None:
         return False
     if params.get("use_raw") is not None:
-        return is_set(params["use_raw"])
+        return read_bool(params["use_raw"])
     return bool(np.isin(genes, adata.raw.var_names).all() and not np.isin(genes, adata.var_names).all())
 
 
@@ -106,7 +106,7 @@ def _read_tables(
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Read tables of fractions, indexed by gene; list those that cannot be read.
 
-    Rows that do not name genes are in the order of var where there are as many.
+    Rows that do not name genes are in the order of var if there are as many.
     """
     tables: dict[str, pd.DataFrame] = {}
     unread = []
@@ -127,26 +127,47 @@ def _read_tables(
     return tables, unread
 
 
-def _twins(codes: NDArray[np.intp], genes: NDArray[Any], indices: Sequence[pd.Index[Any]]) -> NDArray[np.bool_]:
-    """Tell which names are of several genes: twice in a table, or in a group."""
-    twins = np.zeros(genes.size, dtype=np.bool_)
+def _find_shared_names(
+    codes: NDArray[np.intp], genes: NDArray[Any], indices: Sequence[pd.Index[Any]]
+) -> NDArray[np.bool_]:
+    """Tell which names several genes share: those that a table, or a group, has more than once."""
+    is_shared = np.zeros(genes.size, dtype=np.bool_)
     for index in indices:
-        twins |= pd.Index(genes).isin(index[index.duplicated()])
+        is_shared |= pd.Index(genes).isin(index[index.duplicated()])
     n_named = np.unique(codes[codes >= 0]).size
-    # Groups that have every gene have each once.
+    # Groups that have every gene have each gene once.
     if n_named != codes.shape[1] or (codes < 0).any():
         in_order = np.sort(codes, axis=1)
         repeated = in_order[:, 1:][(in_order[:, 1:] == in_order[:, :-1]) & (in_order[:, 1:] >= 0)]
-        twins[repeated] = True
-    return twins
+        is_shared[repeated] = True
+    return is_shared
 
 
-def _read_statistic(field: str, value: Any, groups: Sequence[str], n_ranked: int) -> list[NDArray[Any]] | None:
+def _read_statistics(
+    entry: Mapping[str, Any], groups: Sequence[str], chosen: list[int], n_ranks: int
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Read the fields of numbers, ranks x chosen groups; list known fields that do not fit the groups and ranks."""
+    statistics = {}
+    unread = []
+    for field, value in sorted(
+        entry.items(), key=lambda item: _POSITION_OF_FIELD.get(item[0], len(_POSITION_OF_FIELD))
+    ):
+        if field in {"params", "names", *FRACTIONS}:
+            continue
+        columns = _read_statistic(field, value, groups, n_ranks)
+        if columns is not None:
+            statistics[field] = np.stack([columns[i] for i in chosen]).T
+        elif field in _POSITION_OF_FIELD:
+            unread.append(field)
+    return statistics, unread
+
+
+def _read_statistic(field: str, value: Any, groups: Sequence[str], n_ranks: int) -> list[NDArray[Any]] | None:
     """Read a field of numbers, in the order of the groups; None if it does not fit them."""
     columns = read_columns(value)
-    if columns is None or (field not in stored_types() and not isinstance(value, np.ndarray)):
+    if columns is None or (field not in _POSITION_OF_FIELD and not isinstance(value, np.ndarray)):
         return None
-    if len(columns) != len(groups) or any(len(column) != n_ranked for column in columns.values()):
+    if len(columns) != len(groups) or any(len(column) != n_ranks for column in columns.values()):
         return None
     # Names that differ were changed, and the order was not.
     ordered = [columns[group] for group in groups] if columns.keys() == set(groups) else list(columns.values())
@@ -162,8 +183,8 @@ def _as_floats(column: NDArray[Any]) -> NDArray[Any]:
     return np.where(pd.isna(column), np.nan, column).astype(np.float64)
 
 
-def places_of(names: NDArray[Any], index: pd.Index[Any]) -> NDArray[np.intp]:
-    """Position of each name in an index; -1 where it is not there, or more than once."""
-    once = np.flatnonzero(~index.duplicated(keep=False))
-    found = pd.Index(index[once].astype(object)).get_indexer(pd.Index(names, dtype=object))
-    return np.where(found < 0, -1, once[found] if once.size else -1)
+def find_positions(names: NDArray[Any], index: pd.Index[Any]) -> NDArray[np.intp]:
+    """Find the position of each name in an index; -1 for names that are absent, or repeated there."""
+    unique = np.flatnonzero(~index.duplicated(keep=False))
+    positions = pd.Index(index[unique].astype(object)).get_indexer(pd.Index(names, dtype=object))
+    return np.where(positions < 0, -1, unique[positions] if unique.size else -1)

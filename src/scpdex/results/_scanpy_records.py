@@ -1,8 +1,7 @@
-"""Records: from genes x groups arrays to scanpy's layout in uns."""
+"""Records: a result in scanpy's layout in uns, a record array for each field and a table for each kind of fraction."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,56 +12,38 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_MOST_OF_MESSAGE = (1 << 16) - 1
+    from scpdex.results._ranked_result import RankedResult
 
 
-@dataclass(frozen=True)
-class RankedGenes:
-    """The genes of each group from the highest score down."""
-
-    groups: tuple[str, ...]
-    order: NDArray[np.intp]
-    """Position of each gene among the tested genes: groups x ranks."""
-    statistics: dict[str, NDArray[Any]]
-    """By scanpy's field names, ``scores`` and, where the test has them, the others: ranks x groups."""
-
-    def records(self, gene_names: NDArray[Any]) -> dict[str, Any]:
-        """Give scanpy's record arrays, one field per group."""
-        fields = {"names": _names(gene_names, self.order, self.groups)}
-        return fields | {name: _as_records(values, self.groups) for name, values in self.statistics.items()}
+def make_records(result: RankedResult, var_names: pd.Index[Any]) -> dict[str, Any]:
+    """Make the entry of ``uns``: parameters, tables of fractions, and a record array for each field."""
+    tables = {}
+    for name, (columns, fractions) in result.fractions.items():
+        # Fractions of groups are known for every tested gene; those of a rest without cells are all NaN.
+        tested = ~np.isnan(result.fractions["pts"][1][:, 0])
+        tables[name] = pd.DataFrame(fractions[tested], index=var_names[tested], columns=list(columns))
+    ranked = result.ranked
+    records = {"names": _make_name_records(result.gene_names, ranked.order, ranked.groups)}
+    records |= {name: _view_as_records(values, ranked.groups) for name, values in ranked.statistics.items()}
+    return {"params": result.params} | tables | records
 
 
-def _as_records(values: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
-    """View a matrix of one dtype as records, without a copy if it is C-contiguous."""
+def _view_as_records(values: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
+    """View a matrix of one dtype, ranks x groups, as records, without a copy if it is C-contiguous."""
     dtype = np.dtype({"names": list(groups), "formats": [values.dtype] * len(groups)})
     return np.ascontiguousarray(values).view(dtype)[:, 0].view(np.recarray)
 
 
-def _names(gene_names: NDArray[Any], order: NDArray[np.intp], groups: Sequence[str]) -> NDArray[Any]:
-    """Fill records of names field by field, since arrays of objects cannot be viewed as records."""
+def _make_name_records(gene_names: NDArray[Any], order: NDArray[np.intp], groups: Sequence[str]) -> NDArray[Any]:
+    """Fill records of names field by field, since numpy cannot view arrays of objects as records."""
     dtype = np.dtype({"names": list(groups), "formats": ["O"] * len(groups)})
-    # np.empty would go through all fields of all rows, one by one.
+    # np.empty would visit all fields of all rows, one by one.
     names = np.zeros(order.shape[1], dtype=dtype)
     for g, group in enumerate(groups):
         names[group] = gene_names[order[g]]
     return names.view(np.recarray)
 
 
-def fractions_table(fractions: NDArray[np.float64], var_names: pd.Index[Any], groups: Sequence[str]) -> pd.DataFrame:
-    """Fraction of cells that express each gene, genes x groups, as scanpy's ``pts``."""
-    return pd.DataFrame(fractions, index=var_names, columns=list(groups))
-
-
-def strings(names: Sequence[str]) -> NDArray[Any]:
-    """Give names as an array that files can hold."""
+def make_name_array(names: Sequence[str]) -> NDArray[Any]:
+    """Make an array of names that files can hold."""
     return np.array(names, dtype=object)
-
-
-def exceed_hdf5(groups: Sequence[str]) -> bool:
-    """Tell whether an h5ad file cannot hold records of these fields.
-
-    HDF5 keeps the description of a dataset in messages of less than 64 KiB. That of records takes 10 bytes and, for
-    each field, 52 and its name with a closing zero in units of 8 (the HDF5 file format's datatype message, version 1).
-    """
-    n_bytes = 10 + sum(52 + 8 * -(-(len(group.encode()) + 1) // 8) for group in groups)
-    return n_bytes > _MOST_OF_MESSAGE

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from scanpy import logging as logg
+from typing import TYPE_CHECKING
 
 from scpdex.comparisons.spelling import choose_names, quote_names
-from scpdex.matrix import in_memory
+from scpdex.messages.stored_results import warn_of_renamed_labels
+from scpdex.messages.unwritable_results import warn_of_unwritable_results
 from scpdex.results import (
-    Levels,
-    StoredResult,
-    describe_renamed,
-    groups_of,
+    LevelList,
     is_in_varm,
-    label_columns,
+    make_level_key,
+    read_groups,
+    read_result,
     refuse_to_replace,
-    refuse_unless_storable,
-    store,
+    refuse_view_of_disk,
+    write_results,
 )
-from scpdex.tl._messages import tell_of_files
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Sequence
 
     from anndata import AnnData
 
-    from scpdex.results import Storage
+    from scpdex.results import RankedResult, Storage
 
 
 def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_added: str | None = None) -> None:
@@ -64,39 +61,40 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     >>> adata.varm["rank_genes_groups_scores"].shape
     (765, 10)
     """
-    refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
-    levels = Levels.read(adata.uns.get(key))
+    refuse_view_of_disk(adata, on_disk=adata.isbacked, copy=False)
+    levels = LevelList.read(adata.uns.get(key))
     keys = [key] if levels is None else levels.keys(key)
-    results = {_added(its_key, key, key_added): _fit_for_varm(adata, its_key) for its_key in keys}
-    _refuse_to_replace(adata, results, levels, _added(key, key, key_added), "varm")
-    _tell_of_renamed(adata, key)
-    tell_of_files(results, _added(key, key, key_added), "varm", adata.var_names.name)
-    store(adata, results, "varm", var_names=adata.var_names, further=_listed_anew(levels, key_added))
+    results = [_read_for_varm(adata, level_key) for level_key in keys]
+    _write_other_form(adata, results, levels, key, key_added, "varm")
 
 
-def _fit_for_varm(adata: AnnData, key: str) -> StoredResult:
-    """Read a result whose genes are all in var.
+def _read_for_varm(adata: AnnData, key: str) -> RankedResult:
+    """Read a result in scanpy's layout whose genes are all in var.
 
     Raises
     ------
     ValueError
-        They are not, or were filtered; or the result is in varm already.
+        Its genes are not all in var, or were filtered; or it is in varm already.
     """
     if is_in_varm(adata.uns.get(key)):
-        msg = f"adata.uns[{key!r}] is a result with matrices in adata.varm already."
+        msg = f"adata.uns[{key!r}] has its matrices in adata.varm already: there is nothing to move."
         raise ValueError(msg)
-    result = StoredResult.read(adata, key)
-    astray = result.names[result.places < 0].tolist()
+    result = read_result(adata, key)
+    unplaced = result.gene_names[result.var_positions < 0].tolist()
     of_raw = result.params.get("use_raw") and adata.raw is not None and not adata.raw.var_names.equals(adata.var_names)
-    if astray or of_raw:
-        why = "ranked are the genes of adata.raw" if of_raw else f"genes {quote_names(astray)} are not there, or twice"
+    if unplaced or of_raw:
+        reason = (
+            "the result ranks the genes of adata.raw"
+            if of_raw
+            else f"genes {quote_names(unplaced)} are absent there, or repeated"
+        )
         msg = (
-            f"adata.uns[{key!r}] does not fit adata.varm, which has a row for each of adata.var: {why}. Rank with "
-            "use_raw=False and unique names (adata.var_names_make_unique())."
+            f"adata.uns[{key!r}] does not fit adata.varm, which has a row for each gene of adata.var: {reason}. Rank "
+            "with use_raw=False and unique names (adata.var_names_make_unique())."
         )
         raise ValueError(msg)
     if (result.ranked.order < 0).any():
-        msg = f"adata.uns[{key!r}] was filtered, and lacks names: move the result that it was made of."
+        msg = f"adata.uns[{key!r}] was filtered and lacks genes: move the result that it was made from."
         raise ValueError(msg)
     return result
 
@@ -146,66 +144,60 @@ def rank_genes_to_uns(
     ['LYZ', 'CST3']
     """
     if groups is not None and key_added in {None, key}:
-        msg = "groups= takes some groups only: pass key_added= so that the others are not lost."
+        msg = f"groups={groups!r} would replace the result of all groups: pass key_added= to keep it."
         raise ValueError(msg)
-    refuse_unless_storable(adata, on_disk=adata.isbacked, copy=False)
-    levels = Levels.read(adata.uns.get(key))
+    refuse_view_of_disk(adata, on_disk=adata.isbacked, copy=False)
+    levels = LevelList.read(adata.uns.get(key))
     if levels is not None and groups is not None:
         msg = (
-            f"groups= is for one result, and adata.uns[{key!r}] lists those of levels: {quote_names(levels.keys(key))}."
+            f"groups= is for one result, and adata.uns[{key!r}] lists those of levels: pass one of these as key: "
+            f"{quote_names(levels.keys(key))}."
         )
         raise ValueError(msg)
     keys = [key] if levels is None else levels.keys(key)
-    results = {_added(its_key, key, key_added): _fit_for_uns(adata, its_key, groups) for its_key in keys}
-    _refuse_to_replace(adata, results, levels, _added(key, key, key_added), "uns")
-    _tell_of_renamed(adata, key)
-    tell_of_files(results, _added(key, key, key_added), "uns", adata.var_names.name)
-    store(adata, results, "uns", var_names=adata.var_names, further=_listed_anew(levels, key_added))
+    results = [_read_for_uns(adata, level_key, groups) for level_key in keys]
+    _write_other_form(adata, results, levels, key, key_added, "uns")
 
 
-def _fit_for_uns(adata: AnnData, key: str, groups: Hashable | Iterable[Hashable] | None) -> StoredResult:
-    """Read a result of which all groups have as many genes.
+def _read_for_uns(adata: AnnData, key: str, groups: Hashable | Iterable[Hashable] | None) -> RankedResult:
+    """Read some groups, or all, of a result in varm, in which all groups have equally many genes.
 
     Raises
     ------
     ValueError
-        They have not; or the result is in uns already.
+        Groups have different numbers of genes, or the result is in uns already.
     """
-    all_groups = groups_of(adata, key)
+    all_groups = read_groups(adata, key)
     if not is_in_varm(adata.uns[key]):
-        msg = f"adata.uns[{key!r}] is in scanpy's layout already."
+        msg = f"adata.uns[{key!r}] is in scanpy's layout already: there is nothing to move."
         raise ValueError(msg)
     chosen = None if groups is None else choose_names(groups, all_groups, "groups: group", f"adata.uns[{key!r}]")
-    result = StoredResult.read(adata, key, chosen)
+    result = read_result(adata, key, chosen)
     if (result.ranked.order < 0).any():
         msg = (
-            f"groups of adata.uns[{key!r}] have different numbers of genes, since some genes were left out: rank again."
+            f"groups of adata.uns[{key!r}] have different numbers of genes, since some genes were left out of adata: "
+            "rank again."
         )
         raise ValueError(msg)
     return result
 
 
-def _tell_of_renamed(adata: AnnData, key: str) -> None:
-    """Say that groups of a result are no labels any more."""
-    renamed = describe_renamed(adata, key, in_memory(adata.obs, *label_columns(adata, key)))
-    if renamed is not None:
-        logg.warning(renamed)
-
-
-def _added(key_of_result: str, key: str, key_added: str | None) -> str:
-    """Give the key that a result, of a level or not, is moved to."""
-    return (key if key_added is None else key_added) + key_of_result[len(key) :]
-
-
-def _refuse_to_replace(
-    adata: AnnData, results: Mapping[str, StoredResult], levels: Levels | None, key: str, storage: Storage
+def _write_other_form(
+    adata: AnnData,
+    results: Sequence[RankedResult],
+    levels: LevelList | None,
+    key: str,
+    key_added: str | None,
+    storage: Storage,
 ) -> None:
-    """Raise a ValueError where the moved results would replace anything but what was under their own keys."""
-    names = [None] if levels is None else levels.levels
-    fields = [["ranks", *result.ranked.statistics, *result.fractions] for result in results.values()]
-    refuse_to_replace(adata, key, dict(zip(names, fields, strict=True)), storage)
-
-
-def _listed_anew(levels: Levels | None, key_added: str | None) -> dict[str, dict[str, Any]]:
-    """Make the entry that lists the levels, where it is to have another key."""
-    return {} if levels is None or key_added is None else {key_added: levels.entry()}
+    """Write one result, or those of all levels, in the other form, under the key that is to have it."""
+    new_key = key if key_added is None else key_added
+    level_names = [None] if levels is None else levels.levels
+    by_key = {make_level_key(new_key, level): result for level, result in zip(level_names, results, strict=True)}
+    fields = [["ranks", *result.ranked.statistics, *result.fractions] for result in results]
+    refuse_to_replace(adata, new_key, dict(zip(level_names, fields, strict=True)), storage)
+    warn_of_renamed_labels(adata, key)
+    warn_of_unwritable_results(by_key, new_key, storage, adata.var_names.name)
+    # The list of the levels stays, unless it is to have another key.
+    level_lists = {} if levels is None or key_added is None else {key_added: levels.make_entry()}
+    write_results(adata, by_key, level_lists, storage, adata.var_names)

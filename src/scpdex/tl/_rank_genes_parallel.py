@@ -9,12 +9,13 @@ from scanpy import logging as logg
 from scpdex.comparisons.labels import REST
 from scpdex.execute import execute
 from scpdex.machine.threads import anndata_lock
-from scpdex.results import refuse_storage, refuse_to_replace, refuse_unless_storable, store
+from scpdex.messages.ranking import describe_call, describe_raw, log_results, warn_of_numbers, warn_of_preset
+from scpdex.messages.unwritable_results import warn_of_unwritable_results
+from scpdex.results import refuse_storage, refuse_to_replace, refuse_view_of_disk, write_results
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.task import Arguments, Task
 from scpdex.tl._keywords import take_keywords
-from scpdex.tl._messages import describe_raw, introduction, tell, tell_of_files, tell_of_preset, tell_of_stored
-from scpdex.tl._result_entries import Fractions, assemble, fields_of_levels, fractions_of
+from scpdex.tl._result_entries import collect_fractions, list_level_fields, make_results
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from anndata.acc import AdRef
     from numpy.typing import NDArray
 
-    from scpdex.results import Storage
+    from scpdex.results import Fractions, Storage
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
 
@@ -324,21 +325,22 @@ def rank_genes_parallel(
     with anndata_lock:
         ranks_raw = adata.raw is not None if use_raw is None else use_raw
         refuse_storage(adata, storage, use_raw=ranks_raw)
-        light = refuse_unless_storable(adata, on_disk=expression.on_disk or adata.isbacked, copy=copy)
-        refuse_to_replace(adata, key, fields_of_levels(task), storage)
-    tell_of_preset(method, mean_in_log_space)
-    start = logg.info(introduction(design, options, describe_raw(adata) if ranks_raw else ""))
+        on_disk = expression.on_disk or adata.isbacked
+        refuse_view_of_disk(adata, on_disk=on_disk, copy=copy)
+        refuse_to_replace(adata, key, list_level_fields(task), storage)
+    warn_of_preset(method, mean_in_log_space)
+    start = logg.info(describe_call(design, options, describe_raw(adata) if ranks_raw else ""))
     if classifier is not None:
         ranked = [run_logistic_regression(classifier, expression, design, options)]
         fractions: list[Fractions] = [{}]
     else:
         with execute(task) as executed:
             ranked = order_table(executed.table, design, executed.position, options, executed.pool)
-            fractions = fractions_of(executed, design)
-        tell(executed.table, ranked, design, options, expression)
-    results, further = assemble(task, ranked, fractions, key, layer=layer, use_raw=ranks_raw)
+            fractions = collect_fractions(executed, design)
+        warn_of_numbers(executed.table, ranked, design, options, expression)
+    results, level_lists = make_results(task, ranked, fractions, key, layer=layer, use_raw=ranks_raw)
     names = expression.var_names
-    tell_of_files(results, key, storage, names.name)
-    stored = store(adata, results, storage, var_names=names, further=further, groupby=groupby, copy=copy, light=light)
-    tell_of_stored(results, storage, start, of_levels=split_by is not None, light=light)
+    warn_of_unwritable_results(results, key, storage, names.name)
+    stored = write_results(adata, results, level_lists, storage, names, groupby=groupby, copy=copy, on_disk=on_disk)
+    log_results(results, storage, start, of_levels=split_by is not None, without_x=copy and on_disk)
     return stored

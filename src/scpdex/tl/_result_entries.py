@@ -1,4 +1,4 @@
-"""Assemble: what was computed, as results with their parameters, each under its key."""
+"""Result entries: what a call computed, as results with their parameters, each under its key."""
 
 from __future__ import annotations
 
@@ -6,32 +6,27 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from scpdex.results import (
-    Levels,
-    StoredResult,
-    key_of_level,
-    strings,
+    LevelList,
+    RankedResult,
+    make_level_key,
+    make_name_array,
 )
 from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from scpdex.comparisons.design import Comparison, Design
     from scpdex.execute import Executed
-    from scpdex.results import RankedGenes
+    from scpdex.results import Fractions, RankedGenes
     from scpdex.task import Task
 
-Fractions = dict[str, tuple[tuple[str, ...], "NDArray[np.float64]"]]
-
-# Said in the parameters where they are not the default.
-_SAID_IF_GIVEN = ("n_genes", "alternative", "corr_scope", "min_pct", "min_logfc")
+# Parameters recorded only when they differ from the default.
+_RECORDED_IF_CHANGED = ("n_genes", "alternative", "corr_scope", "min_pct", "min_logfc")
 
 
-def fields_of_levels(task: Task) -> dict[str | None, list[str]]:
-    """Name the fields of the result of each level; None is that of all cells."""
+def list_level_fields(task: Task) -> dict[str | None, list[str]]:
+    """List the fields of the result of each level; None stands for all cells."""
     design, options = task.design, task.options
     fields = ["ranks", *options.fields]
     if options.method == "logreg":
@@ -43,23 +38,23 @@ def fields_of_levels(task: Task) -> dict[str | None, list[str]]:
     }
 
 
-def fractions_of(executed: Executed, design: Design) -> list[Fractions]:
-    """Columns, and genes x columns, of scanpy's tables of each comparison."""
-    found = []
+def collect_fractions(executed: Executed, design: Design) -> list[Fractions]:
+    """Collect the fractions of each comparison, genes x columns, for scanpy's tables."""
+    all_fractions = []
     table = executed.table
     genes = slice(None) if executed.position is None else executed.position
     for comparison, groups, codes in design.comparison_slices():
-        of_comparison: Fractions = {}
+        fractions: Fractions = {}
         if table.fractions is not None:
             selected = tuple(comparison.group_name(code) for code in comparison.selected_codes)
-            of_comparison["pts"] = (selected, table.fractions[codes][list(comparison.selected_codes)][:, genes].T)
+            fractions["pts"] = (selected, table.fractions[codes][list(comparison.selected_codes)][:, genes].T)
         if table.rest_fractions is not None:
-            of_comparison["pts_rest"] = (comparison.groups, table.rest_fractions[groups][:, genes].T)
-        found.append(of_comparison)
-    return found
+            fractions["pts_rest"] = (comparison.groups, table.rest_fractions[groups][:, genes].T)
+        all_fractions.append(fractions)
+    return all_fractions
 
 
-def assemble(
+def make_results(
     task: Task,
     ranked: Sequence[RankedGenes],
     fractions: Sequence[Fractions],
@@ -67,26 +62,29 @@ def assemble(
     *,
     layer: str | None,
     use_raw: bool,
-) -> tuple[dict[str, StoredResult], dict[str, dict[str, Any]]]:
-    """Give the results by their keys, and by its key the entry that lists those of levels, if there are any."""
+) -> tuple[dict[str, RankedResult], dict[str, dict[str, Any]]]:
+    """Make the results by their keys in ``uns``, and by its key the entry that lists levels, if there are levels."""
     design, expression = task.design, task.expression
-    params = _params(task, layer=layer, use_raw=use_raw)
+    params = _make_params(task, layer=layer, use_raw=use_raw)
     results = {}
-    for comparison, its_ranked, its_fractions in zip(design.comparisons, ranked, fractions, strict=True):
-        its_params = params | _params_of(comparison, design)
-        its_key = key_of_level(key, comparison.level)
-        results[its_key] = StoredResult(
-            its_params, its_ranked, expression.names, expression.var_positions, use_raw, its_fractions
+    for comparison, level_ranked, level_fractions in zip(design.comparisons, ranked, fractions, strict=True):
+        results[make_level_key(key, comparison.level)] = RankedResult(
+            params | _make_level_params(comparison, design),
+            level_ranked,
+            gene_names=expression.names,
+            var_positions=expression.var_positions,
+            uses_raw=use_raw,
+            fractions=level_fractions,
         )
     if design.split_by is None:
         return results, {}
     levels = tuple(str(comparison.level) for comparison in design.comparisons)
-    params |= {"skipped_splits": strings([level for level, _ in design.skipped_levels])}
-    return results, {key: Levels(params, levels, design.groups).entry()}
+    params |= {"skipped_splits": make_name_array([level for level, _ in design.skipped_levels])}
+    return results, {key: LevelList(params, levels, design.groups).make_entry()}
 
 
-def _params(task: Task, *, layer: str | None, use_raw: bool) -> dict[str, Any]:
-    """Scanpy's parameters and ours; those that are off by default only where they were given."""
+def _make_params(task: Task, *, layer: str | None, use_raw: bool) -> dict[str, Any]:
+    """Make the parameters of all results: scanpy's and ours; those that are off by default only if they were given."""
     design, options = task.design, task.options
     params: dict[str, Any] = {
         "groupby": design.groupby,
@@ -100,28 +98,29 @@ def _params(task: Task, *, layer: str | None, use_raw: bool) -> dict[str, Any]:
         "mean_in_log_space": options.mean_in_log_space,
         "version": version("scpdex"),
     }
-    for name in _SAID_IF_GIVEN:
+    for name in _RECORDED_IF_CHANGED:
         value = getattr(options, name)
         if value != getattr(TestOptions, name):
             params[name] = value if isinstance(value, str) else int(value) if name == "n_genes" else float(value)
     if options.extras:
-        params["extras"] = strings(tuple(options.extras))
+        params["extras"] = make_name_array(tuple(options.extras))
     if task.expression.target_sum is not None:
         params["normalize"] = float(task.expression.target_sum)
     if len(design.references) > 1:
-        params["references"] = strings(design.references)
+        params["references"] = make_name_array(design.references)
     if design.excluded_labels:
-        params["exclude"] = strings(design.excluded_labels)
+        params["exclude"] = make_name_array(design.excluded_labels)
     for name in ("min_cells", "split_by", "strata"):
         if getattr(design, name) is not None:
             params[name] = getattr(design, name)
     return params
 
 
-def _params_of(comparison: Comparison, design: Design) -> dict[str, Any]:
+def _make_level_params(comparison: Comparison, design: Design) -> dict[str, Any]:
+    """Make the parameters that differ between levels."""
     params: dict[str, Any] = {} if comparison.level is None else {"split": comparison.level}
     if comparison.unpaired_groups:
-        params["apart"] = strings(comparison.unpaired_groups)
+        params["apart"] = make_name_array(comparison.unpaired_groups)
     if design.min_cells is not None:
-        params["skipped"] = strings(comparison.skipped_groups)
+        params["skipped"] = make_name_array(comparison.skipped_groups)
     return params
