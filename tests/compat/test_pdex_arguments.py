@@ -12,7 +12,7 @@ from pdex_calls import compare
 from storages import STORAGES
 from stored import in_chunks, on_disk
 
-from scpdex.compat.pdex_0_1 import _tell_of_batch_size
+from scpdex.compat._pdex_arguments import log_batch_size
 
 
 @pytest.mark.parametrize("form", ["memory", "CSR", "disk", "dask"])
@@ -28,7 +28,7 @@ def test_looks_for_fractions(tmp_path, messages, form, values, found):
         adata = in_chunks(adata, 5, 2)
     sc.settings.verbosity = 2
     pd.testing.assert_frame_equal(compare(adata), compare(adata, is_log1p=found != "counts"))
-    assert f"fractions: taken for {found}" in messages()
+    assert f"taken for {found}" in messages()
     # what is given is never overridden
     means = compare(adata, is_log1p=False)["target_mean"]
     assert "taken for" not in messages()
@@ -53,8 +53,8 @@ def test_large_fractions_are_no_logs(tmp_path, messages, form):
     table = compare(stored)
     said = messages()
     assert said.count("\n") == 1
-    assert "adata.X show fractions and a maximum of" in said
-    assert "is_log1p=False says so" in said
+    assert "have fractions, but adata.X holds values up to" in said
+    assert "Pass is_log1p=False to confirm this" in said
     pd.testing.assert_frame_equal(table, compare(stored, is_log1p=False))
     assert not messages()
     assert np.isfinite(table["target_mean"]).all()
@@ -74,7 +74,8 @@ def test_overflow_is_told(messages, exp_post_agg):
     said = messages()
     assert said.count("\n") == 1
     assert "adata.X holds values up to 812.5, too large for log1p-transformed data (at most about 20)" in said
-    assert "and 2 means overflow. Pass is_log1p=False" in said
+    assert "and 2 of them overflow" in said
+    assert "Pass is_log1p=False if they are no logs" in said
 
 
 WRONG = [
@@ -97,7 +98,7 @@ WRONG = [
     ({"clip_value": True}, ValueError, "clip_value=True is not valid"),
     ({"num_workers": 0}, ValueError, "num_workers=0"),
     ({"num_threads": True}, ValueError, "num_threads=True"),
-    ({"num_threads": -1}, ValueError, "num_threads=-1 is not valid: pass a number from 0 up, or None"),
+    ({"num_threads": -1}, ValueError, "num_threads=-1 is not valid: pass a whole number from 0 up, or None"),
     ({"low_memory": True, "gene_chunk_size": 0}, ValueError, "gene_chunk_size=0"),
     ({"gene_chunk_size": 0}, ValueError, "gene_chunk_size=0"),
     ({"gene_chunk_size": "many"}, ValueError, "gene_chunk_size='many'"),
@@ -116,11 +117,11 @@ def test_batch_size_says_once_that_it_has_no_effect(messages):
     adata = ad.AnnData(np.eye(4), obs=pd.DataFrame({"label": [*"abab"]}))
     for verbosity in (1, 2):
         sc.settings.verbosity = verbosity
-        _tell_of_batch_size.cache_clear()
+        log_batch_size.cache_clear()
         compare(adata, batch_size=7)
         assert "batch_size" not in messages()
     sc.settings.verbosity = 3
-    _tell_of_batch_size.cache_clear()
+    log_batch_size.cache_clear()
     expected = compare(adata)
     assert "batch_size" not in messages()
     for _ in range(2):

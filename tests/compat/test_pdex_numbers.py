@@ -169,7 +169,7 @@ def test_labels(messages):
     pd.testing.assert_frame_equal(compare(numbers, "1", groups=["2", 3]), table)
     assert messages() == ""
     assert compare(numbers, 1, groups=[2, 7, 1])["target"].unique().tolist() == [2]
-    assert "groups '7' label no cell" in messages()
+    assert "groups '7' are left out: they label no cell of adata.obs['label']" in messages()
 
 
 def test_x_is_compared_whatever_raw_holds(pbmc):

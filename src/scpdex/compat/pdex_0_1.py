@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from functools import cache
 from inspect import signature
-from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from anndata import AnnData
 from scanpy import logging as logg
 
 from scpdex.comparisons.pdex_design import PdexDesign
-from scpdex.comparisons.spelling import find_misspelt, quote_names
+from scpdex.comparisons.spelling import quote_names
+from scpdex.compat._guess_log1p import guess_log1p, warn_of_too_large_logs
+from scpdex.compat._pdex_arguments import (
+    DEFAULT_BATCH_SIZE,
+    count_threads,
+    log_batch_size,
+    refuse_invalid_means,
+    refuse_invalid_test,
+)
+from scpdex.compat._pdex_table import make_pdex_table
 from scpdex.execute import execute
 from scpdex.machine.resources import Resources
-from scpdex.matrix import in_memory, sample_values, select_expression
-from scpdex.results import CodedColumn, make_frame, refuse_backend
-from scpdex.statistics.fold_change import MOST_LOG1P
-from scpdex.statistics.multiple_testing import adjust_pvals
-from scpdex.statistics.options import ALTERNATIVES, TestOptions
+from scpdex.matrix import in_memory, select_expression
+from scpdex.results import refuse_backend
+from scpdex.statistics.options import TestOptions
 from scpdex.task import Task
 
 if TYPE_CHECKING:
@@ -27,21 +32,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import polars as pl
-    from numpy.typing import NDArray
 
-    from scpdex.matrix import Expression
-
-Metric = Literal["wilcoxon", "anderson", "t-test"]
-
-# What each test takes beyond the named arguments, and the values that are valid.
-_ARGUMENTS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "wilcoxon": {"alternative": ALTERNATIVES, "method": ("auto", "asymptotic")},
-    "anderson": {},
-    "t-test": {"alternative": ALTERNATIVES, "equal_var": (True, False)},
-}
-_BATCH_SIZE = 100
-# What pdex takes for a fraction.
-_LEAST_FRACTION = 1e-3
+    from scpdex.compat._pdex_arguments import Metric
+    from scpdex.results import Backend
 
 
 def parallel_differential_expression(
@@ -50,7 +43,7 @@ def parallel_differential_expression(
     reference: Hashable = "non-targeting",
     groupby_key: str = "target_gene",
     num_workers: int | None = None,
-    batch_size: int = _BATCH_SIZE,
+    batch_size: int = DEFAULT_BATCH_SIZE,
     num_threads: int | None = None,
     metric: Metric = "wilcoxon",
     tie_correct: bool = True,
@@ -153,37 +146,30 @@ def parallel_differential_expression(
     >>> table.shape
     (6885, 10)
     """
-    if metric not in tuple(_ARGUMENTS):
-        msg = f"metric={metric!r} is not known. Valid: {', '.join(map(repr, _ARGUMENTS))}."
-        raise ValueError(msg)
-    _refuse_arguments(metric, kwargs)
-    if is_log1p is not None and not isinstance(is_log1p, bool | np.bool_):
-        msg = f"is_log1p={is_log1p!r} is not valid: pass True, False, or None to look at the values."
-        raise ValueError(msg)
-    is_real = isinstance(clip_value, Real) and not isinstance(clip_value, bool)
-    if clip_value is not None and not (is_real and clip_value > 0):
-        msg = f"clip_value={clip_value!r} is not valid: pass a number above 0, or None."
-        raise ValueError(msg)
-    refuse_backend("polars" if as_polars else "pandas", "as_polars=True")
+    refuse_invalid_test(metric, kwargs, signature(parallel_differential_expression).parameters)
+    refuse_invalid_means(is_log1p, clip_value)
+    backend: Backend = "polars" if as_polars else "pandas"
+    refuse_backend(backend, "as_polars=True")
     if not isinstance(adata, AnnData):
         msg = f"adata is a {type(adata).__name__}; pass an AnnData."
         raise TypeError(msg)
     resources = Resources.of(
-        n_jobs=_n_threads(num_workers, num_threads), low_memory=low_memory, show_progress=show_progress
+        n_jobs=count_threads(num_workers, num_threads), low_memory=low_memory, show_progress=show_progress
     )
     in_parts = resources.with_most_genes(gene_chunk_size)
-    if batch_size != _BATCH_SIZE:
-        _tell_of_batch_size()
-    screen = PdexDesign.of(in_memory(adata.obs, groupby_key), groupby_key, groups, reference)
-    if screen.missing_groups:
-        logg.warning(f"groups {quote_names(list(map(str, screen.missing_groups)))} label no cell and are left out.")
+    if batch_size != DEFAULT_BATCH_SIZE:
+        log_batch_size()
+    design = PdexDesign.of(in_memory(adata.obs, groupby_key), groupby_key, groups, reference)
+    if design.missing_groups:
+        missing = quote_names(list(map(str, design.missing_groups)))
+        logg.warning(f"groups {missing} are left out: they label no cell of adata.obs[{groupby_key!r}].")
     expression = select_expression(
         adata, use_raw=False, layer=None, mask_var=None, low_memory=low_memory, normalize=None
     )
     if expression.chunked:
         resources = in_parts
     if is_log1p is None:
-        is_log1p = _look_like_logs(expression)
+        is_log1p = guess_log1p(expression)
     options = TestOptions(
         method=metric,
         tie_correct=True,
@@ -194,111 +180,19 @@ def parallel_differential_expression(
         equal_variances=kwargs.get("equal_var", True),
         as_measured=True,
     )
-    n_targets = len(screen.targets)
-    start = logg.info(f"comparing {n_targets:,} groups of {groupby_key!r} with {screen.reference!r} by {metric}")
-    with execute(Task(screen.design, expression, options, resources)) as executed:
+    n_targets = len(design.targets)
+    start = logg.info(f"comparing {n_targets:,} groups of {groupby_key!r} with {design.reference!r} by {metric}")
+    with execute(Task(design.design, expression, options, resources)) as executed:
         table = executed.table
         genes = slice(None) if executed.position is None else executed.position
-        measured = {name: values[:, genes] for name, values in table.of_groups(slice(0, n_targets)).items()}
+        statistics = {name: values[:, genes] for name, values in table.of_groups(slice(0, n_targets)).items()}
         assert table.reference_means is not None, "statistics are reported as measured"  # noqa: S101
-        reference_means = table.reference_means[genes]
-    target_means = measured["target_means"]
-    highest = table.highest.max()
+        target_means, reference_means = statistics["means"], table.reference_means[genes]
     if is_log1p and exp_post_agg:
         with np.errstate(over="ignore"):
             target_means, reference_means = np.expm1(target_means), np.expm1(reference_means)
-    if is_log1p and highest > MOST_LOG1P:
-        n_overflows = int(np.isposinf(target_means).sum() + np.isposinf(reference_means).sum())
-        overflow = f", and {n_overflows:,} means overflow" if n_overflows else ""
-        logg.warning(
-            f"{expression.where} holds values up to {highest:,.6g}, too large for log1p-transformed data (at most "
-            f"about {MOST_LOG1P:g}): expm1 of them means nothing{overflow}. Pass is_log1p=False if they are no logs."
-        )
-    n_genes = reference_means.size
-    changes = _changes(target_means, reference_means, clip_value)
-    frame = make_frame(
-        {
-            "target": CodedColumn(screen.targets, np.repeat(np.arange(n_targets), n_genes)),
-            "reference": CodedColumn([screen.reference], np.zeros(n_targets * n_genes, dtype=np.intp)),
-            "feature": CodedColumn(expression.names.tolist(), np.tile(np.arange(n_genes), n_targets)),
-            "target_mean": target_means.ravel(),
-            "reference_mean": np.tile(reference_means, n_targets),
-            "percent_change": changes[0].ravel(),
-            "fold_change": changes[1].ravel(),
-            "p_value": measured["pvals"].ravel(),
-            "statistic": measured["statistics"].ravel(),
-            "fdr": adjust_pvals(measured["pvals"].reshape(1, -1), "benjamini-hochberg", None)[0],
-        },
-        "polars" if as_polars else "pandas",
-    )
+    if is_log1p:
+        warn_of_too_large_logs(expression.where, table.highest.max(), target_means, reference_means)
+    frame = make_pdex_table(design, expression.names, target_means, reference_means, statistics, clip_value, backend)
     logg.info("    finished", time=start)
     return frame
-
-
-def _refuse_arguments(metric: Metric, arguments: dict[str, Any]) -> None:
-    """Raise an error for what the test does not take."""
-    valid = _ARGUMENTS[metric]
-    for name, value in arguments.items():
-        if name == "use_continuity":
-            msg = "use_continuity is not an argument: tie_correct=False leaves out the correction for continuity."
-            raise TypeError(msg)
-        if name not in valid:
-            close = find_misspelt([name], [*signature(parallel_differential_expression).parameters, *valid])
-            takes = f"further ones of metric={metric!r}: {', '.join(map(repr, valid)) or 'none'}"
-            hint = f"Did you mean {close[name]!r}?" if close else f"There are {takes}."
-            msg = f"{name!r} is not an argument of parallel_differential_expression(). {hint}"
-            raise TypeError(msg)
-        if value not in valid[name]:
-            msg = f"{name}={value!r} is not valid with metric={metric!r}. Valid: {', '.join(map(repr, valid[name]))}."
-            raise ValueError(msg)
-
-
-def _n_threads(num_workers: int | None, num_threads: int | None) -> int | None:
-    """Multiply workers and their threads; None is all cores."""
-    for name, n, least in (("num_workers", num_workers, 1), ("num_threads", num_threads, 0)):
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < least):
-            msg = f"{name}={n!r} is not valid: pass a number from {least} up, or None."
-            raise ValueError(msg)
-    if (num_workers is None and num_threads is None) or num_threads == 0:
-        return None
-    return int(num_workers or 1) * int(num_threads or 1)
-
-
-@cache
-def _tell_of_batch_size() -> None:
-    logg.hint("batch_size has no effect: all groups are compared at once, gene by gene. (This is said once.)")
-
-
-def _look_like_logs(expression: Expression) -> bool:
-    """Tell whether some of the values have fractions, and none is larger than logs of counts are."""
-    sample = sample_values(expression)
-    highest = sample.max(initial=0)
-    with np.errstate(invalid="ignore"):
-        have_fractions = bool((np.abs(np.modf(sample)[0]) > _LEAST_FRACTION).any())
-    seen = f"is_log1p=None: {sample.size:,} values of {expression.where} show"
-    # Infinite values are refused later.
-    if have_fractions and np.isfinite(highest) and highest > MOST_LOG1P:
-        logg.warning(
-            f"{seen} fractions and a maximum of {highest:,.6g}, too large for log1p-transformed data (at most about "
-            f"{MOST_LOG1P:g}): taken as they are; is_log1p=False says so, is_log1p=True takes them for logs."
-        )
-        return False
-    found = "fractions: taken for log1p-transformed" if have_fractions else "no fractions: taken for counts"
-    logg.info(f"{seen} {found}, as with is_log1p={have_fractions}")
-    return have_fractions
-
-
-def _changes(
-    target: NDArray[np.float64], reference: NDArray[np.float64], clip_value: float | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the change relative to the reference, and the ratio of the means where neither is 0."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        relative = (target - reference) / reference
-        ratio = target / reference
-    without = reference == 0
-    relative[:, without] = np.nan
-    ratio[:, without] = np.nan if clip_value is None else clip_value
-    if clip_value is not None:
-        ratio[target == 0] = 1 / clip_value
-        ratio[(target == 0) & without] = 1
-    return relative, ratio

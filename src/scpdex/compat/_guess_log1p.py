@@ -1,0 +1,56 @@
+"""Whether values are log1p of counts: the guess where users do not say so, and the warning where they cannot be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scanpy import logging as logg
+
+from scpdex.matrix import sample_values
+from scpdex.messages.counts_or_logs import describe_too_large
+from scpdex.statistics.fold_change import MOST_LOG1P
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scpdex.matrix import Expression
+
+# Smallest part that pdex takes for a fraction.
+_LEAST_FRACTION = 1e-3
+
+
+def guess_log1p(expression: Expression) -> bool:
+    """Tell whether a sample of the values has fractions, and none that is too large for log1p of counts."""
+    sample = sample_values(expression)
+    highest = sample.max(initial=0)
+    with np.errstate(invalid="ignore"):
+        has_fractions = bool((np.abs(np.modf(sample)[0]) > _LEAST_FRACTION).any())
+    # Infinite values are refused later.
+    if has_fractions and np.isfinite(highest) and highest > MOST_LOG1P:
+        logg.warning(
+            f"means are those of the values as they are, as with is_log1p=False: {sample.size:,} values of "
+            f"{expression.where} have fractions, but {describe_too_large(expression.where, highest)}. Pass "
+            "is_log1p=False to confirm this, or is_log1p=True if they are logs."
+        )
+        return False
+    guess = "log1p-transformed data: some" if has_fractions else "counts: none"
+    logg.info(
+        f"{expression.where} is taken for {guess} of {sample.size:,} values have fractions, as with "
+        f"is_log1p={has_fractions}"
+    )
+    return has_fractions
+
+
+def warn_of_too_large_logs(
+    where: str, highest: float, target_means: NDArray[np.float64], reference_means: NDArray[np.float64]
+) -> None:
+    """Warn of values too large to be the log1p of counts that ``is_log1p=True`` takes them for."""
+    if highest <= MOST_LOG1P:
+        return
+    n_overflows = int(np.isposinf(target_means).sum() + np.isposinf(reference_means).sum())
+    overflow = f", and {n_overflows:,} of them overflow" if n_overflows else ""
+    logg.warning(
+        f"means and fold changes mean nothing{overflow}: they take expm1 of values, and "
+        f"{describe_too_large(where, highest)}. Pass is_log1p=False if they are no logs."
+    )
