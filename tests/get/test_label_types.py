@@ -64,6 +64,14 @@ def test_zero_is_zero() -> None:
         rank_genes_df(ranked(LABELS["int"]), True)
 
 
+@pytest.mark.parametrize(("kind", "label", "name"), [("strings", 1, "1.0"), ("float", 1, "1.0"), ("int", 1.0, "1")])
+def test_calls_and_tables_look_up_labels_alike(kind: str, label: float, name: str) -> None:
+    """Row 35: a number names the label that is spelt as an equal number, in `groups` and in a table."""
+    adata = ranked(LABELS[kind], groups=[label])
+    assert adata.uns[KEY]["names"].dtype.names == (name,)
+    assert rank_genes_df(adata, label)["group"].unique().tolist() == [name]
+
+
 def test_labels_that_are_tuples_and_dates() -> None:
     """Row 35: a tuple is a label where its spelling is a group, else several labels."""
     pairs = np.empty(3, dtype=object)

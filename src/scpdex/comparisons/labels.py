@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from natsort import natsorted
 
-from scpdex.comparisons.spelling import is_number, quote_names, suggest_name
+from scpdex.comparisons.spelling import find_name, quote_names, suggest_name
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -43,11 +43,6 @@ class Labels:
     @cached_property
     def _positions(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.names)}
-
-    @cached_property
-    def _number_positions(self) -> dict[Hashable, int]:
-        # pandas turns integers into floats where a label is missing, so that 1 must find 1.0.
-        return {label: i for i, label in enumerate(self.labels) if is_number(label)}
 
     @classmethod
     def read(cls, obs: pd.DataFrame, column: str, argument: str = "groupby") -> Labels:
@@ -98,8 +93,9 @@ class Labels:
 
     def find_position(self, label: Hashable) -> int | None:
         """Position of a label, which may be given as it is or by its spelling; None if no label matches."""
-        position = self._positions.get(str(label))
-        return self._number_positions.get(label) if position is None and is_number(label) else position
+        # pandas turns integers into floats where a label is missing, so that 1 must find 1.0.
+        name = find_name(label, self._positions)
+        return None if name is None else self._positions[name]
 
     def get_position(self, label: Hashable, argument: str, also_valid: tuple[str, ...] = ()) -> int:
         """Position of a label, or an error that names ``argument`` and lists the labels and what is ``also_valid``.

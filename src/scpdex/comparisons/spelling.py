@@ -27,7 +27,7 @@ def label_spellings(label: Hashable) -> Iterator[str]:
     # A member of an enum of strings is equal to a text that str() does not give.
     if isinstance(label, str):
         yield label
-    if not is_number(label):
+    if not _is_number(label):
         return
     number: Any = label
     with np.errstate(over="ignore"):
@@ -94,7 +94,7 @@ def quote_names(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else "")
 
 
-def is_number(label: Hashable) -> bool:
+def _is_number(label: Hashable) -> bool:
     """Tell whether a label is a number; a bool is not."""
     return isinstance(label, Real) and not isinstance(label, bool)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+    from scpdex.comparisons.pdex_design import PdexDesign
     from scpdex.results import Backend
 
 
