@@ -163,7 +163,7 @@ def test_preset(adata, monkeypatch, messages, arguments, message):
     expected = by_scpdex(adata, "group", **arguments)
     assert "preset" not in messages()
     settings = SimpleNamespace(preset=second_preset())
-    monkeypatch.setattr("scpdex.messages.ranking.settings", settings)
+    monkeypatch.setattr("scpdex.messages.ranking_call.settings", settings)
     assert_same_bits(by_scpdex(adata, "group", **arguments), expected)
     told = messages()
     assert told.count("preset") == (message is not None)

@@ -56,25 +56,25 @@ def parallel_differential_expression(
     show_progress: bool = True,
     **kwargs: Any,
 ) -> pd.DataFrame | pl.DataFrame:
-    """Compare each group with one control, gene by gene: a drop-in for the function of this name in pdex 0.1.
+    """Compare each group with one control, gene by gene: a drop-in for pdex 0.1's function of this name.
 
-    Change ``from pdex import parallel_differential_expression`` to ``from scpdex import ...`` and nothing else.
-    Columns, rows, their order and their numbers are those of pdex 0.1.28 in memory, for data in memory, on disk and in
-    dask arrays.
+    Change ``from pdex import parallel_differential_expression`` to ``from scpdex import ...`` and nothing else. The
+    table has the columns, the rows, their order and the numbers of pdex 0.1.28 in memory, for data in memory, on disk
+    and in dask arrays.
 
     Parameters
     ----------
     adata
-        Annotated data of shape cells x genes, of which ``X`` is compared; it is not changed.
+        Annotated data, cells x genes, of which ``X`` is compared. It is not changed.
     groups
-        Groups to compare with the reference, all by default. Those that label no cell are named in a warning.
+        Groups to compare with the reference. The default is all groups. A warning names groups that label no cell.
     reference
-        Group that all others are compared with.
+        Group that each other group is compared with.
     groupby_key
         Column of ``adata.obs`` that holds the groups' labels. Cells without a label are left out.
     num_workers, num_threads
-        Their product is the number of threads; one that is None counts as 1. Both None, the default, or
-        ``num_threads=0`` is all cores that this process may use.
+        Their product is the number of threads; one that is None counts as 1. If both are None, the default, or
+        ``num_threads=0``, all cores that this process may use are used.
     batch_size
         Has no effect.
     metric
@@ -82,25 +82,28 @@ def parallel_differential_expression(
         without ties), ``"anderson"`` (:func:`scipy.stats.anderson_ksamp`) or ``"t-test"``
         (:func:`scipy.stats.ttest_ind`: Student's, of equal variances).
     tie_correct
-        Wilcoxon: whether to correct for continuity, which is what pdex uses it for. Ties are always corrected for.
+        Wilcoxon: whether to correct for continuity, which is what pdex uses this argument for. Ties are always
+        corrected for.
     is_log1p
-        Whether values are ``log1p`` of counts (natural logarithm), so that means are taken back by ``expm1``. What is
-        given is never overridden. None takes values for logs if a sample of up to a million of them has fractions and
-        none above 20, which log1p of counts does not exceed, and says in the log what it took them for.
+        Whether values are ``log1p`` of counts (natural logarithm), so that ``expm1`` takes means back to counts. True
+        and False are never overridden. None looks at a sample of up to a million values, takes them for logs if some
+        have fractions and none is above 20, which log1p of counts does not exceed, and logs the choice.
     exp_post_agg
-        Of log values: take ``expm1`` of their mean, or else the mean of their ``expm1``.
+        For log values: True takes ``expm1`` of their mean, False takes the mean of their ``expm1``.
     clip_value
-        Fold change where the reference's mean is 0; its inverse is that where the target's is. None gives NaN and 0.
+        Fold change where the reference's mean is 0; where the target's mean is 0, the fold change is
+        ``1 / clip_value``. None gives NaN and 0.
     as_polars
-        Return a polars data frame, as needs ``scpdex[polars]``; NaN is null there.
+        Return a data frame of polars, which needs ``scpdex[polars]`` and has null for NaN.
     low_memory
-        True reads data in memory in parts too, False refuses all that is not in memory.
+        True reads data in parts even in memory; False refuses data that are not in memory.
     gene_chunk_size
-        Data that are read in parts: genes that are worked on together at most; fewer where memory is short.
+        Largest number of genes that are worked on together if data are read in parts; there are fewer if memory is
+        short.
     show_progress
         Whether to show a progress bar.
     **kwargs
-        Of the test: ``alternative`` (``"two-sided"``, ``"less"`` or ``"greater"``; Wilcoxon and t-test),
+        Arguments of the test: ``alternative`` (``"two-sided"``, ``"less"`` or ``"greater"``; Wilcoxon and t-test),
         ``method="asymptotic"`` (Wilcoxon: never the exact distribution), ``equal_var=False`` (t-test: Welch's).
 
     Returns
@@ -109,17 +112,17 @@ def parallel_differential_expression(
     in the order of ``var``, and the columns
 
     ``target``, ``reference``, ``feature``
-        Labels as they are in ``obs``, and names of genes.
+        Labels, as they are in ``obs``, and names of genes.
     ``target_mean``, ``reference_mean``
-        Mean of the values, or of counts where these are log values (float64).
+        Mean of the values, or for log values of the counts (float64).
     ``percent_change``
-        Difference of the means as a share of the reference's; NaN where that is 0.
+        Difference of the means as a share of the reference's mean; NaN where that is 0.
     ``fold_change``
         Ratio of the means; 1 where both are 0 (NaN without ``clip_value``).
     ``p_value``
-        As scipy gives it (float64); 1 where it is undefined.
+        p-value of scipy's test (float64); 1 where it is undefined.
     ``statistic``
-        U of the target, t, or the normalised Anderson-Darling statistic; NaN where undefined.
+        U of the target, t, or the normalised Anderson-Darling statistic; NaN where it is undefined.
     ``fdr``
         p-values adjusted by Benjamini and Hochberg (1995) over all rows.
 
@@ -128,9 +131,9 @@ def parallel_differential_expression(
     ImportError
         ``as_polars`` is True and polars is not installed.
     KeyError
-        ``groupby_key`` does not exist.
+        ``adata.obs`` has no column ``groupby_key``.
     TypeError
-        An argument is unknown to the test, or the matrix cannot be ranked.
+        The test has no such argument, or the matrix cannot be ranked.
     ValueError
         An argument has a value that is not valid, the reference labels no cell, there is nothing to compare with it,
         or there are NaN or infinite values.

@@ -1,4 +1,4 @@
-"""Get: what a call would do, and what it has found, as a table."""
+"""Get: the plan of a call, and a stored result as one long table."""
 
 from scpdex.get._plan import plan
 from scpdex.get._rank_genes_df import rank_genes_df

@@ -1,4 +1,4 @@
-"""The public verb that gives a result, or those of all levels of a split, as one long table."""
+"""The public verb that returns a stored result, or the results of all levels, as one long table."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def rank_genes_df(
     gene_symbols: str | None = None,
     backend: Backend = "pandas",
 ) -> pd.DataFrame | pl.DataFrame:
-    """Give ranked genes as one long table, whichever form the result is stored in.
+    """Return ranked genes as one long table, from ``uns`` or ``varm``.
 
-    As :func:`scanpy.get.rank_genes_groups_df`, in seconds for thousands of groups.
+    Gives the rows of :func:`scanpy.get.rank_genes_groups_df`, in seconds for thousands of groups.
 
     Parameters
     ----------
@@ -54,61 +54,62 @@ def rank_genes_df(
         Object with a result of :func:`scpdex.tl.rank_genes_parallel` (in ``uns`` or ``varm``) or
         :func:`scanpy.tl.rank_genes_groups`.
     group
-        Group or groups, by the names of the result or as labels (``0`` and ``"0"`` mean the same, as do 0 and 0.0), and
-        in this order; all by default.
+        Group or groups of the table, in this order, by the names of the result or as labels (``0`` and ``"0"`` mean
+        the same, as do 0 and 0.0). The default is all groups.
     key
-        Where in ``adata.uns`` the result is; with ``split_by``, the key that was given stands for all levels.
+        Key of the result in ``adata.uns``. With ``split_by``, the key that was given to the ranking stands for all
+        levels.
     order
-        ``"score"``: each group's genes from the highest score down; ``"gene"``: in the order of var
-        (in scanpy's layout, genes whose name var has twice, or no longer has, come last).
+        ``"score"`` puts each group's genes from the highest score to the lowest; ``"gene"`` puts them in the order of
+        ``adata.var``. Genes of scanpy's layout whose name ``adata.var`` repeats, or no longer has, come last.
     pval_cutoff
-        Only rows with an adjusted p-value below this.
+        Keep only rows with an adjusted p-value below this.
     log2fc_min, log2fc_max
-        Only rows with a log2 fold change above, or below, this.
+        Keep only rows with a log2 fold change above ``log2fc_min``, and below ``log2fc_max``.
     top_n
-        Only the first so many genes of each group, by score, of those that the other filters leave.
+        Keep only the first ``top_n`` genes of each group, by score, among the rows that the other filters keep.
     on_target
-        Column of ``adata.obs`` that names the target gene of each group, as of a perturbation. The table then has one
-        row for each group, that of its target, and p-values are adjusted over these rows (of each level). Targets that
-        were not tested have NaN and do not count in that; filters leave them out.
+        Column of ``adata.obs`` that names the target gene of each group, such as the gene that a perturbation is aimed
+        at. The table then has one row for each group, that of its target, and p-values are adjusted over these rows
+        (of each level). Targets that were not tested have NaN, and do not count in the adjustment; filters drop them.
     gene_symbols
-        Column of ``adata.var`` (``adata.raw.var`` if that was ranked) with other names of the genes, which is added.
-        ``on_target`` is then looked up there.
+        Column of ``adata.var`` (``adata.raw.var`` if that was ranked) with other names of the genes. The table has it
+        as one more column, and ``on_target`` looks targets up in it.
     backend
-        ``"pandas"`` or ``"polars"`` (needs ``scpdex[polars]``; NaN is null there).
+        ``"pandas"``, or ``"polars"``, which needs ``scpdex[polars]`` and has null for NaN.
 
     Returns
     -------
-    A data frame with a row for each group and gene, group by group, and the columns below. Ranks that
-    :func:`scanpy.tl.filter_rank_genes_groups` has emptied are left out, as are genes that ``min_pct`` or ``min_logfc``
-    left untested. Genes that are no longer in ``adata`` are left out of a result in ``varm``, which is cut with the
-    genes; scanpy's layout keeps their names and numbers, and so does the table.
+    A data frame with a row for each group and gene, group by group, and the columns below. The table leaves out ranks
+    that :func:`scanpy.tl.filter_rank_genes_groups` has emptied, and genes that ``min_pct`` or ``min_logfc`` left
+    untested. A result in ``varm`` is cut with the genes of ``adata``, so that genes that were left out of ``adata`` are
+    not in the table; scanpy's layout keeps their names and numbers, and so does the table.
 
     ``split``
-        Categorical: the level of ``split_by``, where there are levels.
+        Categorical: level of ``split_by``. Only results with levels have it.
     ``group``
-        Categorical, in the order of the groups. It is there for one group, too, of which scanpy leaves it out.
+        Categorical, in the order of the groups. Tables of a single group have it too, unlike scanpy's.
     ``names``
         Names of genes.
     ``scores``, ``logfoldchanges``, ``pvals``, ``pvals_adj``
-        As far as the test has them, and as it has stored them (float32, float32, float64, float64).
+        Those that the test has, as they are stored (float32, float32, float64, float64).
     ``auc``, ``log10_pvals``, ``u``, ``means``, ``means_reference``
-        Where ``extras`` asked for them (float64).
+        Those that ``extras`` asked for (float64).
     the column ``gene_symbols``
-        Where it is asked for.
+        Only where ``gene_symbols`` is given.
     ``pct_nz_group``, ``pct_nz_reference``
-        Fractions of cells with a value other than 0 (float64), where ``pts=True`` was given: in the group, and in what
-        it is compared with. (scanpy leaves out that of a reference group.)
+        Fractions of cells with a value other than 0 (float64), in the group and in the cells that it is compared with.
+        Only results with ``pts=True`` have them. (scanpy leaves out the fraction of a reference group.)
 
     Raises
     ------
     ImportError
         polars is not installed.
     KeyError
-        There is no such result, it lacks a field, or there is no such column.
+        ``adata.uns`` has no such result, the result lacks a field, or ``obs`` or ``var`` has no such column.
     ValueError
-        A group is not in the result; an argument has a value that is not valid; a filter is for what the test does not
-        have; a group has several targets, or the result is limited to ``n_genes``, with ``on_target``.
+        A group is not in the result; an argument has a value that is not valid; the test does not have what a filter
+        needs; or, with ``on_target``, a group has several targets or the result is limited to ``n_genes``.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""Messages: what scanpy's log tells users of a call, its data, its results and the files that are to hold them."""
+"""Messages: warnings and notes in scanpy's log, about calls, data, stored results and files."""

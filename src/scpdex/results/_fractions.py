@@ -28,15 +28,15 @@ def match_fraction_columns(
     positions = np.arange(len(names))
     if len(names) == len(groups):
         return positions, None
-    of_reference = names.index(str(reference)) if str(reference) in names else None
+    reference_position = names.index(str(reference)) if str(reference) in names else None
     if len(names) == len(groups) + 1:
         no_groups = [i for i, name in enumerate(names) if name not in set(groups)]
-        if of_reference is None and len(no_groups) == 1:
-            of_reference = no_groups[0]
-        if of_reference is not None:
-            return np.delete(positions, of_reference), of_reference
+        if reference_position is None and len(no_groups) == 1:
+            reference_position = no_groups[0]
+        if reference_position is not None:
+            return np.delete(positions, reference_position), reference_position
     if set(groups) <= set(names):
-        return np.array([names.index(group) for group in groups], dtype=np.intp), of_reference
+        return np.array([names.index(group) for group in groups], dtype=np.intp), reference_position
     return None
 
 

@@ -34,22 +34,23 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     adata
         Object with a result of :func:`scpdex.tl.rank_genes_parallel` or :func:`scanpy.tl.rank_genes_groups`.
     key
-        Where in ``adata.uns`` it is; the key that was given with ``split_by`` stands for all levels.
+        Key of the result in ``adata.uns``. With ``split_by``, the key that was given to the ranking stands for all
+        levels.
     key_added
-        Where to put the other form, and keep this one. None, the default, replaces it.
+        Key of the matrices; the result in scanpy's layout then stays. None, the default, replaces it.
 
     Returns
     -------
-    None. What is stored is described at :func:`scpdex.tl.rank_genes_parallel`, under ``storage="varm"``.
+    None. :func:`scpdex.tl.rank_genes_parallel` describes the matrices, under ``storage="varm"``.
 
     Raises
     ------
     KeyError
-        There is no such result, or it lacks a field.
+        ``adata.uns`` has no such result, or the result lacks a field.
     ValueError
-        It is in ``adata.varm`` already; its genes are not all in ``adata.var``, or one name is there twice; genes were
-        filtered out of it; it would replace a matrix in ``adata.varm`` that is not its own; or ``adata`` is a view of
-        data on disk.
+        The result is in ``adata.varm`` already; ``adata.var`` lacks some of its genes, or repeats their names; genes
+        were filtered out of it; it would replace a matrix in ``adata.varm`` that is not its own; or ``adata`` is a view
+        of data on disk.
 
     Examples
     --------
@@ -81,11 +82,12 @@ def _read_for_varm(adata: AnnData, key: str) -> RankedResult:
         raise ValueError(msg)
     result = read_result(adata, key)
     unplaced = result.gene_names[result.var_positions < 0].tolist()
-    of_raw = result.params.get("use_raw") and adata.raw is not None and not adata.raw.var_names.equals(adata.var_names)
-    if unplaced or of_raw:
+    uses_raw = result.params.get("use_raw") and adata.raw is not None
+    other_genes = uses_raw and not adata.raw.var_names.equals(adata.var_names)
+    if unplaced or other_genes:
         reason = (
             "the result ranks the genes of adata.raw"
-            if of_raw
+            if other_genes
             else f"genes {quote_names(unplaced)} are absent there, or repeated"
         )
         msg = (
@@ -106,19 +108,20 @@ def rank_genes_to_uns(
     groups: Hashable | Iterable[Hashable] | None = None,
     key_added: str | None = None,
 ) -> None:
-    """Turn a result that lies as matrices in ``adata.varm`` into scanpy's layout, for its plots and getters.
+    """Move a result from matrices in ``adata.varm`` to scanpy's layout, for scanpy's plots and getters.
 
     Parameters
     ----------
     adata
         Object with a result of :func:`scpdex.tl.rank_genes_parallel` with ``storage="varm"``.
     key
-        Where in ``adata.uns`` it is described; the key that was given with ``split_by`` stands for all levels.
+        Key of the result in ``adata.uns``. With ``split_by``, the key that was given to the ranking stands for all
+        levels.
     groups
-        Group or groups to take, by their names or as labels, in this order; all by default. Some need ``key_added``, so
-        that the others are not lost.
+        Group or groups to take, in this order, by their names or as labels. The default is all groups. A choice of
+        groups needs ``key_added``, so that the other groups are not lost.
     key_added
-        Where to put scanpy's layout, and keep the matrices. None, the default, replaces them.
+        Key of the result in scanpy's layout; the matrices then stay. None, the default, replaces them.
 
     Returns
     -------
@@ -127,11 +130,11 @@ def rank_genes_to_uns(
     Raises
     ------
     KeyError
-        There is no such result, or it lacks a field.
+        ``adata.uns`` has no such result, or the result lacks a field.
     ValueError
-        It is in scanpy's layout already; a group is not in it; some groups would replace all; groups have different
-        numbers of genes, since the result had ``n_genes`` of each and some were left out of ``adata``; or ``adata`` is
-        a view of data on disk.
+        The result is in scanpy's layout already; a group is not in it; a choice of groups would replace all groups;
+        groups have different numbers of genes, since the result had ``n_genes`` of each and some of these were left out
+        of ``adata``; or ``adata`` is a view of data on disk.
 
     Examples
     --------
@@ -139,8 +142,8 @@ def rank_genes_to_uns(
     >>> import scpdex
     >>> adata = sc.datasets.pbmc68k_reduced()
     >>> scpdex.tl.rank_genes_parallel(adata, "bulk_labels", method="wilcoxon", use_raw=False, storage="varm")
-    >>> scpdex.tl.rank_genes_to_uns(adata, groups=["Dendritic"], key_added="of_interest")
-    >>> sc.get.rank_genes_groups_df(adata, "Dendritic", key="of_interest")["names"].head(2).tolist()
+    >>> scpdex.tl.rank_genes_to_uns(adata, groups=["Dendritic"], key_added="chosen")
+    >>> sc.get.rank_genes_groups_df(adata, "Dendritic", key="chosen")["names"].head(2).tolist()
     ['LYZ', 'CST3']
     """
     if groups is not None and key_added in {None, key}:

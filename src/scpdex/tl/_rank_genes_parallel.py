@@ -9,7 +9,7 @@ from scanpy import logging as logg
 from scpdex.comparisons.labels import REST
 from scpdex.execute import execute
 from scpdex.machine.threads import anndata_lock
-from scpdex.messages.ranking import describe_call, describe_raw, log_results, warn_of_numbers, warn_of_preset
+from scpdex.messages.ranking_call import describe_call, describe_raw, log_results, warn_of_numbers, warn_of_preset
 from scpdex.messages.unwritable_results import warn_of_unwritable_results
 from scpdex.results import refuse_storage, refuse_to_replace, refuse_view_of_disk, write_results
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
@@ -342,5 +342,5 @@ def rank_genes_parallel(
     names = expression.var_names
     warn_of_unwritable_results(results, key, storage, names.name)
     stored = write_results(adata, results, level_lists, storage, names, groupby=groupby, copy=copy, on_disk=on_disk)
-    log_results(results, storage, start, of_levels=split_by is not None, without_x=copy and on_disk)
+    log_results(results, storage, start, is_split=split_by is not None, without_x=copy and on_disk)
     return stored

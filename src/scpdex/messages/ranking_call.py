@@ -96,10 +96,10 @@ def warn_of_numbers(
 
 
 def log_results(
-    results: Mapping[str, RankedResult], storage: Storage, start: datetime, *, of_levels: bool, without_x: bool
+    results: Mapping[str, RankedResult], storage: Storage, start: datetime, *, is_split: bool, without_x: bool
 ) -> None:
     """Log where the results, by their keys in ``uns``, are stored, and how long the call took."""
-    if of_levels:
+    if is_split:
         logg.info(f"    results of the levels: key={' or key='.join(map(repr, results))}")
     if without_x:
         logg.info("    the copy has obs, var, uns and the result, and no X: the matrix stays on disk")
