@@ -177,7 +177,7 @@ def test_values_that_change_between_passes(tmp_path, monkeypatch, scratch):
     budget = budget_for(adata, "row passes", **ARGUMENTS)
     from scpdex.run import _tallies
 
-    add = _tallies.add_worths
+    add = _tallies.add_twice_midranks
 
     def add_changed(keys: Any, *others: Any) -> bool:
         changed = keys.copy()
@@ -188,7 +188,7 @@ def test_values_that_change_between_passes(tmp_path, monkeypatch, scratch):
         monkeypatch,
         adata,
         scratch,
-        {"scpdex.run._tallies.add_worths": add_changed},
+        {"scpdex.run._tallies.add_twice_midranks": add_changed},
         ValueError,
         "its values were changed while it was read",
         max_memory=budget,

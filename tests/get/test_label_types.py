@@ -174,11 +174,3 @@ def test_no_message_where_names_hold(storage: str, messages: Callable[[], str], 
     messages()
     assert set(rank_genes_df(adata).query("split == 'y'")["group"]) == {"b", "c", "d", "e"}
     assert "no longer" not in messages()
-
-
-@pytest.mark.parametrize(("kind", "label", "name"), [("strings", 1, "1.0"), ("float", 1, "1.0"), ("int", 1.0, "1")])
-def test_calls_and_tables_look_up_labels_alike(kind: str, label: float, name: str) -> None:
-    """Row 35: a number names the label that is spelt as an equal number, in `groups` and in a table."""
-    adata = ranked(LABELS[kind], groups=[label])
-    assert adata.uns["rank_genes_groups"]["names"].dtype.names == (name,)
-    assert rank_genes_df(adata, label)["group"].unique().tolist() == [name]

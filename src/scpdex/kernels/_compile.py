@@ -12,20 +12,20 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(function: Function) -> Function:
-    """Compile ``function`` on first use; run it without the GIL so that threads share one process.
+    """Compile ``function`` on first use, to run without the GIL so that threads share one process.
 
     ``fastmath`` stays off (it breaks NaN and signed zeros) and so does ``parallel`` (it compiles slowly and
     fights with other thread pools).
     """
     compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
     if compiled is function:
-        # NUMBA_DISABLE_JIT: as compiled code, which warns of no overflow and no division by zero.
+        # NUMBA_DISABLE_JIT. Compiled code warns of no overflow and no division by zero.
         return np.errstate(all="ignore")(function)
     attach_cache(compiled, function)
     return cast("Function", compiled)
 
 
 def inner_kernel(function: Function) -> Function:
-    """Compile ``function`` for use in kernels only: without an entry from Python, and kept on disk by its callers."""
+    """Compile ``function`` for use in kernels only: Python cannot call it, and the files of its callers contain it."""
     options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return cast("Function", numba.njit(nogil=True, error_model="numpy", **options)(function))

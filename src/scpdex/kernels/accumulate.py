@@ -1,7 +1,7 @@
-"""Accumulate: sums of each gene and group that are kept while pieces of rows pass by, in cell order.
+"""Accumulate: add pieces of rows to the sums of each gene and group, in cell order.
 
-A piece is that of :mod:`scpdex.kernels.transpose`. Each kernel takes the genes from ``first`` on, as many as its
-arrays have, so that threads share the genes of a piece and every sum is added up by one of them.
+:mod:`scpdex.kernels.transpose` makes the pieces. Each kernel takes the genes from ``first`` on, as many as its arrays
+have, so that threads share the genes of a piece and one thread adds up each sum.
 """
 
 from typing import Any
@@ -22,13 +22,13 @@ def add_values(
     nonzero: NDArray[Any],
     sums: NDArray[Any],
     not_finite: NDArray[Any],
-    counts: NDArray[Any],
+    are_counts: NDArray[Any],
     highest: NDArray[Any],
 ) -> None:
-    """Add a piece to the non-zeros and sums of each gene and group.
+    """Add a piece to the numbers of non-zeros and the sums of each gene and group.
 
-    ``not_finite`` counts NaN and infinite values, ``counts`` tells whether all values are whole and none is negative,
-    ``highest`` is the highest value: each of a gene.
+    Of each gene, ``not_finite`` counts NaN and infinite values, ``are_counts`` tells whether all values are whole and
+    none is negative, and ``highest`` is the highest value.
     """
     for g in range(sums.shape[0]):
         for p in range(np.uint64(indptr[first + g]), np.uint64(indptr[first + g + 1])):
@@ -37,7 +37,7 @@ def add_values(
             nonzero[g, code] += 1
             sums[g, code] += value
             not_finite[g] += not np.isfinite(value)
-            counts[g] &= (value >= 0) & (value == np.floor(value)) & np.isfinite(value)
+            are_counts[g] &= (value >= 0) & (value == np.floor(value)) & np.isfinite(value)
             highest[g] = max(highest[g], value)
 
 
@@ -61,9 +61,9 @@ def add_deviations(
     residuals: NDArray[Any],
     squares: NDArray[Any],
 ) -> None:
-    """Add the deviations from the means, and their squares, to those of each gene and group.
+    """Add the deviations from the means, and their squares, to ``residuals`` and ``squares`` of each gene and group.
 
-    A mean of NaN says that these are settled.
+    A mean of NaN skips its gene and group, whose sums are final.
     """
     for g in range(means.shape[0]):
         for p in range(np.uint64(indptr[first + g]), np.uint64(indptr[first + g + 1])):
@@ -86,10 +86,10 @@ def tally_values(
     starts: NDArray[Any],
     tallies: NDArray[Any],
 ) -> None:
-    """Count how often each whole number occurs in each gene, apart for each of ``n_places``.
+    """Count how often each whole number occurs in each gene, with a tally for each of ``n_places``.
 
-    ``starts`` says where in ``tallies`` those of each gene start, and where the last ends. ``places`` says for each
-    code where it is counted, or -1.
+    The tallies of gene ``g`` lie from ``starts[g]`` to ``starts[g + 1]``, one place after the other. ``places`` maps
+    each code to its place, or to -1 to skip it.
     """
     for g in range(starts.size - 1):
         width = (starts[g + 1] - starts[g]) // n_places
@@ -100,18 +100,19 @@ def tally_values(
 
 
 @kernel
-def add_worths(
+def add_twice_midranks(
     keys: NDArray[Any],
     codes: NDArray[Any],
     indptr: NDArray[Any],
     first: int,
     starts: NDArray[Any],
-    worths: NDArray[Any],
+    twice_midranks: NDArray[Any],
     twice_u: NDArray[Any],
 ) -> bool:
-    """Add what each value is worth to its group's ``twice_u``; ``worths`` are laid out by gene as ``starts`` says.
+    """Add twice the midrank of each value to its group's ``twice_u``; return whether every value has a midrank.
 
-    Tells whether all values have their place there, as they must unless they were changed since they were counted.
+    ``twice_midranks`` of gene ``g``, by value, lie from ``starts[g]`` to ``starts[g + 1]``. A value beyond these was
+    changed since values were counted.
     """
     for g in range(twice_u.shape[0]):
         width = starts[g + 1] - starts[g]
@@ -119,5 +120,5 @@ def add_worths(
             value = to_real(keys[p])
             if not (value >= 0 and value < width):
                 return False
-            twice_u[g, np.uint64(codes[p])] += worths[np.uint64(starts[g] + np.int64(value))]
+            twice_u[g, np.uint64(codes[p])] += twice_midranks[np.uint64(starts[g] + np.int64(value))]
     return True

@@ -1,13 +1,13 @@
-"""Anderson-Darling: from the keys of a gene to the two-sample statistic of every group, by way of the sorted gene.
+"""Anderson-Darling: from the keys of a gene, sorted, to the two-sample statistic of every group.
 
 The form for tied values of Scholz and Stephens (1987), "K-sample Anderson-Darling tests", equation 7, of which
-``scipy.stats.anderson_ksamp`` is the plain implementation. With two samples of n1 and n2 cells, N together, the two
-sums over samples are one: of each distinct value that l cells share, b cells lie below and a above, m of the first
-sample lie below and f share it,
+``scipy.stats.anderson_ksamp`` is the plain implementation. For two samples of n1 and n2 cells, N in all, the sums over
+the two samples reduce to one sum over the distinct values:
 
     A**2 = (N - 1) / (N n1 n2)  sum  l (N (2 m + f) - n1 (2 b + l))**2 / (t (2 N - t) - N l),   t = 2 b + l.
 
-All but the sum are whole numbers.
+Here l cells share the value and b cells lie below it; of the first sample, f cells share it and m lie below. All but
+the sum are whole numbers.
 """
 
 from typing import Any
@@ -19,15 +19,15 @@ from scpdex.kernels._compile import inner_kernel, kernel
 from scpdex.kernels.digits import significant_bits, span
 from scpdex.kernels.entries import code_at, key_at
 from scpdex.kernels.radix_sort import sort_gene
-from scpdex.kernels.rank_by_sort import count_negative, walk
+from scpdex.kernels.rank_by_sort import count_negative, rank_sorted
 from scpdex.kernels.rank_sums import complete_rank_sums, count_zeros
 
-# A group that has one of so many distinct values, or more, is compared value by value.
+# Terms are added one by one for groups with at least 1 / _MANY as many cells as there are distinct values.
 _MANY = 8
 
 
 def new_anderson_scratch(longest: int, n_codes: int) -> tuple[Any, ...]:
-    """Allocate what :func:`anderson_darling` needs beyond the scratch of a sort, for genes of so many keys."""
+    """Allocate the scratch of :func:`anderson_darling` beyond that of a sort, for genes of up to ``longest`` keys."""
     return (
         np.empty(longest, dtype=np.uint32),
         np.empty(n_codes, dtype=np.int64),
@@ -48,8 +48,8 @@ def anderson_darling(
     sums: NDArray[Any],
     twice_u: NDArray[Any],
     statistics: NDArray[Any],
-    first: Any,
-    second: Any,
+    entries: Any,
+    spare_entries: Any,
     histograms: NDArray[Any],
     events: NDArray[Any],
     cursors: NDArray[Any],
@@ -64,11 +64,11 @@ def anderson_darling(
     keys, starts, ends, sizes, zeros, reference, sums, twice_u
         As for :func:`scpdex.kernels.rank_sums.rank_sums`.
     statistics
-        Written: A**2 of each group, genes x groups; NaN where all cells compared have one value.
-    first, second, histograms
-        Of :func:`scpdex.kernels.rank_sums.new_scratch`.
+        Output: A**2 of each group, genes x groups; NaN where all cells compared have one value.
+    entries, spare_entries, histograms
+        Scratch, from :func:`scpdex.kernels.rank_sums.new_scratch`.
     events, cursors, places, values, running
-        :func:`new_anderson_scratch`.
+        Scratch, from :func:`new_anderson_scratch`.
     """
     no_tie_sums = np.empty(0, dtype=np.int64)
     for g in range(starts.size):
@@ -76,33 +76,35 @@ def anderson_darling(
         n_zeros = count_zeros(zeros[g], reference, twice_u[g])
         lowest, highest, varying = span(gene)
         shared, bits = significant_bits(lowest, highest, varying)
-        entries = sort_gene(gene, ends[g], lowest, shared, bits, sums[g], histograms, first, second)
-        worth_of_zeros, _ = walk(entries, gene.size, n_zeros, reference, twice_u[g], no_tie_sums)
-        complete_rank_sums(sizes, zeros[g], reference, worth_of_zeros, twice_u[g])
-        n_values, zero = _tell_apart(entries, ends[g], n_zeros, reference, events, cursors, places, values)
+        in_order = sort_gene(gene, ends[g], lowest, shared, bits, sums[g], histograms, entries, spare_entries)
+        twice_midrank_of_zero, _ = rank_sorted(in_order, gene.size, n_zeros, reference, twice_u[g], no_tie_sums)
+        complete_rank_sums(sizes, zeros[g], reference, twice_midrank_of_zero, twice_u[g])
+        n_values, zero = _number_values(in_order, ends[g], n_zeros, reference, events, cursors, places, values)
         n_groups = statistics.shape[1]
         if reference < 0:
             n = np.int64(0)
             for code in range(sizes.size):
                 n += sizes[code]
-            _weigh(n, n_values, values, running)
+            _weigh_values(n, n_values, values, running)
         start = np.int64(0)
         for code in range(n_groups):
             stop = np.int64(ends[g, code])
-            of_group = events[start:stop]
+            own_events = events[start:stop]
             start = stop
             if reference < 0:
-                total = _against_rest(of_group, sizes[code], zeros[g, code], zero, n, n_values, values, running)
-                others = n - sizes[code]
+                total = _compare_with_rest(own_events, sizes[code], zeros[g, code], zero, n, n_values, values, running)
+                n_other = n - sizes[code]
             else:
-                others = sizes[reference]
-                n = others + sizes[code]
-                total = _against_reference(of_group, sizes[code], zeros[g, code], zero, n, n_values, places, values)
-            statistics[g, code] = total * (float(n - 1) / n) / float(sizes[code]) / others
+                n_other = sizes[reference]
+                n = n_other + sizes[code]
+                total = _compare_with_reference(
+                    own_events, sizes[code], zeros[g, code], zero, n, n_values, places, values
+                )
+            statistics[g, code] = total * (float(n - 1) / n) / float(sizes[code]) / n_other
 
 
 @inner_kernel
-def _tell_apart(
+def _number_values(
     entries: Any,
     ends: NDArray[Any],
     n_zeros: int,
@@ -112,56 +114,60 @@ def _tell_apart(
     places: NDArray[Any],
     values: NDArray[Any],
 ) -> tuple[int, int]:
-    """Give each distinct value a number, in ascending order; return how many of them count, and that of zero.
+    """Assign numbers to the distinct values, ascending; return how many are counted, and the number of zero.
 
-    A value counts that cells of the reference have or, against the rest, any cells. Written are, of each value that
-    counts, ``2 b + l`` and ``l`` among the cells that count (``values``); for each number, how many values below it
-    count, times two, plus whether it counts itself (``places``); and the numbers of each group's values, in ascending
-    order (``events``, where the group's keys are).
+    A value is counted if a counted cell has it: any cell against the rest, else a cell of the reference.
+
+    ``values``
+        Output: ``2 b + l`` and ``l`` of each counted value, among the counted cells.
+    ``places``
+        Output: for each number, twice how many counted values lie below, plus 1 if the value is counted itself.
+    ``events``
+        Output: the numbers of each group's values in ascending order, at the positions of the group's keys.
     """
-    # Scratch is as long as the level with most groups needs it.
+    # cursors may be longer than ends: scratch fits the level with most groups.
     for code in range(ends.size):
         cursors[code] = ends[code - 1] if code > 0 else 0
     n = np.int64(ends[-1])
     n_negative = count_negative(entries, n)
-    n_counting, number, zero = 0, 0, 0
+    n_counted_values, number, zero = 0, 0, 0
     below = np.int64(0)
     first = np.int64(0)
     passed_zero = False
     while first < n or not passed_zero:
         last = first
-        counting = np.int64(0)
+        n_counted = np.int64(0)
         if first == n_negative and not passed_zero:
             passed_zero = True
             zero = number
-            counting = n_zeros
+            n_counted = n_zeros
         else:
             key = key_at(entries, first)
             while last < n and key_at(entries, last) == key:
                 code = code_at(entries, last)
                 events[cursors[code]] = number
                 cursors[code] += 1
-                counting += np.int64(reference < 0 or np.int64(code) == reference)
+                n_counted += np.int64(reference < 0 or np.int64(code) == reference)
                 last += 1
-        places[number] = 2 * n_counting + (counting > 0)
-        if counting > 0:
-            values[0, n_counting] = 2 * below + counting
-            values[1, n_counting] = counting
-            n_counting += 1
-        below += counting
-        number += reference >= 0 or counting > 0
+        places[number] = 2 * n_counted_values + (n_counted > 0)
+        if n_counted > 0:
+            values[0, n_counted_values] = 2 * below + n_counted
+            values[1, n_counted_values] = n_counted
+            n_counted_values += 1
+        below += n_counted
+        number += reference >= 0 or n_counted > 0
         first = last
-    return n_counting, zero
+    return n_counted_values, zero
 
 
 @inner_kernel
-def _weigh(n: int, n_values: int, values: NDArray[Any], running: NDArray[Any]) -> None:
-    """Against the rest: turn ``l`` into the weight of each value, and add up along the values.
+def _weigh_values(n: int, n_values: int, values: NDArray[Any], running: NDArray[Any]) -> None:
+    """Against the rest: turn ``l`` into the weight w of each value, and write running sums to ``running``.
 
-    With ``t = 2 b + l`` and weight w, the sums of w, w t and w t**2 over the values before each are written, and of
-    w u and w u**2 with ``u = 2 N - t`` over each and those after it.
+    With ``t = 2 b + l`` these are the sums of w, w t and w t**2 over the values before each, and with ``u = 2 N - t``
+    the sums of w u and w u**2 over each value and those after it.
     """
-    weights, before, upper = values[1], running[:3], running[3:]
+    weights, before, after = values[1], running[:3], running[3:]
     before[0, 0] = before[1, 0] = before[2, 0] = 0
     for v in range(n_values):
         t = values[0, v]
@@ -169,15 +175,15 @@ def _weigh(n: int, n_values: int, values: NDArray[Any], running: NDArray[Any]) -
         before[0, v + 1] = before[0, v] + weights[v]
         before[1, v + 1] = before[1, v] + weights[v] * t
         before[2, v + 1] = before[2, v] + weights[v] * t * t
-    upper[0, n_values] = upper[1, n_values] = 0
+    after[0, n_values] = after[1, n_values] = 0
     for v in range(n_values - 1, -1, -1):
         u = 2.0 * n - values[0, v]
-        upper[0, v] = upper[0, v + 1] + weights[v] * u
-        upper[1, v] = upper[1, v + 1] + weights[v] * u * u
+        after[0, v] = after[0, v + 1] + weights[v] * u
+        after[1, v] = after[1, v + 1] + weights[v] * u * u
 
 
 @inner_kernel
-def _against_rest(
+def _compare_with_rest(
     events: NDArray[Any],
     n_group: int,
     n_zeros: int,
@@ -187,7 +193,7 @@ def _against_rest(
     values: NDArray[Any],
     running: NDArray[Any],
 ) -> float:
-    """Add up the terms of a group, which share their weights with all other groups."""
+    """Sum the terms of a group against the rest; all groups share the weights of the values."""
     one_by_one = (events.size + 1) * _MANY >= n_values
     total, at, m, i = 0.0, np.int64(0), np.int64(0), np.int64(0)
     zeros_to_come = n_zeros > 0
@@ -200,16 +206,16 @@ def _against_rest(
             while i < events.size and np.int64(events[i]) == v:
                 f += 1
                 i += 1
-        total += _shared_run(at, v, m, n_group, n, one_by_one, values, running)
+        total += _sum_absent_values(at, v, m, n_group, n, one_by_one, values, running)
         x = np.float64(n * (2 * m + f)) - n_group * values[0, v]
         total += values[1, v] * x * x
         m += f
         at = v + 1
-    return total + _shared_run(at, n_values, m, n_group, n, one_by_one, values, running)
+    return total + _sum_absent_values(at, n_values, m, n_group, n, one_by_one, values, running)
 
 
 @inner_kernel
-def _shared_run(
+def _sum_absent_values(
     start: int,
     stop: int,
     m: int,
@@ -219,14 +225,14 @@ def _shared_run(
     values: NDArray[Any],
     running: NDArray[Any],
 ) -> float:
-    """Add up the terms of neighbouring values that no cell of the group has, ``m`` of its cells lying below."""
+    """Sum the terms of neighbouring values that no cell of the group has; ``m`` of its cells lie below."""
     total = 0.0
     if one_by_one:
         for v in range(start, stop):
             x = np.float64(2 * n * m) - n_group * values[0, v]
             total += values[1, v] * x * x
     elif start < stop and 2 * m < n_group:
-        # The square is multiplied out; from the end that the group has fewer cells at, little of it cancels.
+        # The square is multiplied out, from the end where the group has fewer cells: there little of it cancels.
         k = 2.0 * n * m / n_group
         total = k * k * (running[0, stop] - running[0, start]) - 2 * k * (running[1, stop] - running[1, start])
         total = (total + running[2, stop] - running[2, start]) * n_group * n_group
@@ -238,7 +244,7 @@ def _shared_run(
 
 
 @inner_kernel
-def _against_reference(
+def _compare_with_reference(
     events: NDArray[Any],
     n_group: int,
     n_zeros: int,
@@ -248,7 +254,7 @@ def _against_reference(
     places: NDArray[Any],
     values: NDArray[Any],
 ) -> float:
-    """Add up the terms of a group and the reference."""
+    """Sum the terms of a group against the reference."""
     total, at, m, i = 0.0, np.int64(0), np.int64(0), np.int64(0)
     zeros_to_come = n_zeros > 0
     while i < events.size or zeros_to_come:
@@ -261,7 +267,7 @@ def _against_reference(
                 f += 1
                 i += 1
         place, tied = np.int64(places[number] >> 1), np.int64(places[number] & 1)
-        total += _run(at, place, m, n_group, n, values)
+        total += _sum_reference_values(at, place, m, n_group, n, values)
         if tied:
             t, l = values[0, place] + (2 * m + f), values[1, place] + f  # noqa: E741
         else:
@@ -271,12 +277,12 @@ def _against_reference(
         total += l * x * x / (t * (2.0 * n - t) - n * l)
         m += f
         at = place + tied
-    return total + _run(at, n_values, m, n_group, n, values)
+    return total + _sum_reference_values(at, n_values, m, n_group, n, values)
 
 
 @inner_kernel
-def _run(start: int, stop: int, m: int, n_group: int, n: int, values: NDArray[Any]) -> float:
-    """Add up the terms of neighbouring values that only cells of the reference have."""
+def _sum_reference_values(start: int, stop: int, m: int, n_group: int, n: int, values: NDArray[Any]) -> float:
+    """Sum the terms of neighbouring values that only cells of the reference have."""
     total = 0.0
     twice_n = 2.0 * n
     share = twice_n * m

@@ -1,4 +1,4 @@
-"""Digits: in how many bits the keys of a gene differ, how these are cut into digits, and how often each occurs."""
+"""Digits: the bits in which the keys of a gene differ, cut into digits, and histograms of the digits."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from scpdex.kernels._compile import inner_kernel
 from scpdex.kernels.keys import to_real
 
-# Digits of at most this many bits: their histogram stays in the cache.
+# Most bits of a digit: its histogram stays in the cache.
 RADIX_BITS = 13
 
 
 @inner_kernel
 def span(keys: NDArray[Any]) -> Any:
-    """Give the lowest and the highest key and the bits in which any two differ, as uint64."""
+    """Find the lowest key, the highest key, and the bits in which any two keys differ, as uint64."""
     if keys.size == 0:
         return np.uint64(0), np.uint64(0), np.uint64(0)
     first = keys[0]
@@ -40,9 +40,9 @@ def _bit_length(x: Any) -> int:
 
 @inner_kernel
 def significant_bits(lowest: Any, highest: Any, varying: Any) -> tuple[Any, int]:
-    """Give how many low bits all keys share, and how many are left above these in keys less the lowest.
+    """Count the low bits that all keys share, and the bits above these of the keys less the lowest key.
 
-    Narrow ranges and whole numbers have few.
+    Narrow ranges and whole numbers have few significant bits.
     """
     shared = np.uint64(0)
     if varying > 0:
@@ -52,20 +52,20 @@ def significant_bits(lowest: Any, highest: Any, varying: Any) -> tuple[Any, int]
 
 @inner_kernel
 def most_bits_of_digit(n: int) -> int:
-    """Bits of the longest digit that pays for ``n`` keys: a histogram much longer would cost more than a pass."""
+    """Choose the most bits of a digit for ``n`` keys: a much longer histogram would cost more than another pass."""
     return min(RADIX_BITS, max(8, _bit_length(np.uint64(n))))
 
 
 @inner_kernel
 def clear(counts: NDArray[Any], n: Any) -> None:
-    """Set the first ``n`` counts to 0; the assignment to a slice takes Numba longer to compile."""
+    """Set the first ``n`` counts to 0; Numba takes longer to compile an assignment to a slice."""
     for i in range(np.uint64(n)):
         counts[i] = 0
 
 
 @inner_kernel
 def counts_to_positions(histogram: NDArray[Any], n: Any) -> None:
-    """Turn how often each value of a digit occurs into the position of the first."""
+    """Turn the count of each value of a digit into the position of its first key."""
     position = np.uint32(0)
     for digit in range(np.uint64(n)):
         count = histogram[digit]
@@ -84,23 +84,23 @@ def sum_and_count(
     sums: NDArray[Any],
     histograms: NDArray[Any],
 ) -> None:
-    """Write the sum of values of each group, and how often each value of the keys' first two digits occurs.
+    """Write the sum of values of each group, and histograms of the keys' two lowest digits.
 
-    ``width`` and ``next_width`` are the bits of these digits; the second may have none.
+    The digits have ``width`` and ``next_width`` bits; ``next_width`` 0 makes no second histogram.
     """
     mask, next_mask = np.uint64((1 << width) - 1), np.uint64((1 << next_width) - 1)
-    ones, others = histograms[0], histograms[1]
-    clear(ones, mask + np.uint64(1))
-    clear(others, next_mask + np.uint64(1))
+    counts, next_counts = histograms[0], histograms[1]
+    clear(counts, mask + np.uint64(1))
+    clear(next_counts, next_mask + np.uint64(1))
     i = np.uint64(0)
     for code in range(np.uint64(ends.size)):
         end = np.uint64(ends[code])
         total = np.float64(0)
         while i < end:
             digits = np.uint64(keys[i] - lowest) >> shared
-            ones[digits & mask] += np.uint32(1)
+            counts[digits & mask] += np.uint32(1)
             if next_width > 0:
-                others[(digits >> np.uint64(width)) & next_mask] += np.uint32(1)
+                next_counts[(digits >> np.uint64(width)) & next_mask] += np.uint32(1)
             total += to_real(keys[i])
             i += np.uint64(1)
         sums[code] = total

@@ -1,10 +1,10 @@
-"""The entry: a key beside the group code of its cell, the form in which the values of one gene are sorted.
+"""Entries: a key with the group code of its cell, the form in which the values of one gene are sorted.
 
 Entries come in two layouts. Narrow ones, for 32-bit keys, are an array of uint64 with the key above the code. Wide
-ones, for 64-bit keys, are a tuple of two arrays: keys (uint64) and codes (uint32). The functions below are all that
-kernels know of the layouts; each has a plain form and, for Numba, a compiled one. (Arrays of records would do for
-both, but Numba names their types by a number that differs from process to process, so that cached kernels which use
-them get linked to the wrong code.)
+ones, for 64-bit keys, are a tuple of two arrays: keys (uint64) and codes (uint32). Only the functions below depend on
+the layout; each has a plain form and, for Numba, a compiled one. (Arrays of records would do for both, but Numba names
+their types by a number that differs from process to process, so that cached kernels which use them get linked to the
+wrong code.)
 """
 
 from typing import Any
@@ -18,19 +18,19 @@ _CODE = np.uint64((1 << 32) - 1)
 
 
 def new_entries(n: int, *, wide: bool) -> Any:
-    """Allocate room for ``n`` entries; the memory is touched only when it is used."""
+    """Allocate a buffer of ``n`` entries; memory is touched on use only."""
     if wide:
         return np.empty(n, dtype=np.uint64), np.empty(n, dtype=np.uint32)
     return np.empty(n, dtype=np.uint64)
 
 
 def key_at(entries: Any, i: int) -> Any:
-    """Key of an entry."""
+    """Read the key of an entry."""
     return np.uint32(entries[i] >> _CODE_BITS) if isinstance(entries, np.ndarray) else entries[0][i]
 
 
 def code_at(entries: Any, i: int) -> Any:
-    """Group code of an entry, unsigned: an index that Numba need not check for counting from the end."""
+    """Read the group code of an entry, unsigned: an index that Numba does not check for counting from the end."""
     return entries[i] & _CODE if isinstance(entries, np.ndarray) else entries[1][i]
 
 

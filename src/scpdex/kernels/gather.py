@@ -1,7 +1,7 @@
-"""Gather: bring the non-zeros of a run of genes together, gene by gene, group by group and in cell order.
+"""Gather: collect the non-zeros of a run of genes, gene by gene, group by group and in cell order.
 
-Each storage has one kernel here. All fill the same gene block: gene ``g`` owns the keys from ``starts[g]`` on and,
-counted from there, its group ``code`` ends at ``ends[code, g]``. Zeros, stored or not, leave no key. Indices are
+Each storage format has one kernel here. All fill the same gene block: gene ``g`` owns the keys from ``starts[g]`` on
+and, relative to that, its group ``code`` ends at ``ends[code, g]``. Zeros, stored or not, have no key. Indices are
 unsigned, which spares Numba a check for counting from the end at each access.
 """
 
@@ -14,10 +14,10 @@ from scpdex.kernels._compile import kernel
 from scpdex.kernels.keys import as_real, to_key
 from scpdex.kernels.prefetch import prefetch
 
-# Cells of a dense matrix that are read together for every gene of a block: small enough that the cache lines
-# fetched for the first gene are still there for the last.
+# Cells of a tile of a dense matrix: few enough for the cache lines that the first gene of a block fetches to stay in
+# the cache until its last gene.
 _CELLS_PER_TILE = 256
-# Rows of a sparse matrix are asked for so many rows ahead, and so many cache lines of each.
+# Prefetch of a sparse matrix: how many rows ahead, and how many cache lines of each row.
 _ROWS_AHEAD = 2
 _LINES_AHEAD = 6
 _CACHE_LINE = 64
@@ -25,7 +25,7 @@ _CACHE_LINE = 64
 
 @kernel
 def order_by_group(codes: NDArray[Any], sizes: NDArray[Any], order: NDArray[Any]) -> None:
-    """Write the positions of the cells of each group in turn, in cell order."""
+    """Write the positions of the cells, group by group and in cell order."""
     places = np.zeros(sizes.size, dtype=np.int64)
     for code in range(1, sizes.size):
         places[code] = places[code - 1] + sizes[code - 1]
@@ -43,7 +43,7 @@ def count_rows(
     cells: NDArray[Any],
     counts: NDArray[Any],
 ) -> bool:
-    """Count the non-zero values of each column (CSR); tell whether columns strictly increase in each row."""
+    """Count the non-zero values of each column (CSR); return whether columns strictly increase in each row."""
     disorder = 0
     for i in range(cells.size):
         start = np.uint64(indptr[cells[i]])
@@ -59,9 +59,9 @@ def count_rows(
 def count_columns(
     indices: NDArray[Any], indptr: NDArray[Any], columns: NDArray[Any], times: NDArray[Any], counts: NDArray[Any]
 ) -> bool:
-    """Count the stored values of each tested gene (CSC); tell whether rows strictly increase in each column.
+    """Count the stored values of each tested gene (CSC); return whether rows strictly increase in each column.
 
-    ``times`` says how often each row is compared: once, not at all, or more often in a view that repeats it.
+    ``times`` is how often each row is compared: once, never, or more often in a view that repeats it.
     """
     disorder = 0
     for g in range(columns.size):
@@ -80,10 +80,10 @@ def count_columns(
 def seek_rows(
     indices: NDArray[Any], indptr: NDArray[Any], cells: NDArray[Any], column: int, cursors: NDArray[Any]
 ) -> None:
-    """Point each cell's cursor at the first of its stored values that lies in ``column`` or beyond."""
+    """Point each cell's cursor to its first stored value in ``column`` or beyond."""
     for i in range(cells.size):
         low = np.int64(indptr[cells[i]])
-        # Nothing is to be looked up for the first column.
+        # The first column needs no search.
         high = np.int64(indptr[cells[i] + 1]) if column > 0 else low
         while low < high:
             middle = (low + high) // 2
@@ -110,18 +110,18 @@ def gather_rows(
     places: NDArray[Any],
     ends: NDArray[Any],
 ) -> None:
-    """Gather a part of the cells from CSR: advance their cursors to ``stop_column``, dealing values out to genes.
+    """Gather a part of the cells from CSR: advance their cursors to ``stop_column``, and write values to their genes.
 
     Parameters
     ----------
     cells, cursors
-        Row of each cell of this part, group by group, and the place that was reached in it.
+        Row of each cell of this part, group by group, and the position of its next value.
     group_stops
-        Where each group ends in ``cells``: it may begin before these, or end after them.
+        Where each group ends in ``cells``: negative or beyond these if it ends in another part.
     slots
-        Place of each column among the tested genes, or -1; None says that the tested columns are neighbours.
+        Position of each column among the tested genes, or -1; None if the tested columns are neighbours.
     first
-        The place, or the column, of the block's first gene.
+        Position among the tested genes of the block's first gene or, without ``slots``, its column.
     places
         Where the next key of each gene goes, unsigned; advanced.
     """
@@ -139,7 +139,7 @@ def gather_rows(
                 column = np.int64(indices[p])
                 if column >= stop_column:
                     break
-                # Numba compiles one branch for None and the other for an array.
+                # Numba compiles only the branch for the type of slots.
                 if slots is None:  # noqa: SIM108
                     gene = column - first
                 else:
@@ -152,7 +152,7 @@ def gather_rows(
                 p += np.uint64(1)
             cursors[i] = p
             i += 1
-        # The part that holds the last cell of a group says where it ends; those without a cell end where others did.
+        # The part with the last cell of a group writes its end. A group without a cell ends where the one before does.
         if 0 <= group_stops[code] <= cells.size:
             for g in range(places.size):
                 ends[code, g] = np.int64(places[g]) - starts[g]
@@ -170,7 +170,7 @@ def gather_columns(
     starts: NDArray[Any],
     ends: NDArray[Any],
 ) -> None:
-    """Gather from CSC: deal each column out to its groups; ``row_codes`` is -1 for rows that are not compared.
+    """Gather from CSC: write the values of each column to their groups; ``row_codes`` is -1 for rows not compared.
 
     ``codes`` is scratch, as long as the longest column.
     """
@@ -208,9 +208,9 @@ def gather_dense(
     starts: NDArray[Any],
     ends: NDArray[Any],
 ) -> None:
-    """Gather from a dense matrix of any memory order, tile of cells by tile of cells.
+    """Gather from a dense matrix of any memory order, by tiles of cells.
 
-    Each value is written, and a zero is overwritten by the next one.
+    Each value is written, and the next value overwrites a zero.
     """
     places = starts.astype(np.uint64)
     first = 0

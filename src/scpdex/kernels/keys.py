@@ -1,4 +1,4 @@
-"""The key: a value as the unsigned integer that has the same order, so that kernels need one form of number."""
+"""Keys: values as unsigned integers of the same order, so that kernels sort and compare one form of number."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-# What a float32 holds exactly is ranked as float32; all else as float64.
+# Values of these dtypes are ranked as float32, which holds them exactly; all others as float64.
 _FLOAT32_HOLDS = ("bool", "int8", "int16", "uint8", "uint16", "float32")
 
 
@@ -23,8 +23,8 @@ def as_real(value: Any) -> Any:
 def to_key(real: Any) -> Any:
     """Map a float to the unsigned integer that has the same order.
 
-    The bits of an IEEE 754 number order like an unsigned integer once the sign is handled: all bits of a
-    negative number are flipped, and the sign bit of any other.
+    The bits of an IEEE 754 number order like an unsigned integer once all bits of a negative number are flipped, and
+    the sign bit of any other.
     """
     sign = _sign_bit(real.itemsize)
     bits = real.view(sign.dtype)

@@ -1,4 +1,4 @@
-"""Moments: per gene and group, the sums and squared deviations, accumulated in cell order in float64."""
+"""Moments: sums and squared deviations of each gene and group, accumulated in cell order in float64."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scpdex.kernels._compile import inner_kernel, kernel
 from scpdex.kernels.keys import to_real
 
-# Deviations are taken again where the mean was rounded by more than this share of the spread can hide.
+# Another pass sharpens a mean whose rounding error makes up more than the share HIDDEN of the squared deviations.
 MOST_PASSES = 3
 HIDDEN = 1e-6
 
@@ -38,16 +38,16 @@ def count_not_finite(keys: NDArray[Any]) -> int:
 @kernel
 def are_counts(keys: NDArray[Any]) -> bool:
     """Tell whether all values are whole and none is negative, as raw counts are."""
-    are = True
+    all_are = True
     for i in range(np.uint64(keys.size)):
         value = to_real(keys[i])
-        are &= (value >= 0) & (value == np.floor(value))
-    return are
+        all_are &= (value >= 0) & (value == np.floor(value))
+    return all_are
 
 
 @kernel
 def highest_values(keys: NDArray[Any], starts: NDArray[Any], counts: NDArray[Any], highest: NDArray[Any]) -> None:
-    """Write the highest value of each gene, and 0 where none is above; ``counts`` says how many keys it has."""
+    """Write the highest value of each gene, or 0 if that is higher; gene ``g`` has ``counts[g]`` keys."""
     for g in range(starts.size):
         gene = keys[starts[g] : starts[g] + np.int64(counts[g])]
         # Keys order as their values do. A loop over positions compares several at a time: 0.04 ns a key, not 0.2.
@@ -61,7 +61,7 @@ def highest_values(keys: NDArray[Any], starts: NDArray[Any], counts: NDArray[Any
 def group_expm1_sums(
     keys: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any], scale: float, sums: NDArray[Any]
 ) -> None:
-    """Write the sum of ``expm1(scale * value)`` of each group: genes x groups; zeros add nothing."""
+    """Write the sum of ``expm1(scale * value)`` of each group, genes x groups; zeros add nothing."""
     for g in range(starts.size):
         i = starts[g]
         for code in range(ends.shape[1]):
@@ -81,13 +81,13 @@ def group_moments(
     means: NDArray[Any],
     squares: NDArray[Any],
 ) -> None:
-    """Write mean and sum of squared deviations from the mean of each group: genes x groups.
+    """Write mean and sum of squared deviations from the mean of each group, genes x groups.
 
     The corrected two-pass algorithm of Chan, Golub and LeVeque (1983), "Algorithms for computing the sample
-    variance": the deviations, which would sum to 0 in exact arithmetic, tell how far the rounded mean is off.
-    Where that is more than the spread can hide, as in a constant group whose mean was rounded, the pass over the
-    group is made again from the sharpened mean, so that a constant group has no spread at all. Twice is enough for
-    that; values whose squares overflow would never settle.
+    variance": the deviations, which would sum to 0 in exact arithmetic, give the error of the rounded mean.
+    Where the spread cannot hide that error, as in a constant group whose mean was rounded, another pass over the group
+    starts from the sharpened mean, so that a constant group has no spread at all. Two passes are enough for that, and
+    ``MOST_PASSES`` ends the passes over values whose squares overflow.
     """
     for g in range(starts.size):
         gene = keys[starts[g] : starts[g] + np.int64(ends[g, -1])]
@@ -102,7 +102,7 @@ def group_moments(
 
 @inner_kernel
 def _spread(keys: NDArray[Any], n: int, mean: float) -> tuple[float, float]:
-    """Give the sharpened mean and the squared deviations of ``n`` cells, those without a key being 0."""
+    """Compute the sharpened mean and the squared deviations of ``n`` cells, those without a key being 0."""
     square = 0.0
     n_zeros = n - keys.size
     for _ in range(MOST_PASSES):
@@ -126,6 +126,7 @@ def _spread(keys: NDArray[Any], n: int, mean: float) -> tuple[float, float]:
 def _pool(
     n_a: float, mean_a: float, square_a: float, n_b: float, mean_b: float, square_b: float
 ) -> tuple[float, float, float]:
+    """Pool the number, mean and squared deviations of two sets of cells."""
     if n_a == 0:
         return n_b, mean_b, square_b
     if n_b == 0:
@@ -145,11 +146,11 @@ def moments_of_rest(
     rest_means: NDArray[Any],
     rest_squares: NDArray[Any],
 ) -> None:
-    """Write mean and squared deviations of all cells outside each group, genes x groups, without ever subtracting.
+    """Write mean and squared deviations of all cells outside each group, genes x groups, without a subtraction.
 
-    The groups before and the groups after it are each pooled one by one, then with one another, by the update of
-    Chan, Golub and LeVeque (1983); equal means stay what they are. ``scratch`` is groups x 3: count, mean and squared
-    deviations of those after.
+    The groups before a group and the groups after it are each pooled one by one, then with one another, by the update
+    of Chan, Golub and LeVeque (1983), which leaves equal means as they are. ``scratch`` is groups x 3: number, mean and
+    squared deviations of the groups after each.
     """
     n_groups = sizes.size
     for g in range(means.shape[0]):

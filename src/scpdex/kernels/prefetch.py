@@ -1,4 +1,4 @@
-"""Prefetch: ask for memory ahead of its use, where the processor cannot see what comes next."""
+"""Prefetch: load memory ahead of its use, where the processor cannot predict the next access."""
 
 from llvmlite import ir
 from numba import types
@@ -9,7 +9,7 @@ _READ, _KEEP, _DATA = 0, 3, 1
 
 
 def prefetch(array, i):
-    """Begin to load the cache line of an element, which need not exist; nothing waits for it. Plain Python does not."""
+    """Begin to load the cache line of an element, which need not exist, without waiting; plain Python does nothing."""
 
 
 @overload(prefetch, inline="always")

@@ -1,4 +1,4 @@
-"""Sort: the values of one gene, each with its group, in ascending order by a radix sort on the keys' varying bits."""
+"""Radix sort: the values of one gene, each with its group, in ascending order, by the bits in which its keys differ."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from scpdex.kernels.digits import clear, counts_to_positions, most_bits_of_digit
 from scpdex.kernels.entries import code_at, key_at, put
 from scpdex.kernels.moments import group_sums
 
-# Inserting so few values one by one is faster than counting their digits.
+# For fewer values, an insertion sort is faster than counting their digits.
 FEW = 48
 
 
@@ -23,24 +23,24 @@ def sort_gene(
     bits: int,
     sums: NDArray[Any],
     histograms: NDArray[Any],
-    first: Any,
-    second: Any,
+    entries: Any,
+    spare_entries: Any,
 ) -> Any:
     """Sort the values of one gene, many or few, and write the sum of values of each group.
 
-    The keys less the lowest are of so many bits, not counting the ``shared`` low ones. ``first`` and ``second`` are
-    room for the entries; one of them is returned.
+    The keys less the lowest have ``bits`` significant bits above the ``shared`` low ones. ``entries`` and
+    ``spare_entries`` are buffers, of which the one with the result is returned.
     """
-    entries = first
+    in_order = entries
     if keys.size < FEW:
         group_sums(keys, ends, sums)
-        sort_few(keys, ends, first)
+        sort_few(keys, ends, entries)
     else:
         n_digits = -(-bits // most_bits_of_digit(keys.size))
         width = -(-bits // n_digits)
         sum_and_count(keys, ends, lowest, shared, width, width, sums, histograms)
-        entries = sort_entries(keys, ends, lowest, shared, width, n_digits, histograms, first, second)
-    return entries
+        in_order = sort_entries(keys, ends, lowest, shared, width, n_digits, histograms, entries, spare_entries)
+    return in_order
 
 
 @inner_kernel
@@ -52,8 +52,8 @@ def sort_entries(
     width: int,
     n_digits: int,
     histograms: NDArray[Any],
-    first: Any,
-    second: Any,
+    entries: Any,
+    spare_entries: Any,
 ) -> Any:
     """Sort the values of one gene, digit by digit; stable, so that tied cells are in order of their groups.
 
@@ -61,38 +61,40 @@ def sort_entries(
     ----------
     keys, ends
         Keys of the gene, group by group, and where each group ends.
-    lowest, shared, width, n_digits
-        The lowest key, the low bits that all share, and how the others are cut into digits.
+    lowest, shared
+        The lowest key, and the number of low bits that all keys share.
+    width, n_digits
+        Bits of a digit, and number of digits.
     histograms
         How often each value of the first and of the second digit occurs; overwritten.
-    first, second
-        Room for the entries; one of them is returned.
+    entries, spare_entries
+        Buffers, of which the one with the result is returned.
     """
     n_values = np.uint64(1 << width)
     mask = n_values - np.uint64(1)
-    places = histograms[0]
-    counts_to_positions(places, n_values)
+    positions = histograms[0]
+    counts_to_positions(positions, n_values)
     i = np.uint64(0)
     for code in range(np.uint64(ends.size)):
         end = np.uint64(ends[code])
         while i < end:
             value = (np.uint64(keys[i] - lowest) >> shared) & mask
-            put(first, places[value], keys[i], code)
-            places[value] += np.uint32(1)
+            put(entries, positions[value], keys[i], code)
+            positions[value] += np.uint32(1)
             i += np.uint64(1)
     for digit in range(1, n_digits):
-        places = histograms[1]
+        positions = histograms[1]
         shift = shared + np.uint64(digit * width)
         if digit > 1:
-            _count_digit(first, keys.size, lowest, shift, mask, places)
-        counts_to_positions(places, n_values)
+            _count_digit(entries, keys.size, lowest, shift, mask, positions)
+        counts_to_positions(positions, n_values)
         for i in range(np.uint64(keys.size)):
-            key = key_at(first, i)
+            key = key_at(entries, i)
             value = (np.uint64(key - lowest) >> shift) & mask
-            put(second, places[value], key, code_at(first, i))
-            places[value] += np.uint32(1)
-        first, second = second, first
-    return first
+            put(spare_entries, positions[value], key, code_at(entries, i))
+            positions[value] += np.uint32(1)
+        entries, spare_entries = spare_entries, entries
+    return entries
 
 
 @inner_kernel
@@ -104,7 +106,7 @@ def _count_digit(entries: Any, n: int, lowest: Any, shift: Any, mask: Any, count
 
 @inner_kernel
 def sort_few(keys: NDArray[Any], ends: NDArray[Any], entries: Any) -> None:
-    """Insert the values of one gene at their places among ``entries``, one by one: for few, the fastest sort."""
+    """Sort the values of one gene by insertion, the fastest sort of few values."""
     i = 0
     for code in range(np.uint64(ends.size)):
         while i < ends[code]:

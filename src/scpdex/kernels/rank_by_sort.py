@@ -1,4 +1,4 @@
-"""Walk: along the sorted entries of a gene, tie by tie, telling each group what its cells are worth."""
+"""Rank by sort: a gene of any values is sorted and then walked along, tie by tie."""
 
 from typing import Any
 
@@ -8,21 +8,45 @@ from numpy.typing import NDArray
 from scpdex.kernels._compile import inner_kernel
 from scpdex.kernels.entries import code_at, key_at
 from scpdex.kernels.keys import is_negative
-from scpdex.kernels.ties import cubed_minus
+from scpdex.kernels.radix_sort import sort_gene
+from scpdex.kernels.ties import tie_term
 
 
 @inner_kernel
-def walk(entries: Any, n: int, n_zeros: int, reference: int, twice_u: NDArray[Any], tie_sums: NDArray[Any]) -> Any:
-    """Rank the ``n`` sorted entries of a gene.
+def rank_by_sort(
+    keys: NDArray[Any],
+    ends: NDArray[Any],
+    lowest: Any,
+    shared: Any,
+    bits: int,
+    n_zeros: int,
+    reference: int,
+    histograms: NDArray[Any],
+    entries: Any,
+    spare_entries: Any,
+    sums: NDArray[Any],
+    twice_u: NDArray[Any],
+    tie_sums: NDArray[Any],
+) -> Any:
+    """Sort a gene, and write the sum of values of each group; results are those of :func:`rank_sorted`."""
+    in_order = sort_gene(keys, ends, lowest, shared, bits, sums, histograms, entries, spare_entries)
+    return rank_sorted(in_order, keys.size, n_zeros, reference, twice_u, tie_sums)
 
-    ``n_zeros`` of the cells that count are zeros. Adds for each group the sum of what its non-zero cells are worth to
-    ``twice_u`` and, against a reference, by how much these raise the reference's tie sum to ``tie_sums``. Returns what
-    a zero is worth, and the tie sum of the cells that count.
+
+@inner_kernel
+def rank_sorted(
+    entries: Any, n: int, n_zeros: int, reference: int, twice_u: NDArray[Any], tie_sums: NDArray[Any]
+) -> Any:
+    """Rank the ``n`` sorted entries of a gene, which has ``n_zeros`` zeros among its counted cells.
+
+    Adds to ``twice_u`` the ``twice_midrank`` of the non-zero cells of each group, see
+    :mod:`scpdex.kernels.rank_sums`. Against a reference, adds to ``tie_sums`` by how much these cells raise the
+    reference's tie sum. Returns the ``twice_midrank`` of a zero, and the tie sum of the counted cells.
     """
     n_negative = count_negative(entries, n)
-    ties = cubed_minus(tie_sums.dtype.type(n_zeros))
-    below, ties = _walk_part(entries, np.int64(0), n_negative, reference, np.int64(0), ties, twice_u, tie_sums)
-    _, ties = _walk_part(entries, n_negative, n, reference, below + n_zeros, ties, twice_u, tie_sums)
+    ties = tie_term(tie_sums.dtype.type(n_zeros))
+    below, ties = _rank_run(entries, np.int64(0), n_negative, reference, np.int64(0), ties, twice_u, tie_sums)
+    _, ties = _rank_run(entries, n_negative, n, reference, below + n_zeros, ties, twice_u, tie_sums)
     return 2 * below + n_zeros, ties
 
 
@@ -40,7 +64,7 @@ def count_negative(entries: Any, n: int) -> int:
 
 
 @inner_kernel
-def _walk_part(
+def _rank_run(
     entries: Any,
     start: int,
     stop: int,
@@ -50,24 +74,24 @@ def _walk_part(
     twice_u: NDArray[Any],
     tie_sums: NDArray[Any],
 ) -> Any:
-    """Walk from ``start`` to ``stop``, given the counting cells below and the tie sum so far; give both back."""
+    """Walk from ``start`` to ``stop``; take and return the number of counted cells below, and the tie sum so far."""
     first = np.uint64(start)
     while first < np.uint64(stop):
         key = key_at(entries, first)
         last = first + np.uint64(1)
         while last < np.uint64(stop) and key_at(entries, last) == key:
             last += np.uint64(1)
-        counting = np.int64(last - first)
+        n_counted = np.int64(last - first)
         if reference >= 0:
-            counting = _count_reference(entries, first, last, np.uint64(reference))
-        worth = 2 * below + counting
+            n_counted = _count_reference(entries, first, last, np.uint64(reference))
+        twice_midrank = 2 * below + n_counted
         for i in range(first, last):
-            twice_u[code_at(entries, i)] += worth
+            twice_u[code_at(entries, i)] += twice_midrank
         if last - first > np.uint64(1):
-            ties += cubed_minus(tie_sums.dtype.type(counting))
+            ties += tie_term(tie_sums.dtype.type(n_counted))
             if reference >= 0 and tie_sums.size > 0:
-                _tie_with_reference(entries, first, last - np.uint64(counting), counting, tie_sums)
-        below += counting
+                _add_ties_with_reference(entries, first, last - np.uint64(n_counted), n_counted, tie_sums)
+        below += n_counted
         first = last
     return below, ties
 
@@ -83,13 +107,13 @@ def _count_reference(entries: Any, first: Any, last: Any, reference: Any) -> int
 
 
 @inner_kernel
-def _tie_with_reference(entries: Any, first: Any, last: Any, counting: int, tie_sums: NDArray[Any]) -> None:
-    """Add by how much the cells of each group, one group after the other, raise the tie sum of ``counting`` cells."""
-    before = cubed_minus(tie_sums.dtype.type(counting))
+def _add_ties_with_reference(entries: Any, first: Any, last: Any, n_counted: int, tie_sums: NDArray[Any]) -> None:
+    """Add to ``tie_sums`` by how much the cells of each group in a tie raise the term of its ``n_counted`` cells."""
+    before = tie_term(tie_sums.dtype.type(n_counted))
     while first < last:
         code = code_at(entries, first)
         start = first
         while first < last and code_at(entries, first) == code:
             first += np.uint64(1)
-        tied = tie_sums.dtype.type(counting + np.int64(first - start))
-        tie_sums[code] += cubed_minus(tied) - before
+        tied = tie_sums.dtype.type(n_counted + np.int64(first - start))
+        tie_sums[code] += tie_term(tied) - before

@@ -1,4 +1,4 @@
-"""Tables: the values of a gene that has few distinct ones, such as counts, are counted and ranked without a sort."""
+"""Rank by table: a gene of few distinct values, such as counts, is ranked by counting each value, without a sort."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scpdex.kernels._compile import inner_kernel
 from scpdex.kernels.digits import clear
 from scpdex.kernels.keys import is_negative
-from scpdex.kernels.ties import cubed_minus
+from scpdex.kernels.ties import tie_term
 
 
 @inner_kernel
@@ -21,62 +21,63 @@ def rank_by_table(
     n_zeros: int,
     reference: int,
     histograms: NDArray[Any],
-    worth: NDArray[Any],
+    twice_midrank: NDArray[Any],
     twice_u: NDArray[Any],
     tie_sums: NDArray[Any],
 ) -> Any:
-    """Rank a gene whose keys are of one digit; adds and returns what :func:`scpdex.kernels.rank_by_sort.walk` does.
+    """Rank a gene whose keys have one digit of ``width`` bits.
 
-    ``histograms`` holds in its first row, against the rest, how often each value occurs, and zeros in its last; it is
-    overwritten but for these. ``worth`` is scratch.
+    Results are those of :func:`scpdex.kernels.rank_by_sort.rank_sorted`. Against the rest, the first row of
+    ``histograms`` holds how often each value occurs; the last row is zero, before and after. All other rows are
+    overwritten. ``twice_midrank`` is scratch.
     """
     n_values = np.uint64(1 << width)
-    counting = histograms[0]
+    counted = histograms[0]
     if reference >= 0:
-        clear(counting, n_values)
+        clear(counted, n_values)
         for i in range(np.uint64(ends[reference - 1]), np.uint64(ends[reference])):
-            counting[np.uint64(keys[i] - lowest) >> shared] += np.uint32(1)
+            counted[np.uint64(keys[i] - lowest) >> shared] += np.uint32(1)
 
     below = np.int64(0)
-    worth_of_zeros = np.int64(-1)
-    ties = cubed_minus(tie_sums.dtype.type(n_zeros))
+    twice_midrank_of_zero = np.int64(-1)
+    ties = tie_term(tie_sums.dtype.type(n_zeros))
     for value in range(n_values):
-        if worth_of_zeros < 0 and not is_negative(keys.dtype.type(lowest + (np.uint64(value) << shared))):
-            worth_of_zeros = 2 * below + n_zeros
+        if twice_midrank_of_zero < 0 and not is_negative(keys.dtype.type(lowest + (np.uint64(value) << shared))):
+            twice_midrank_of_zero = 2 * below + n_zeros
             below += n_zeros
-        worth[value] = 2 * below + counting[value]
-        below += counting[value]
-        ties += cubed_minus(tie_sums.dtype.type(counting[value]))
-    if worth_of_zeros < 0:
-        worth_of_zeros = 2 * below + n_zeros
+        twice_midrank[value] = 2 * below + counted[value]
+        below += counted[value]
+        ties += tie_term(tie_sums.dtype.type(counted[value]))
+    if twice_midrank_of_zero < 0:
+        twice_midrank_of_zero = 2 * below + n_zeros
 
     i = np.uint64(0)
     for code in range(np.uint64(ends.size)):
         total = np.int64(0)
         end = np.uint64(ends[code])
         while i < end:
-            total += worth[np.uint64(keys[i] - lowest) >> shared]
+            total += twice_midrank[np.uint64(keys[i] - lowest) >> shared]
             i += np.uint64(1)
         twice_u[code] += total
     if reference >= 0 and tie_sums.size > 0:
-        _tie_with_reference(keys, ends, lowest, shared, counting, histograms[3], tie_sums)
-    return worth_of_zeros, ties
+        _add_ties_with_reference(keys, ends, lowest, shared, counted, histograms[3], tie_sums)
+    return twice_midrank_of_zero, ties
 
 
 @inner_kernel
-def _tie_with_reference(
+def _add_ties_with_reference(
     keys: NDArray[Any],
     ends: NDArray[Any],
     lowest: Any,
     shared: Any,
-    counting: NDArray[Any],
+    counted: NDArray[Any],
     seen: NDArray[Any],
     tie_sums: NDArray[Any],
 ) -> None:
-    """Add by how much the cells of each group raise the reference's tie sum.
+    """Add to ``tie_sums`` by how much the cells of each group raise the reference's tie sum.
 
-    As they join a tie one by one, each that finds ``t`` cells there raises it by ``(t + 1)**3 - (t + 1) - (t**3 - t)``,
-    which is ``3 t (t + 1)``. ``seen`` is scratch, zero for each value, and left so.
+    A cell that joins a tie of ``t`` cells raises it by ``(t + 1)**3 - (t + 1) - (t**3 - t)``, which is
+    ``3 t (t + 1)``. ``seen`` is scratch, zero for each value before and after.
     """
     i = np.uint64(0)
     for code in range(np.uint64(ends.size)):
@@ -84,7 +85,7 @@ def _tie_with_reference(
         total = tie_sums.dtype.type(0)
         while i < np.uint64(ends[code]):
             value = np.uint64(keys[i] - lowest) >> shared
-            t = tie_sums.dtype.type(counting[value] + seen[value])
+            t = tie_sums.dtype.type(counted[value] + seen[value])
             total += 3 * t * (t + 1)
             seen[value] += np.uint32(1)
             i += np.uint64(1)

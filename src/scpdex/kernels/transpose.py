@@ -1,6 +1,6 @@
-"""Transpose: rows, piece by piece, into gene-major pieces, and these into gene blocks.
+"""Transpose: turn runs of rows into gene-major pieces, and pieces into gene blocks.
 
-A piece is a run of cells: gene ``g`` owns its keys and codes from ``indptr[g]`` to ``indptr[g + 1]``, in cell order.
+A piece is a run of cells: gene ``g`` owns the keys and codes from ``indptr[g]`` to ``indptr[g + 1]``, in cell order.
 """
 
 from typing import Any
@@ -22,12 +22,12 @@ def row_totals(
 ) -> None:
     """Write the sum of each row (CSR), added up from left to right in float64.
 
-    ``times`` says how often each column counts; None that each does once.
+    ``times`` is how often each column counts; None counts each once.
     """
     for i in range(totals.size):
         total = np.float64(0)
         for p in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
-            # Numba compiles one branch for None and the other for an array.
+            # Numba compiles only the branch for the type of times.
             if times is None:
                 total += data[p]
             else:
@@ -48,15 +48,15 @@ def transpose_rows(
     keys: NDArray[Any],
     codes: NDArray[Any],
 ) -> None:
-    """Deal the non-zero values of rows (CSR) out to genes, as keys, and beside each the code of its row.
+    """Write the non-zero values of rows (CSR) to their genes, as keys, each with the code of its row.
 
-    ``slots`` and ``first`` say which columns are tested, as in :func:`scpdex.kernels.gather.gather_rows`; ``places``
+    ``slots`` and ``first`` select the tested columns, as in :func:`scpdex.kernels.gather.gather_rows`; ``places``
     is where the next key of each gene goes, unsigned; advanced.
     """
     for i in range(row_codes.size):
         code = row_codes[i]
         for p in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
-            # Numba compiles one branch for None and the other for an array.
+            # Numba compiles only the branch for the type of slots.
             if slots is None:  # noqa: SIM108
                 gene = np.int64(indices[p]) - first
             else:
@@ -71,7 +71,7 @@ def transpose_rows(
 
 @kernel
 def count_codes(codes: NDArray[Any], indptr: NDArray[Any], first: int, ends: NDArray[Any]) -> None:
-    """Add to ``ends``, genes x groups, how often each code is in a piece, for the genes from ``first`` on."""
+    """Add to ``ends``, genes x groups, how often each code occurs in a piece, for the genes from ``first`` on."""
     for g in range(ends.shape[0]):
         counts = ends[g]
         for p in range(np.uint64(indptr[first + g]), np.uint64(indptr[first + g + 1])):
@@ -80,7 +80,7 @@ def count_codes(codes: NDArray[Any], indptr: NDArray[Any], first: int, ends: NDA
 
 @kernel
 def begin_groups(ends: NDArray[Any]) -> None:
-    """Turn the counts of each gene's groups into the places where these begin."""
+    """Turn the counts of each gene's groups into the positions where the groups begin."""
     for g in range(ends.shape[0]):
         place = np.uint32(0)
         for code in range(ends.shape[1]):
@@ -99,9 +99,9 @@ def deal_out(
     ends: NDArray[Any],
     block: NDArray[Any],
 ) -> None:
-    """Deal the keys of a piece out to the groups of the genes from ``first`` on.
+    """Write the keys of a piece to the groups of the genes from ``first`` on.
 
-    ``ends``, counted from the genes' ``starts`` in ``block``, is where the next key of each group goes; advanced.
+    ``ends``, relative to the genes' ``starts`` in ``block``, is where the next key of each group goes; advanced.
     """
     for g in range(starts.size):
         places = ends[g]
@@ -116,7 +116,7 @@ def deal_out(
 def add_columns(
     data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], columns: NDArray[Any], totals: NDArray[Any]
 ) -> None:
-    """Add the values of some columns (CSC), one column after the other, to the totals of their rows."""
+    """Add the values of ``columns`` (CSC), one column after the other, to the totals of their rows."""
     for column in columns:
         for p in range(np.uint64(indptr[column]), np.uint64(indptr[column + 1])):
             totals[np.uint64(indices[p])] += data[p]

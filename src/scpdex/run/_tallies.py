@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpdex.kernels.accumulate import add_worths, tally_values
+from scpdex.kernels.accumulate import add_twice_midranks, tally_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +146,9 @@ class Tallies:
     ) -> None:
         """Add twice the midranks of the values of some genes of a piece."""
         starts = starts[genes.start : genes.stop + 1]
-        if not add_worths(piece.keys, piece.codes, piece.indptr, genes.start, starts, twice_midranks, twice_u[genes]):
+        if not add_twice_midranks(
+            piece.keys, piece.codes, piece.indptr, genes.start, starts, twice_midranks, twice_u[genes]
+        ):
             stream.refuse("its values were changed while it was read")
 
     def tie_sums(self, zeros: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpdex.comparisons.spelling import suggest_name
-from scpdex.kernels.adjust import adjust_in_order
-from scpdex.kernels.order import order_descending
+from scpdex.kernels.argsort import argsort_descending
+from scpdex.kernels.benjamini_hochberg import adjust_in_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def adjust_pvals(pvals: NDArray[np.float64], method: str, order: NDArray[np.intp
             return np.stack([multipletests(row, method=method)[1] for row in pvals])
     if order is None:
         order = np.empty(pvals.shape, dtype=np.intp)
-        order_descending(-pvals, order)
+        argsort_descending(-pvals, order)
     adjusted = np.empty_like(pvals)
     adjust_in_order(pvals, order, np.empty(pvals.shape[1], dtype=np.intp), adjusted)
     return adjusted

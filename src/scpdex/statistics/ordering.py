@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpdex.kernels.order import order_descending
+from scpdex.kernels.argsort import argsort_descending
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ def order_genes(scores: NDArray[np.float64], *, rankby_abs: bool) -> NDArray[np.
     order = np.empty(scores.shape, dtype=np.intp)
     untested = np.isnan(scores)
     by = np.abs(scores) if rankby_abs else scores
-    order_descending(by, order)
+    argsort_descending(by, order)
     if not untested.any():
         return order
     last = np.argsort(np.take_along_axis(untested, order, axis=1), axis=1, kind="stable")

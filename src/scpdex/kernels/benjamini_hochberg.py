@@ -1,4 +1,4 @@
-"""Adjust: Benjamini and Hochberg's p-values from an order that is known already."""
+"""Benjamini and Hochberg's adjusted p-values, from genes that are in order already."""
 
 from typing import Any
 
@@ -12,10 +12,9 @@ from scpdex.kernels._compile import kernel
 def adjust_in_order(pvals: NDArray[Any], order: NDArray[Any], by_p: NDArray[Any], adjusted: NDArray[Any]) -> None:
     """Write the adjusted p-values of each group, groups x genes.
 
-    ``order`` holds the genes by score, or by p: p-values fall towards both of its ends, or towards the first, and
-    merging the ends gives the genes by p.
-    The k-th smallest of n becomes ``p n / k``, or what a larger one became if that is less. ``by_p`` is scratch, a
-    gene each.
+    ``order`` holds the genes by score, or by p: p-values fall towards both of its ends, or towards the first, so that
+    merging the ends gives the genes by p. The k-th smallest p of n becomes ``p n / k``, or the adjusted p of the next
+    larger one if that is less. ``by_p`` is scratch, one number for each gene.
     """
     n = pvals.shape[1]
     for g in range(pvals.shape[0]):
