@@ -13,6 +13,7 @@ from oracles import assert_same_numbers, by_scanpy, by_scpdex
 from stored import labelled, values_of
 
 import scpdex
+from scpdex.statistics.single_value import unpack_single
 
 # What scanpy reads as well.
 PLAIN = {
@@ -155,3 +156,25 @@ def test_where_the_base_is_not_used() -> None:
     adata = logged(None)
     adata.uns["log1p"] = {"base": "abc"}
     assert "logfoldchanges" not in by_scpdex(adata, "group", method="logreg")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.array(["x"], dtype=object), "x"),
+        (np.array([[2.0]]), 2.0),
+        (pd.Series([True]), True),
+        ([(b"x",)], "x"),
+        (np.array([]), None),
+        ([pd.NA], None),
+        ("nan", "nan"),
+        ([1, 2], [1, 2]),
+        ({"a": [1]}, {"a": [1]}),
+    ],
+    ids=repr,
+)
+def test_single_values_are_unpacked(value, expected):
+    """Of parameters of a result as of the base; anything longer is left as it is."""
+    assert unpack_single(value) == expected
+    longer = np.array([1, 2])
+    assert unpack_single(longer) is longer

@@ -15,16 +15,6 @@ if TYPE_CHECKING:
 _ROW_NAMES = ("index", "_index", "rownames")
 
 
-def read_value(value: Any) -> Any:
-    """Read a single value, which may have become an array or list of one; missing and empty ones become None."""
-    if isinstance(value, np.ndarray | pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
-        value = value.tolist() if value.size <= 1 else value
-    while isinstance(value, list | tuple) and len(value) <= 1:
-        value = value[0] if value else None
-    value = value.decode() if isinstance(value, bytes) else value
-    return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
-
-
 def read_bool(value: Any) -> bool:
     """Read a bool, which converters may write as text."""
     return value.strip().lower() in {"true", "t", "1"} if isinstance(value, str) else bool(value)

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from scpdex.results._converted_forms import read_names, read_value
+from scpdex.results._converted_forms import read_names
+from scpdex.statistics.single_value import unpack_single
 
 LabelColumn = Literal["groupby", "split_by"]
 
@@ -43,7 +44,7 @@ def read_params(entry: Any) -> dict[str, Any]:
         params = dict(params.items())
     if not isinstance(params, Mapping):
         return {}
-    return {str(name): value if name in _LISTS else read_value(value) for name, value in params.items()}
+    return {str(name): value if name in _LISTS else unpack_single(value) for name, value in params.items()}
 
 
 def read_label_names(params: Mapping[str, Any], column: LabelColumn) -> list[str]:

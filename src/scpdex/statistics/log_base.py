@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scpdex.statistics.single_value import unpack_single
+
 # Spellings of a missing value that converters write.
 _MISSING_SPELLINGS = {"", "none", "null", "na", "nan", "<na>"}
 
@@ -15,7 +17,7 @@ _MISSING_SPELLINGS = {"", "none", "null", "na", "nan", "<na>"}
 def read_log_base(uns: Mapping[str, Any]) -> float | None:
     """Read the base of the logarithm from ``uns["log1p"]["base"]``; None is e.
 
-    Files and converters change the type of the base: an array of one value and text are read as well.
+    Files and converters change the type of the base: arrays of one value and text are valid too.
 
     Raises
     ------
@@ -29,7 +31,7 @@ def read_log_base(uns: Mapping[str, Any]) -> float | None:
         entry = {name: entry[name] for name in entry.dtype.names}
     is_mapping = isinstance(entry, Mapping)
     recorded = entry.get("base") if is_mapping else entry
-    value = _single_value(recorded)
+    value = _read_recorded(recorded)
     if value is None or (not is_mapping and value is True):
         return None
     base = _as_number(value) if is_mapping else None
@@ -43,23 +45,16 @@ def read_log_base(uns: Mapping[str, Any]) -> float | None:
     return base
 
 
-def _single_value(recorded: Any) -> Any:
-    """Unpack sequences of one value; None where the value is missing."""
-    if isinstance(recorded, np.ndarray | np.generic | pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
-        recorded = recorded.tolist()
-    while isinstance(recorded, list | tuple) and len(recorded) <= 1:
-        recorded = recorded[0] if recorded else None
-    if isinstance(recorded, bytes):
-        recorded = recorded.decode(errors="replace")
-    if isinstance(recorded, str):
-        return None if recorded.strip().lower() in _MISSING_SPELLINGS else recorded
-    if isinstance(recorded, Mapping):
-        return recorded or None
-    return None if pd.api.types.is_scalar(recorded) and pd.isna(recorded) else recorded
+def _read_recorded(recorded: Any) -> Any:
+    """Unpack a recorded value; None where it is missing, which converters may spell out or leave as an empty mapping."""
+    value = unpack_single(recorded.item() if isinstance(recorded, np.generic) else recorded)
+    if isinstance(value, str):
+        return None if value.strip().lower() in _MISSING_SPELLINGS else value
+    return None if isinstance(value, Mapping) and not value else value
 
 
 def _as_number(value: Any) -> float | None:
-    """Convert numbers and their spellings; None for anything else."""
+    """Convert numbers and their spellings to float; None for anything else."""
     if isinstance(value, str) and value.strip().lower() == "e":
         return float(np.e)
     if isinstance(value, bool | list | tuple):
