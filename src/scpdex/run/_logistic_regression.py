@@ -1,4 +1,4 @@
-"""Logistic regression, which is handed to scikit-learn whole."""
+"""Logistic regression by scikit-learn, on all cells and genes at once."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from scpdex.comparisons.design import Design
     from scpdex.matrix import Expression
 
-# It has no p-values, and fits all groups at once.
-_NOT_FOR_IT = ("extras", "min_pct", "min_logfc", "alternative", "corr_scope")
+# Options that need p-values, or groups that are tested one by one.
+_UNSUPPORTED = ("extras", "min_pct", "min_logfc", "alternative", "corr_scope")
 
 
 def refuse_for_logistic_regression(design: Design, expression: Expression, options: TestOptions) -> None:
-    """Raise an error where there is too little to fit, or the data are not in memory as they are."""
-    given = {name: getattr(options, name) != getattr(TestOptions, name) for name in _NOT_FOR_IT}
-    given |= {"exclude": bool(design.excluded_labels), "several groups as reference": len(design.references) > 1}
-    given |= {name: getattr(design, name) is not None for name in ("min_cells", "split_by")}
-    beyond = [name for name, is_given in given.items() if is_given]
-    if beyond:
-        msg = f"method='logreg' does not take {', '.join(beyond)}: leave it out, or pass another method."
+    """Raise an error for unsupported options, too few groups, and data that are not in memory as they are."""
+    is_given = {name: getattr(options, name) != getattr(TestOptions, name) for name in _UNSUPPORTED}
+    is_given |= {"exclude": bool(design.excluded_labels), "several groups as reference": len(design.references) > 1}
+    is_given |= {name: getattr(design, name) is not None for name in ("min_cells", "split_by")}
+    unsupported = [name for name in is_given if is_given[name]]
+    if unsupported:
+        msg = f"method='logreg' does not take {', '.join(unsupported)}: leave it out, or pass another method."
         raise ValueError(msg)
     comparison = design.comparisons[0]
     if len(comparison.selected_codes) < 2:
@@ -41,8 +41,8 @@ def refuse_for_logistic_regression(design: Design, expression: Expression, optio
         )
         raise TypeError(msg)
     if expression.chunked:
-        without = "normalize" if expression.normalization is not None else "low_memory"
-        msg = f"method='logreg' needs the matrix as it is in memory: leave out {without}."
+        argument = "normalize" if expression.normalization is not None else "low_memory"
+        msg = f"method='logreg' needs the matrix as it is in memory: leave out {argument}."
         raise ValueError(msg)
 
 
@@ -51,7 +51,7 @@ def run_logistic_regression(
 ) -> RankedGenes:
     """Fit the selected groups, the reference among them, and order each group's genes by coefficient.
 
-    As in scanpy, two groups share one fit, and only the first of them is reported.
+    As in scanpy, two groups share one row of coefficients, and only the first group is reported.
     """
     comparison, codes = design.comparisons[0], design.codes
     selected = np.asarray(comparison.selected_codes)

@@ -1,4 +1,4 @@
-"""The one table that all threads write to: statistics of each tested group and gene, in memory or in scratch."""
+"""Statistics table, which all threads write to: each tested group and gene, in memory or in the scratch file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Statistics of each tested group, of one comparison after the other, and some genes, groups x genes."""
+    """Statistics of a run of genes, groups x genes; the groups of each comparison follow those of the one before."""
 
     genes: range
     columns: dict[str, NDArray[Any]]
@@ -25,10 +25,11 @@ class Statistics:
 
 @dataclass(frozen=True)
 class _Spilled:
-    """Statistics that lie in scratch, one field after the other."""
+    """Statistics of a run of genes in the scratch file, one field after the other."""
 
     genes: range
-    places: dict[str, int]
+    offsets: dict[str, int]
+    """Position of each field in the file, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -37,29 +38,30 @@ class Table:
 
     n_groups: int
     dtypes: dict[str, type[np.floating[Any]]]
-    """Of what is reported of each group and gene, by name."""
+    """Dtype of each column that is computed gene by gene, by name."""
     fractions: NDArray[np.float64] | None
-    """Fraction of non-zero cells of each code of each comparison; None unless asked for."""
+    """Fraction of non-zero cells, codes of each comparison x genes; None unless the result has fractions."""
     rest_fractions: NDArray[np.float64] | None
+    """Fraction of non-zero cells in the rest of each group, groups x genes; None without fractions or a rest."""
     not_finite: NDArray[np.int64]
     """NaN and infinite values of each gene among the compared cells."""
     are_counts: NDArray[np.bool_]
-    """For each gene, whether its values are whole and none is negative; not looked at once one gene was otherwise."""
+    """Whether a gene's values are whole and none is negative; False without a check after the first gene that fails."""
     reference_means: NDArray[np.float64] | None
-    """Mean of each gene in the reference, where statistics are reported as they are measured."""
+    """Mean of each gene in the reference, for pdex's table; None elsewhere."""
     highest: NDArray[np.float64]
-    """Highest value of each gene; 0 where none is above."""
+    """Highest value of each gene, or 0 if that is higher."""
     undefined: NDArray[np.int64]
-    """Log fold changes of each gene that are NaN, but for those that overflow."""
+    """Number of log fold changes of each gene that are NaN without an overflow."""
     overflows: NDArray[np.int64]
-    """Log fold changes of each gene that have a mean count beyond float64."""
+    """Number of log fold changes of each gene that have a mean count beyond float64."""
     scratch: Scratch | None
-    """Where statistics go; None keeps them in memory."""
+    """File that statistics are written to; None keeps them in memory."""
     parts: list[Statistics | _Spilled] = field(default_factory=list)
 
     @classmethod
     def empty(cls, design: Design, options: TestOptions, n_genes: int, scratch: Scratch | None) -> Table:
-        """Make room for what is known of each gene."""
+        """Allocate the arrays that have a number for each gene; parts are added block by block."""
         n_groups = design.n_groups
         n_codes = sum(comparison.sizes.size for comparison in design.comparisons)
         with_rest = options.pts and design.comparisons[0].against_rest
@@ -78,46 +80,46 @@ class Table:
         )
 
     def room_for(self, genes: range) -> Statistics:
-        """Make room for the statistics of the next block."""
+        """Allocate the statistics of a block."""
         shape = (self.n_groups, len(genes))
         return Statistics(genes, {name: np.empty(shape, dtype=dtype) for name, dtype in self.dtypes.items()})
 
     def keep(self, part: Statistics) -> None:
-        """Keep the statistics of a block."""
+        """Add the statistics of a block, in memory or in the scratch file."""
         if self.scratch is None:
             self.parts.append(part)
         else:
-            places = {name: self.scratch.write(values) for name, values in part.columns.items()}
-            self.parts.append(_Spilled(part.genes, places))
+            offsets = {name: self.scratch.write(values) for name, values in part.columns.items()}
+            self.parts.append(_Spilled(part.genes, offsets))
 
     def place(self, genes: range, other: Table) -> None:
-        """Take over some genes, which are all that another table has."""
-        some = slice(genes.start, genes.stop)
+        """Copy another table, in memory, whose genes are ``genes`` of this one."""
+        copied = slice(genes.start, genes.stop)
         for name in ("not_finite", "are_counts", "highest", "undefined", "overflows"):
-            getattr(self, name)[some] = getattr(other, name)
+            getattr(self, name)[copied] = getattr(other, name)
         for ours, theirs in ((self.fractions, other.fractions), (self.rest_fractions, other.rest_fractions)):
             if ours is not None and theirs is not None:
-                ours[:, some] = theirs
+                ours[:, copied] = theirs
         if self.reference_means is not None:
-            self.reference_means[some] = other.reference_means
+            self.reference_means[copied] = other.reference_means
         for part in other.parts:
             assert isinstance(part, Statistics), "other tables are in memory"  # noqa: S101
             self.keep(replace(part, genes=genes))
 
-    def of_groups(self, some: slice) -> dict[str, NDArray[Any]]:
-        """Give the statistics of some neighbouring groups, groups x genes."""
-        return {name: self.column(name, some) for name in self.dtypes}
+    def of_groups(self, groups: slice) -> dict[str, NDArray[Any]]:
+        """Read all columns of neighbouring groups, each groups x genes."""
+        return {name: self.column(name, groups) for name in self.dtypes}
 
-    def column(self, name: str, some: slice) -> NDArray[Any]:
-        """Give one statistic of some neighbouring groups, groups x genes."""
-        # They may come in another order from elsewhere.
-        parts = [self._part(part, name, some) for part in sorted(self.parts, key=lambda part: part.genes.start)]
+    def column(self, name: str, groups: slice) -> NDArray[Any]:
+        """Read one column of neighbouring groups, groups x genes."""
+        # Parts from the workers of a cluster arrive in any order.
+        parts = [self._part(part, name, groups) for part in sorted(self.parts, key=lambda part: part.genes.start)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def _part(self, part: Statistics | _Spilled, name: str, some: slice) -> NDArray[Any]:
+    def _part(self, part: Statistics | _Spilled, name: str, groups: slice) -> NDArray[Any]:
         if isinstance(part, Statistics):
-            return part.columns[name][some]
+            return part.columns[name][groups]
         assert self.scratch is not None, "parts are spilled to scratch only"  # noqa: S101
-        found = np.empty((len(range(*some.indices(self.n_groups))), len(part.genes)), dtype=self.dtypes[name])
-        self.scratch.read(part.places[name] + some.start * len(part.genes) * found.itemsize, found)
-        return found
+        values = np.empty((len(range(*groups.indices(self.n_groups))), len(part.genes)), dtype=self.dtypes[name])
+        self.scratch.read(part.offsets[name] + groups.start * len(part.genes) * values.itemsize, values)
+        return values

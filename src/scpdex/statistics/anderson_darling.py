@@ -10,29 +10,29 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Significance levels and, from table 2 of Scholz and Stephens (1987), the statistics that belong to them with two
-# samples: the sum of its three coefficients.
+# Significance levels, and their critical values for two samples: the sums of the three coefficients in table 2 of
+# Scholz and Stephens (1987).
 _LEVELS = np.array([0.25, 0.1, 0.05, 0.025, 0.01, 0.005, 0.001])
 _CRITICAL = (
     np.array([0.675, 1.281, 1.645, 1.96, 2.326, 2.573, 3.085])
     + np.array([-0.245, 0.25, 0.678, 1.149, 1.822, 2.364, 3.615])
     + np.array([-0.105, -0.305, -0.362, -0.391, -0.396, -0.345, -0.154])
 )
-# The log of p between these is a parabola through them, by least squares.
+# Between critical values log p is a parabola, fitted by least squares.
 _LOG_P = np.polyfit(_CRITICAL, np.log(_LEVELS), 2)
-# The variance of the statistic is not defined for fewer cells.
+# Fewest cells for which the variance of the statistic is defined.
 _LEAST_CELLS = 4
 
 
 def anderson_darling_test(
     squares: NDArray[np.float64], n_group: NDArray[np.int64], n_other: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Statistics and p-values, genes x groups, as ``scipy.stats.anderson_ksamp`` of two samples gives them.
+    """Compute statistics and p-values, genes x groups, as ``scipy.stats.anderson_ksamp`` does for two samples.
 
     The statistic is ``(A**2 - 1) / sigma``, with sigma from equation 4 of Scholz and Stephens (1987), "K-sample
-    Anderson-Darling tests". p is interpolated from their table, as scipy does, and lies between 0.001 and 0.25. Where
-    all cells have one value, for fewer than four cells and where there are none to compare with, the statistic is NaN
-    and p is 1.
+    Anderson-Darling tests". p is interpolated from their table, as in scipy, and lies between 0.001 and 0.25. The
+    statistic is NaN and p is 1 where all cells have one value, for fewer than four cells in all, and where a group has
+    no cells to compare with.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def anderson_darling_test(
 
 @lru_cache(maxsize=1 << 16)
 def _sigma(n1: int, n2: int) -> float:
-    """Give the standard deviation of A**2."""
+    """Compute the standard deviation of A**2; NaN where it is undefined."""
     n = n1 + n2
     if n < _LEAST_CELLS or min(n1, n2) == 0:
         return float("nan")
@@ -68,6 +68,6 @@ def _sigma(n1: int, n2: int) -> float:
 
 @lru_cache(maxsize=1 << 10)
 def _harmonic_sums(n: int) -> tuple[float, float]:
-    """Give the sum of ``1 / i`` for i from 1 to n - 1, and of ``1 / ((n - i) j)`` for i < j from 1 to n - 1."""
+    """Sum ``1 / i`` over i from 1 to n - 1, and ``1 / ((n - i) j)`` over i < j from 1 to n - 1."""
     tails = np.cumsum(1.0 / np.arange(n - 1, 1, -1))
     return float(tails[-1] + 1), float((tails / np.arange(2, n)).sum())

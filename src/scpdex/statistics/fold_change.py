@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 # scanpy's pseudocount, which keeps the fold change of unexpressed genes finite.
 PSEUDOCOUNT = 1e-9
-# Of log1p of counts, in natural logs: no cell has e^20, half a billion, of them.
+# Highest plausible log1p of a count, in natural logs: no cell has e^20, half a billion, of a transcript.
 MOST_LOG1P = 20.0
 
 
 def log2_fold_change(
     mean_group: NDArray[np.float64], mean_other: NDArray[np.float64], log_scale: float | None
 ) -> NDArray[np.float32]:
-    """``log2((m1 + 1e-9) / (m2 + 1e-9))``, scanpy's definition; NaN where the means have no ratio.
+    """Compute ``log2((m1 + 1e-9) / (m2 + 1e-9))``, scanpy's fold change; NaN where the means have no ratio.
 
-    ``log_scale`` times a mean of log1p values is in natural log, and the means are taken back to counts by
-    ``expm1``; None says that the means are of counts already.
+    The means are of log1p values: times ``log_scale`` they are natural logs, and ``expm1`` of that is a count. With
+    ``log_scale`` None the means are of counts already.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         if log_scale is not None:

@@ -46,7 +46,7 @@ def read_log_base(uns: Mapping[str, Any]) -> float | None:
 
 
 def _read_recorded(recorded: Any) -> Any:
-    """Unpack a recorded value; None where it is missing, which converters may spell out or leave as an empty mapping."""
+    """Unpack a recorded value; None where it is missing, for which converters may write text or an empty mapping."""
     value = unpack_single(recorded.item() if isinstance(recorded, np.generic) else recorded)
     if isinstance(value, str):
         return None if value.strip().lower() in _MISSING_SPELLINGS else value

@@ -1,4 +1,4 @@
-"""Log tails: log10 of p-values, right where p itself is too small for float64."""
+"""Log10 of tail probabilities, correct where p itself is too small for float64."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 _LN_10 = np.log(10)
 _LOG10_2 = np.log10(2)
-# Below this, p loses digits or is 0.
+# A smaller p loses digits, or is 0.
 _LEAST_P = 1e-290
-# From here on five terms of the series give the ratio of gamma functions to the last bit.
+# From this argument on, five terms of the series give the ratio of gamma functions to the last bit.
 _LEAST_OF_SERIES = 20
 _MOST_TERMS = 10_000
 
 
 def log10_normal_tail(z: NDArray[np.float64], alternative: Alternative) -> NDArray[np.float64]:
-    """log10 of :func:`~.tails.normal_tail`, by ``scipy.special.log_ndtr``."""
+    """Compute log10 of :func:`~.tails.normal_tail`, by ``scipy.special.log_ndtr``."""
     if alternative == "two-sided":
         # At 0 the two logs cancel to rounding.
         return np.asarray(np.minimum(_LOG10_2 + special.log_ndtr(-np.abs(z)) / _LN_10, 0))
@@ -32,23 +32,23 @@ def log10_normal_tail(z: NDArray[np.float64], alternative: Alternative) -> NDArr
 
 
 def log10_t_tail(t: NDArray[np.float64], freedom: NDArray[Any], alternative: Alternative) -> NDArray[np.float64]:
-    """log10 of :func:`~.tails.t_tail`, which is taken where that is not too small.
+    """Compute log10 of :func:`~.tails.t_tail`.
 
-    Elsewhere from the continued fraction of the incomplete beta function (DLMF 8.17.22) with ``a = freedom / 2`` and
-    ``b = 1 / 2``, since ``P(|T| > t)`` is ``I_x(a, b)`` at ``x = freedom / (freedom + t**2)``.
+    Where p is too small, it comes from the continued fraction of the incomplete beta function (DLMF 8.17.22) with
+    ``a = freedom / 2`` and ``b = 1 / 2``, since ``P(|T| > t)`` is ``I_x(a, b)`` at ``x = freedom / (freedom + t**2)``.
     """
     pvals = t_tail(t, freedom, alternative)
     with np.errstate(divide="ignore"):
-        found = np.log10(pvals)
+        logs = np.log10(pvals)
     small = (pvals < _LEAST_P) & np.isfinite(t)
     if small.any():
         both_sides = _log_both_tails(np.abs(t[small]), np.broadcast_to(freedom, t.shape)[small].astype(np.float64))
-        found[small] = both_sides / _LN_10 - (0 if alternative == "two-sided" else _LOG10_2)
-    return found
+        logs[small] = both_sides / _LN_10 - (0 if alternative == "two-sided" else _LOG10_2)
+    return logs
 
 
 def _log_both_tails(t: NDArray[np.float64], freedom: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Natural log of the probability of a distance from 0 beyond t, far from 0."""
+    """Compute the natural log of ``P(|T| > t)`` for large t."""
     a, b = freedom / 2, 0.5
     squared = t * t
     log_x, log_rest = -np.log1p(squared / freedom), -np.log1p(freedom / squared)
@@ -58,15 +58,15 @@ def _log_both_tails(t: NDArray[np.float64], freedom: NDArray[np.float64]) -> NDA
 
 
 def _log_gamma_ratio(a: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log of gamma(a + 1/2) / gamma(a), by its series for large a (DLMF 5.11.13), where gammas would cancel."""
-    # gamma(a + 1/2) / gamma(a) is that of a + 1 times a / (a + 1/2).
+    """Compute the log of gamma(a + 1/2) / gamma(a) by its series for large a (DLMF 5.11.13): gammas would cancel."""
+    # The ratio for a is the ratio for a + 1 times a / (a + 1/2).
     n_steps = np.maximum(0, np.ceil(_LEAST_OF_SERIES - a))
-    found = np.zeros_like(a)
+    log_factors = np.zeros_like(a)
     for step in range(int(n_steps.max(initial=0))):
-        found -= np.where(step < n_steps, np.log1p(0.5 / (a + step)), 0)
+        log_factors -= np.where(step < n_steps, np.log1p(0.5 / (a + step)), 0)
     a = a + n_steps
     series = 1 / (8 * a) - 1 / (192 * a**3) + 1 / (640 * a**5) - 17 / (14336 * a**7) + 31 / (18432 * a**9)
-    return np.asarray(found + np.log(a) / 2 - series)
+    return np.asarray(log_factors + np.log(a) / 2 - series)
 
 
 def _continued_fraction(a: NDArray[np.float64], b: float, x: NDArray[np.float64]) -> NDArray[np.float64]:

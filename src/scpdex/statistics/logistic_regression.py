@@ -1,4 +1,4 @@
-"""Logistic regression of the labels on the genes, by scikit-learn and with scanpy's reading of the coefficients."""
+"""Logistic regression of the labels on the genes: scikit-learn's classifier, and coefficients arranged as in scanpy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def classifier_parameters() -> set[str]:
-    """Name the options of the classifier."""
+    """List the parameters of the classifier."""
     # scikit-learn takes longer to import than all else here, and few calls need it.
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
@@ -23,7 +23,7 @@ def classifier_parameters() -> set[str]:
 
 
 def make_classifier(options: Mapping[str, Any]) -> LogisticRegression:
-    """Build the classifier; scikit-learn refuses unknown options with a TypeError."""
+    """Build the classifier; scikit-learn raises a TypeError for unknown options."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
     return LogisticRegression(**options)
@@ -32,7 +32,7 @@ def make_classifier(options: Mapping[str, Any]) -> LogisticRegression:
 def coefficients(
     classifier: LogisticRegression, values: Any, codes: NDArray[np.intp], n_groups: int
 ) -> NDArray[np.float64]:
-    """Fit and give the coefficients, groups x genes; with two groups there is one row, for both.
+    """Fit the classifier and return its coefficients, groups x genes; two groups share one row.
 
     Parameters
     ----------

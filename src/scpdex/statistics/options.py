@@ -13,7 +13,7 @@ from scpdex.statistics.multiple_testing import refuse_correction
 from scpdex.statistics.reported_columns import FloatType, ReportedColumn, extras_without, known_extras, select_columns
 
 Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "anderson", "logreg"]
-# scanpy 1.13's name for another implementation of the same test.
+# scanpy 1.13's name for another implementation of the rank-sum test.
 Alias = Literal["wilcoxon_illico"]
 Alternative = Literal["two-sided", "less", "greater"]
 Scope = Literal["group", "all"]
@@ -26,7 +26,7 @@ SCOPES: tuple[str, ...] = get_args(Scope)
 
 @dataclass(frozen=True)
 class TestOptions:
-    """How groups are tested and what is reported; the arguments of the same names of the public function."""
+    """How groups are tested and what is reported; the public verb documents the arguments of the same names."""
 
     method: Method = "t-test"
     corr_method: str = "benjamini-hochberg"
@@ -40,27 +40,27 @@ class TestOptions:
     n_genes: int | None = None
     rankby_abs: bool = False
     alternative: Alternative = "two-sided"
-    """Rank-sum and t-tests: what p is the probability of; ``"greater"`` is that the group's values are."""
+    """Rank-sum and t-tests: alternative hypothesis; ``"greater"`` if values of the group are greater."""
     stratified: bool = False
-    """Take ranks within strata, and combine them."""
+    """Rank within strata, and combine the ranks."""
     extras: Iterable[Extra] = ()
-    """Each once, as a tuple."""
+    """A tuple without repetitions, whatever the argument was."""
     min_pct: float | None = None
     min_logfc: float | None = None
     exact: bool = False
-    """Take p of the rank-sum test from the exact distribution of U where scipy does by default."""
+    """Take p of the rank-sum test from the exact distribution of U where scipy does so by default."""
     equal_variances: bool = False
-    """Pool the variances of a t-test, as Student's does, rather than Welch's."""
+    """Use Student's t-test, with pooled variances, instead of Welch's."""
     as_measured: bool = False
-    """Report statistics as scipy gives them and means of groups, rather than scores and fold changes."""
+    """Report scipy's statistics and the means of groups, as pdex does, instead of scores and fold changes."""
 
     def __post_init__(self) -> None:
-        """Refuse what is unknown, impossible numbers, and what makes no sense together."""
+        """Raise a ValueError for unknown names, impossible numbers, and options that exclude each other."""
         _refuse_unknown("method", self.method, METHODS)
         _refuse_unknown("corr_scope", self.corr_scope, SCOPES)
         _refuse_unknown("alternative", self.alternative, ALTERNATIVES)
         refuse_correction(self.corr_method)
-        object.__setattr__(self, "extras", _extras(self.extras))
+        object.__setattr__(self, "extras", _check_extras(self.extras))
         if self.use_continuity and self.method != "wilcoxon":
             msg = f"use_continuity=True needs method='wilcoxon': method={self.method!r} has no such correction."
             raise ValueError(msg)
@@ -74,9 +74,9 @@ class TestOptions:
         if self.min_logfc is not None and not (_is_real(self.min_logfc) and 0 <= self.min_logfc < float("inf")):
             msg = f"min_logfc={self.min_logfc!r} is not valid: pass an absolute log2 fold change from 0 up, or None."
             raise ValueError(msg)
-        self._refuse_together()
+        self._refuse_combinations()
 
-    def _refuse_together(self) -> None:
+    def _refuse_combinations(self) -> None:
         missing = extras_without(self.method) & set(self.extras)
         if missing and self.is_t_test:
             names = sorted(missing)
@@ -94,22 +94,22 @@ class TestOptions:
 
     @property
     def is_t_test(self) -> bool:
-        """Whether squared deviations are needed rather than ranks."""
+        """Whether the test needs squared deviations instead of ranks."""
         return self.method in {"t-test", "t-test_overestim_var"}
 
     @property
     def needs_order(self) -> bool:
-        """Whether it takes the values of a gene in order, of which their tallies tell too little."""
+        """Whether the test needs the sorted values of a gene, for which tallies of values are not enough."""
         return self.method == "anderson"
 
     @property
     def p_follows_score(self) -> bool:
-        """Whether p is a function of the score's distance from 0: not on one side, where undefined scores are 0 too."""
+        """Whether p is a function of the score's distance from 0: not one-sided, where undefined scores are 0 too."""
         return self.method == "wilcoxon" and self.alternative == "two-sided"
 
     @property
     def filters(self) -> bool:
-        """Whether some genes may be left untested."""
+        """Whether filters may leave genes untested."""
         return self.min_pct is not None or self.min_logfc is not None
 
     @property
@@ -129,17 +129,17 @@ class TestOptions:
 
     @property
     def work(self) -> str:
-        """What is done with the values of each gene."""
+        """Phrase for the plan's message: the work on each gene."""
         return "moments summed" if self.is_t_test else "genes ranked"
 
     @property
     def log_scale(self) -> float:
-        """What a value is multiplied by before ``expm1``: the natural log of the base."""
+        """Factor of a value before ``expm1``: the natural log of the base."""
         return 1.0 if self.log_base is None else float(np.log(self.log_base))
 
 
 def resolve_method(method: Method | Alias | None) -> Method:
-    """Give the test that a name stands for; None is the default."""
+    """Resolve aliases of methods; None is the default method."""
     if method is None:
         return "t-test"
     return "wilcoxon" if method == "wilcoxon_illico" else method
@@ -151,7 +151,7 @@ def _refuse_unknown(argument: str, value: object, valid: tuple[str, ...]) -> Non
         raise ValueError(msg)
 
 
-def _extras(extras: object) -> tuple[str, ...]:
+def _check_extras(extras: object) -> tuple[str, ...]:
     if isinstance(extras, str) or not isinstance(extras, Iterable):
         msg = f"extras={extras!r} is not a sequence of names: pass a tuple such as ('auc',), or ()."
         raise ValueError(msg)

@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 
 
 def order_genes(scores: NDArray[np.float64], *, rankby_abs: bool) -> NDArray[np.intp]:
-    """Positions of the genes from the highest score down, groups x genes; equal scores stay in var order.
+    """List the positions of the genes from the highest score down, groups x genes; equal scores stay in var order.
 
     Genes without a score (NaN) come last, in var order.
     """
     order = np.empty(scores.shape, dtype=np.intp)
     untested = np.isnan(scores)
-    by = np.abs(scores) if rankby_abs else scores
-    argsort_descending(by, order)
+    argsort_descending(np.abs(scores) if rankby_abs else scores, order)
     if not untested.any():
         return order
     last = np.argsort(np.take_along_axis(untested, order, axis=1), axis=1, kind="stable")

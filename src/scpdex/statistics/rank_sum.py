@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from scpdex.statistics.options import Alternative
 
-# Tie sums are kept in int64 while t**3 fits there, which is below this many cells.
+# Below this many cells t**3 fits int64, so that tie sums are exact.
 EXACT_TIE_SUMS_BELOW = 1 << 21
-# scipy's limit for the exact distribution.
+# Most cells on the smaller side for which scipy uses the exact distribution.
 _FEW_CELLS = 8
 
 
@@ -28,7 +28,7 @@ def rank_sum_test(
     use_continuity: bool,
     alternative: Alternative = "two-sided",
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores z, genes x groups, and where they are defined.
+    """Compute scores z, genes x groups, and whether each is defined.
 
     The score is ``z = (U - mu) / sigma`` with ``mu = n1 n2 / 2`` and, with N = n1 + n2,
     ``sigma**2 = n1 n2 (N + 1) / 12``, which is multiplied by ``1 - sum(t**3 - t) / (N**3 - N)`` when tie sums are
@@ -58,17 +58,17 @@ def rank_sum_test(
 def moments_of_u(
     twice_u: NDArray[np.int64], tie_sums: NDArray[Any] | None, n_group: NDArray[np.int64], n_other: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``U - mu`` and ``sigma**2``, see :func:`rank_sum_test`."""
+    """Compute ``U - mu`` and ``sigma**2``, see :func:`rank_sum_test`."""
     n1 = n_group.astype(np.float64)
     n2 = n_other.astype(np.float64)
     n = n1 + n2
     variance = n1 * n2 * (n + 1) / 12
-    # Twice U and n1 n2 are whole numbers: the difference is exact.
+    # 2 U and n1 n2 are whole numbers, so that the difference is exact.
     difference = (twice_u - n_group * n_other).astype(np.float64) / 2
     if tie_sums is not None:
         n_cells = (n_group + n_other).astype(tie_sums.dtype)
         untied = n_cells**3 - n_cells
-        # In float64 the tie sum of a gene that is all one tie can come out above the whole.
+        # Rounding in float64 can raise the tie sum of a gene that is one tie above N**3 - N.
         variance = variance * (np.maximum(untied - tie_sums, 0) / np.maximum(untied, 1))
     return difference, variance
 
@@ -76,7 +76,7 @@ def moments_of_u(
 def standard_scores(
     difference: NDArray[np.float64], variance: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Differences in units of their standard deviation, 0 where that is 0; and where it is not."""
+    """Divide differences by their standard deviation, 0 where that is 0; return also where it is above 0."""
     sigma = np.broadcast_to(np.sqrt(variance), difference.shape)
     return np.divide(difference, sigma, out=np.zeros_like(difference), where=sigma > 0), sigma > 0
 
@@ -91,8 +91,9 @@ def exact_pvals(
 ) -> None:
     """Write p from the exact distribution of U where ``scipy.stats.mannwhitneyu`` takes it by default.
 
-    That is where one side has at most 8 cells and no two of the compared cells have the same value. ``pvals``, genes x
-    groups, is written there and left elsewhere; the other parameters are those of :func:`rank_sum_test`.
+    scipy does so where one side has at most 8 cells and no two of the compared cells have the same value. ``pvals``,
+    genes x groups, is written there and left unchanged elsewhere; the other parameters are those of
+    :func:`rank_sum_test`.
     """
     n_other = np.broadcast_to(n_other, n_group.shape)
     few = np.minimum(n_group, n_other) <= _FEW_CELLS
@@ -102,7 +103,7 @@ def exact_pvals(
         n1, n2 = int(n_group[group]), int(n_other[group])
         u = twice_u[untied, group] // 2
         upper = {"greater": u, "less": n1 * n2 - u, "two-sided": np.maximum(u, n1 * n2 - u)}[alternative]
-        # P(U >= u) is P(U <= n1 n2 - u), and the lower half of the distribution is all there is.
+        # P(U >= u) is P(U <= n1 n2 - u): the lower half of the distribution is enough.
         lower = n1 * n2 - upper
         cumulative = _cumulative_u(min(n1, n2), max(n1, n2))
         at_most = np.minimum(np.minimum(lower, upper - 1), cumulative.size - 1)
@@ -112,7 +113,7 @@ def exact_pvals(
 
 @lru_cache(maxsize=16)
 def _cumulative_u(few: int, many: int) -> NDArray[np.float64]:
-    """P(U <= u) without ties, for u up to half of ``few * many``.
+    """Compute P(U <= u) without ties, for u up to half of ``few * many``.
 
     The number of orders of the cells with a given U is a coefficient of the Gaussian binomial (Mann and Whitney 1947),
     the product of ``(1 - q**(many + i)) / (1 - q**i)`` for i from 1 to ``few``.

@@ -18,7 +18,7 @@ def student_test(
     squares_other: NDArray[np.float64],
     n_other: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Statistics t, genes x groups, and their degrees of freedom.
+    """Compute t statistics, genes x groups, and their degrees of freedom.
 
     The parameters are those of :func:`~.welch.welch_test`. As in ``scipy.stats.ttest_ind`` the pooled variance has
     ``n1 + n2 - 2`` degrees of freedom, and a single cell adds nothing to it. An undefined t (equal means without any

@@ -1,4 +1,4 @@
-"""The stratified rank-sum test of van Elteren: rank-sum tests within strata, combined."""
+"""Van Elteren's stratified rank-sum test, which combines the rank sums within strata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class VanElteren:
-    """Adds up strata, one by one, to scores z of van Elteren's test, genes x groups.
+    """Accumulator of strata, from which the scores z of van Elteren's test are computed, genes x groups.
 
     With U, its mean and its tie-corrected variance in each stratum h of ``N_h = n1 + n2`` cells as in
     :func:`~.rank_sum.rank_sum_test`, the score is
@@ -21,12 +21,12 @@ class VanElteren:
         z = sum_h (U_h - mu_h) / (N_h + 1)  /  sqrt(sum_h sigma_h**2 / (N_h + 1)**2).
 
     These weights suit a shift that is the same in all strata (van Elteren 1960, "On the combination of independent two
-    sample tests of Wilcoxon"; Lehmann 1975, "Nonparametrics", section 3.3). A stratum that lacks either side has
-    neither a deviation nor a variance, and adds nothing.
+    sample tests of Wilcoxon"; Lehmann 1975, "Nonparametrics", section 3.3). A stratum that lacks either side has no
+    deviation and no variance, and adds nothing.
     """
 
     def __init__(self, n_genes: int, n_groups: int) -> None:
-        """Begin without a stratum."""
+        """Start without a stratum."""
         self.difference = np.zeros((n_genes, n_groups))
         self.variance = np.zeros((n_genes, n_groups))
 
@@ -40,5 +40,5 @@ class VanElteren:
         self.variance += weight * weight * variance
 
     def scores(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Give the scores, 0 where no stratum has both sides or all values are tied; and whether they are defined."""
+        """Compute the scores, and whether each is defined; 0 where no stratum has both sides or all values are tied."""
         return standard_scores(self.difference, self.variance)

@@ -1,4 +1,4 @@
-"""Welch's t-test from means and sums of squared deviations, and scanpy's variant that overestimates variance."""
+"""Welch's t-test, from means and sums of squared deviations, and scanpy's variant that overestimates variance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def welch_test(
     *,
     overestimate_variance: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Statistics t and their degrees of freedom, genes x groups.
+    """Compute t statistics and their degrees of freedom, genes x groups.
 
     Welch (1947) with the degrees of freedom of Satterthwaite, as ``scipy.stats.ttest_ind_from_stats`` with
     ``equal_var=False``. Variances have ``n - 1`` in the denominator. An undefined t (equal means without any spread,
@@ -31,22 +31,22 @@ def welch_test(
     mean_group, mean_other
         Means, genes x groups or genes x 1.
     squares_group, squares_other
-        SufficientStatistics of squared deviations from these means.
+        Sums of squared deviations from these means.
     n_group, n_other
         Cells.
     overestimate_variance
-        Take the variance of the other cells as if there were only as many as the group has (scanpy's
+        Divide the variance of the other cells by the number of cells of the group, not by their own (scanpy's
         ``t-test_overestim_var``).
     """
     counted_as = n_group if overestimate_variance else n_other
-    # Nothing is known of the spread of a single cell, nor of anything about no cell.
+    # A single cell has no spread, and no cell has no mean: NaN.
     with np.errstate(divide="ignore", invalid="ignore"):
         error_group = squares_group / (n_group - 1) / n_group
         error_other = np.where(n_other > 1, squares_other / (n_other - 1) / counted_as, np.nan)
         error = error_group + error_other
         t = (mean_group - mean_other) / np.sqrt(error)
-        # Of shares, whose squares are within what float64 holds.
+        # From shares of the error: squares of the errors themselves could overflow or vanish.
         freedom = 1 / ((error_group / error) ** 2 / (n_group - 1) + (error_other / error) ** 2 / (counted_as - 1))
-        # Without spread any number of degrees of freedom gives the same p.
+        # Without spread every number of degrees of freedom gives the same p.
         freedom[np.isnan(freedom)] = 1
     return t, freedom
