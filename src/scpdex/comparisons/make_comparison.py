@@ -40,7 +40,7 @@ class ComparisonMaker:
     """Written: the code of each cell that takes part."""
 
     def make(self, cells: NDArray[np.intp], level: str | None, first_code: int) -> Comparison:
-        """Compare groups among ``cells``, which are those of ``level`` if there are levels, with codes from a first on.
+        """Compare groups among ``cells``, those of ``level`` if there are levels; ``first_code`` is the lowest code.
 
         Raises
         ------
