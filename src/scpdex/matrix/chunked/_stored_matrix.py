@@ -1,104 +1,108 @@
-"""Stored: a matrix that is read part by part, from a file or from memory."""
+"""Stored matrix: read in parts from an HDF5 file, a zarr store or memory; which stores are recognised."""
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import h5py
 import numpy as np
 import zarr
-from anndata.abc import CSCDataset, CSRDataset
 
+from scpdex.matrix._anndata import is_sparse_dataset, sparse_arrays
 from scpdex.matrix._values import native, refuse_dtype
 from scpdex.matrix.chunked._hdf5_chunks import RawRun, raw_reader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
 
-_ARRAYS_ON_DISK = (h5py.Dataset, zarr.Array)
+# Class of array -> where its values are, for messages. A further array-like store is a line here: a class whose arrays
+# have ``shape``, a numpy ``dtype`` and basic slicing that gives what numpy makes an array of. Its ``chunks``, if it has
+# them, say which rows and columns of a dense matrix are read together. Sparse matrices in files are anndata's handles,
+# whose three arrays may be of any of these classes.
+_PLACE_OF_ARRAYS: dict[type[Any], str] = {
+    h5py.Dataset: "in an HDF5 file",
+    zarr.Array: "in a zarr store",
+}
 
 
 def is_on_disk(matrix: Any) -> bool:
-    """Tell whether a matrix is an array or a sparse dataset of an HDF5 file or zarr store."""
-    return isinstance(matrix, (*_ARRAYS_ON_DISK, CSRDataset, CSCDataset))
+    """Tell whether a matrix is an array, or anndata's handle of a sparse matrix, in one of the stores."""
+    return is_sparse_dataset(matrix) or _is_stored_array(matrix)
 
 
-def is_closed(matrix: Any) -> bool:
-    """Tell whether the HDF5 file that holds a matrix was closed."""
-    handle = getattr(matrix, "group", matrix)
-    return isinstance(handle, h5py.Dataset | h5py.Group) and not handle
+def _is_stored_array(matrix: Any) -> bool:
+    return isinstance(matrix, tuple(_PLACE_OF_ARRAYS))
 
 
-@dataclass(frozen=True)
+def _place_of(values: Any) -> str:
+    places = (place for kind, place in _PLACE_OF_ARRAYS.items() if isinstance(values, kind))
+    return next(places, "in memory")
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredMatrix:
     """A matrix in parts: values of runs of rows or columns, with the numbers that kernels take."""
 
     format: str
     """``"dense"``, ``"CSR"`` or ``"CSC"``."""
     place: str
-    """``"in memory"``, ``"in an HDF5 file"`` or ``"in a zarr store"``."""
+    """``"in memory"``, or one of the places of stored arrays, such as ``"in an HDF5 file"``."""
     where: str
     """What the user calls it, for messages."""
     shape: tuple[int, int]
     dtype: np.dtype[Any]
-    """What its values are read as."""
+    """Dtype as which values are read."""
     chunk_shape: tuple[int, int]
-    """Dense: rows and columns that can only be read together; 1 where each can be read alone."""
+    """Dense: rows and columns that can only be read together; 1 if each can be read alone."""
     values: Any
-    """Dense: the array, or else the values of its sparse form."""
+    """Dense: the array; CSR and CSC: the array of values."""
     indices: Any
-    raw_readers: tuple[Any, Any]
-    """What reads values and indices in the chunks of their file, where these can be decoded here."""
+    """CSR and CSC: the array of indices; None for dense."""
     indptr: NDArray[np.int64]
-    """Where each row or column starts among the values; empty for dense."""
+    """CSR and CSC, read whole: where each row or column begins among the values; empty for dense."""
+    raw_readers: tuple[Callable[[int, int], Any] | None, Callable[[int, int], Any] | None]
+    """Of values and of indices: what reads raw chunks, see :func:`raw_reader`; None if arrays are sliced instead."""
     state: tuple[int, int] | None
-    """Size and time of the last change of an HDF5 file when it was opened."""
+    """Size in bytes and time of the last change (ns) of an HDF5 file when it was opened."""
 
     @classmethod
     def open(cls, matrix: Any, where: str) -> StoredMatrix:
-        """Look at the form of a matrix on disk or in memory.
+        """Open a matrix in a store or in memory; only the indptr of a sparse one is read.
 
         Raises
         ------
         TypeError
             Its dtype cannot be ranked.
+        OSError
+            Its file could not be read.
         ValueError
-            It is not as its own index says: the file was cut short or is corrupt.
+            Its index and its values contradict each other: the file was cut short or is corrupt.
         """
         refuse_dtype(matrix.dtype, where)
-        dense = isinstance(matrix, (np.ndarray, *_ARRAYS_ON_DISK))
-        parts = getattr(matrix, "group", None)
-        values = matrix if dense else matrix.data if parts is None else parts["data"]
-        indices = None if dense else matrix.indices if parts is None else parts["indices"]
-        indptr = np.empty(0) if dense else matrix.indptr if parts is None else parts["indptr"]
-        place = {h5py.Dataset: "in an HDF5 file", zarr.Array: "in a zarr store"}.get(type(values), "in memory")
+        is_dense = isinstance(matrix, np.ndarray) or _is_stored_array(matrix)
+        values, indices, indptr = (matrix, None, np.empty(0)) if is_dense else sparse_arrays(matrix)
         stored = cls(
-            "dense" if dense else matrix.format.upper(),
-            place,
-            where,
-            (int(matrix.shape[0]), int(matrix.shape[1])),
-            native(np.empty(0, dtype=matrix.dtype)).dtype,
-            _chunk_shape(values) if dense else (1, 1),
-            values,
-            indices,
-            (None, None) if dense else (raw_reader(values), raw_reader(indices)),
-            np.empty(0, dtype=np.int64),
-            None,
+            format="dense" if is_dense else matrix.format.upper(),
+            place=_place_of(values),
+            where=where,
+            shape=(int(matrix.shape[0]), int(matrix.shape[1])),
+            dtype=native(np.empty(0, dtype=matrix.dtype)).dtype,
+            chunk_shape=_chunk_shape(values) if is_dense else (1, 1),
+            values=values,
+            indices=indices,
+            indptr=np.empty(0, dtype=np.int64),
+            raw_readers=(None, None) if is_dense else (raw_reader(values), raw_reader(indices)),
+            state=None,
         )
         indptr = stored.guarded(lambda: np.asarray(indptr[:], dtype=np.int64))
-        stored = cls(**(vars(stored) | {"indptr": indptr, "state": stored.state_of_file()}))
-        n_major = stored.shape[0 if stored.format == "CSR" else 1]
-        if not dense and (
-            indptr.size != n_major + 1
-            or indptr[0] != 0
-            or (np.diff(indptr) < 0).any()
-            or indptr[-1] > min(stored.values.shape[0], stored.indices.shape[0])
-        ):
+        stored = replace(stored, indptr=indptr, state=stored.state_of_file())
+        if not is_dense and not _index_fits(stored):
             stored.refuse("its index does not fit its values")
         return stored
 
@@ -111,7 +115,7 @@ class StoredMatrix:
 
     @property
     def bytes_per_value(self) -> int:
-        """Bytes of a value and, in sparse forms, of its index."""
+        """Bytes of a value and, in CSR and CSC, of its index."""
         return self.dtype.itemsize + (0 if self.format == "dense" else self.indices.dtype.itemsize)
 
     def spans(self, majors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -121,32 +125,44 @@ class StoredMatrix:
         return self.indptr[majors], self.indptr[majors + 1]
 
     def run(self, start: int, stop: int) -> tuple[Any, Any]:
-        """Read a run of the values of a sparse form, and their indices, as :meth:`decode` takes them."""
-        readers = [
-            raw or (lambda start, stop, array=array: array[start:stop])
-            for raw, array in zip(self.raw_readers, (self.values, self.indices), strict=True)
-        ]
-        values, indices = self.guarded(lambda: [read(start, stop) for read in readers])
+        """Read a run of the values of CSR or CSC, and their indices, in the form that :meth:`decode` takes."""
+
+        def read() -> tuple[Any, Any]:
+            values, indices = (
+                np.asarray(array[start:stop]) if read_raw is None else read_raw(start, stop)
+                for read_raw, array in zip(self.raw_readers, (self.values, self.indices), strict=True)
+            )
+            return values, indices
+
+        values, indices = self.guarded(read)
         return values, indices
 
     def decode(self, run: tuple[Any, Any], pool: Executor | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Give the values of a run and their indices, by the threads of a pool where one is given."""
+        """Give the values of a run and their indices; the threads of ``pool``, if there is one, decompress them.
+
+        Raises
+        ------
+        OSError
+            The file could not be decompressed.
+        ValueError
+            Indices are outside the matrix.
+        """
         values, indices = self.guarded(
             lambda: [part.decode(pool) if isinstance(part, RawRun) else part for part in run]
         )
-        minor = self.shape[1 if self.format == "CSR" else 0]
-        if indices.size and not (indices.min() >= 0 and indices.max() < minor):
-            self.refuse(f"it has indices outside its {minor:,} {'columns' if self.format == 'CSR' else 'rows'}")
+        n_minors = self.shape[1 if self.format == "CSR" else 0]
+        if indices.size and not (indices.min() >= 0 and indices.max() < n_minors):
+            self.refuse(f"it has indices outside its {n_minors:,} {'columns' if self.format == 'CSR' else 'rows'}")
         if indices.dtype.kind != "i" or not indices.dtype.isnative:
             indices = indices.astype(np.int64)
         return native(values), indices
 
     def block(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Read a block of a dense matrix."""
-        return native(self.guarded(lambda: self.values[rows, columns]))
+        return native(self.guarded(lambda: np.asarray(self.values[rows, columns])))
 
-    def guarded(self, read: Any) -> Any:
-        """Read, saying what could not be read if that fails.
+    def guarded(self, read: Callable[[], Any]) -> Any:
+        """Give what ``read`` gives; if that fails, say which matrix could not be read.
 
         Raises
         ------
@@ -165,12 +181,12 @@ class StoredMatrix:
         raise ValueError(msg)
 
     def refuse_changed(self) -> None:
-        """Raise an error if the file was changed since it was opened."""
+        """Raise a ValueError if the file has changed since it was opened."""
         if self.state_of_file() != self.state:
             self.refuse("it was changed while it was read")
 
     def state_of_file(self) -> tuple[int, int] | None:
-        """Size and time of the last change of the file, where it is one."""
+        """Give size in bytes and time of the last change (ns) of an HDF5 file; None for other places."""
         if not isinstance(self.values, h5py.Dataset):
             return None
         # Writes of this process that wait in HDF5's cache, through any handle, would change the file at some read.
@@ -178,12 +194,24 @@ class StoredMatrix:
         path = Path(self.values.file.filename)
         if not path.exists():
             return None
-        stat = path.stat()
-        return stat.st_size, stat.st_mtime_ns
+        status = path.stat()
+        return status.st_size, status.st_mtime_ns
+
+
+def _index_fits(matrix: StoredMatrix) -> bool:
+    """Tell whether the indptr of CSR or CSC ascends from 0 and ends within the values and indices."""
+    indptr = matrix.indptr
+    return bool(
+        indptr.size == matrix.shape[0 if matrix.format == "CSR" else 1] + 1
+        and indptr[0] == 0
+        and (np.diff(indptr) >= 0).all()
+        and indptr[-1] <= min(matrix.values.shape[0], matrix.indices.shape[0])
+    )
 
 
 def _chunk_shape(values: Any) -> tuple[int, int]:
-    """Rows and columns of a dense array that lie together on the disk: whole rows, where it has no chunks."""
+    """Give rows and columns of a dense array that lie together; whole rows if a stored array has no chunks."""
     if isinstance(values, np.ndarray):
         return 1, 1
-    return (int(values.chunks[0]), int(values.chunks[1])) if values.chunks else (1, int(values.shape[1]))
+    chunks = getattr(values, "chunks", None)
+    return (int(chunks[0]), int(chunks[1])) if chunks else (1, int(values.shape[1]))
