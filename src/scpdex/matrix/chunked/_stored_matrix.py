@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # Class of array -> where its values are, for messages. A further array-like store is a line here: a class whose arrays
 # have ``shape``, a numpy ``dtype`` and basic slicing that gives what numpy makes an array of. Its ``chunks``, if it has
-# them, say which rows and columns of a dense matrix are read together. Sparse matrices in files are anndata's handles,
-# whose three arrays may be of any of these classes.
+# them, say which rows and columns of a dense matrix are read together. AnnData has to hold the class: from 0.13 on it
+# takes any with ``__array_namespace__``. Sparse matrices in files are anndata's handles of three such arrays.
 _PLACE_OF_ARRAYS: dict[type[Any], str] = {
     h5py.Dataset: "in an HDF5 file",
     zarr.Array: "in a zarr store",
