@@ -232,9 +232,9 @@ FAULTS = (
         "pieces: the last row is dropped",
     ),
     Fault(
-        "matrix/_select.py",
-        "    cells = _positions(adata._oidx, parent.n_obs)\n",
-        "    cells = np.arange(adata.n_obs)\n",
+        "matrix/_anndata.py",
+        "    rows, columns = _positions(adata._oidx, parent.n_obs), ",
+        "    rows, columns = np.arange(adata.n_obs), ",
         "matrix/test_views.py::test_views",
         "rows of views are ignored",
     ),

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from scpdex.matrix._anndata import in_memory
+from scpdex.matrix._expression import Expression, select_expression
 from scpdex.matrix._gene_block import GeneBlock, GeneSource
 from scpdex.matrix._open_source import open_source
 from scpdex.matrix._sample import sample_values
-from scpdex.matrix._select import Expression, in_memory, select_expression
 from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._chunked_source import ChunkedSource
 from scpdex.matrix.chunked._gene_buckets import Buckets
@@ -14,7 +15,7 @@ from scpdex.matrix.chunked._row_stream import RowStream
 from scpdex.matrix.dask._chunk_reader import ChunkReader, Part
 
 if TYPE_CHECKING:
-    # Requirements dask, which need not be there.
+    # Needs dask, which need not be there.
     from scpdex.matrix.dask._dask_source import DaskSource as DaskSource
 
 __all__ = [

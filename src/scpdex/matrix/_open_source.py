@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Design
-    from scpdex.matrix._select import Expression
+    from scpdex.matrix._expression import Expression
     from scpdex.matrix._source import Source
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.matrix._select import Expression
+    from scpdex.matrix._expression import Expression
 
 _MOST_VALUES = 1 << 20
 _MOST_CHUNKS = 3

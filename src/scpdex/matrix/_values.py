@@ -22,12 +22,7 @@ def fit_for_kernels(matrix: Any, where: str) -> Any:
     ------
     TypeError
         It is not a dense array, CSR or CSC in memory, or its dtype cannot be ranked.
-    ValueError
-        It is absent.
     """
-    if matrix is None:
-        msg = f"{where} is None: there is no matrix to rank. Set it, or rank a layer or raw."
-        raise ValueError(msg)
     is_dense = isinstance(matrix, np.ndarray) and not isinstance(matrix, np.ma.MaskedArray)
     if not is_dense and not (sparse.issparse(matrix) and getattr(matrix, "format", None) in {"csr", "csc"}):
         kind = f"{type(matrix).__module__}.{type(matrix).__qualname__}"

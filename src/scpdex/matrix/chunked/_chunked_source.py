@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Design
+    from scpdex.matrix._expression import Expression
     from scpdex.matrix._gene_block import GeneBlock
-    from scpdex.matrix._select import Expression
     from scpdex.plan.plan import Plan
 
 # Values that are looked at to see whether they are counts.

@@ -34,9 +34,9 @@ def _unshuffle(chunk: Chunk, bytes_per_value: int, _: int) -> Chunk:
     return np.ascontiguousarray(planes.T).data.cast("B")
 
 
-# HDF5's number of a filter -> how to undo it, from the chunk, bytes per value and bytes of the whole chunk. A new filter
-# is a line here; h5py reads datasets with filters that are not here. What these functions raise of a damaged chunk must
-# be among the errors that ``StoredMatrix.guarded`` explains.
+# HDF5's number of a filter -> how to undo it, from the chunk, bytes per value and bytes of the whole chunk. A further
+# filter is a line here; h5py reads datasets with other filters. What a function raises of a damaged chunk must be among
+# the errors that ``StoredMatrix.guarded`` explains.
 _UNDO_FILTER: dict[int, Callable[[Chunk, int, int], Chunk]] = {
     h5py.h5z.FILTER_DEFLATE: _inflate,
     h5py.h5z.FILTER_SHUFFLE: _unshuffle,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Design
-    from scpdex.matrix._select import Expression
+    from scpdex.matrix._expression import Expression
     from scpdex.matrix.chunked._gene_major_pieces import Piece
     from scpdex.matrix.dask._chunk_reader import Look, Part
     from scpdex.matrix.dask._on_cluster import ClusterChunks
