@@ -109,7 +109,8 @@ def _find_symbols(adata: AnnData, result: RankedResult, gene_symbols: str) -> pd
     in_raw = result.uses_raw and gene_symbols in adata.raw.var.columns
     var = in_memory(adata.raw.var if in_raw else adata.var, gene_symbols)
     if gene_symbols not in var.columns:
-        msg = f"gene_symbols={gene_symbols!r} is not a column of adata.var.{suggest_name(gene_symbols, list(var.columns))}"
+        hint = suggest_name(gene_symbols, list(var.columns))
+        msg = f"gene_symbols={gene_symbols!r} is not a column of adata.var.{hint}"
         raise KeyError(msg)
     fits_var = in_raw == result.uses_raw
     positions = result.var_positions if fits_var else find_positions(result.gene_names, var.index)

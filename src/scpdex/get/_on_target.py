@@ -84,7 +84,8 @@ def _name_targets(adata: AnnData, groupby: str, groups: tuple[str, ...], on_targ
     labels = Labels.read(in_memory(adata.obs, groupby), groupby)
     obs = in_memory(adata.obs, on_target)
     if on_target not in obs.columns:
-        msg = f"on_target={on_target!r} is not a column of adata.obs.{suggest_name(on_target, list(map(str, obs.columns)))}"
+        hint = suggest_name(on_target, list(map(str, obs.columns)))
+        msg = f"on_target={on_target!r} is not a column of adata.obs.{hint}"
         raise KeyError(msg)
     pairs = pd.DataFrame({"code": labels.codes, "target": obs[on_target].astype(object).to_numpy()})
     pairs = pairs[pairs["code"] >= 0].dropna().drop_duplicates()
@@ -98,8 +99,8 @@ def _name_targets(adata: AnnData, groupby: str, groups: tuple[str, ...], on_targ
     absent = [group for group in groups if group not in code_of_group]
     if absent:
         msg = (
-            f"groups {quote_names(absent)} of the result are not in adata.obs[{groupby!r}] any more: rank again, or leave "
-            "them out by group=."
+            f"groups {quote_names(absent)} of the result are not in adata.obs[{groupby!r}] any more: rank again, or "
+            "leave them out by group=."
         )
         raise ValueError(msg)
     codes = [code_of_group[group] for group in groups]

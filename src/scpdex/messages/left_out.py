@@ -36,13 +36,14 @@ def warn_of_left_out(design: Design) -> None:
         )
     if design.groups_outside_strata:
         logg.warning(
-            f"groups {quote_names(design.groups_outside_strata)} are left out: they have no cell with a value of {design.strata!r}."
+            f"groups {quote_names(design.groups_outside_strata)} are left out: they have no cell with a value of "
+            f"{design.strata!r}."
         )
     separate = list(dict.fromkeys(name for comparison in design.comparisons for name in comparison.unpaired_groups))
     if separate:
         logg.warning(
-            f"groups {quote_names(separate)} have scores of 0: they share no stratum of {design.strata!r} with the cells "
-            "that they are compared with."
+            f"groups {quote_names(separate)} have scores of 0: they share no stratum of {design.strata!r} with the "
+            "cells that they are compared with."
         )
 
 

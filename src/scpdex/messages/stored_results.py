@@ -72,8 +72,8 @@ def warn_of_unread_fields(key: str, fields: Sequence[str]) -> None:
     """Warn of fields of a result that a table lacks, since they do not fit its groups and genes."""
     if fields:
         logg.warning(
-            f"fields {quote_names(fields)} are left out: in adata.uns[{key!r}] they do not fit the groups and genes. Rank "
-            "again to have them."
+            f"fields {quote_names(fields)} are left out: in adata.uns[{key!r}] they do not fit the groups and genes. "
+            "Rank again to have them."
         )
 
 
@@ -81,7 +81,7 @@ def warn_of_shared_names(names: Sequence[str]) -> None:
     """Warn of genes that have no fractions and symbols in a table, since they share a name."""
     if names:
         logg.warning(
-            f"fractions and gene symbols are NaN for the genes called {quote_names(names)}: several genes share each name, "
-            "and scanpy's layout cannot tell them apart. Rank with storage='varm', or after "
+            f"fractions and gene symbols are NaN for the genes called {quote_names(names)}: several genes share each "
+            "name, and scanpy's layout cannot tell them apart. Rank with storage='varm', or after "
             "adata.var_names_make_unique()."
         )

@@ -58,8 +58,8 @@ def _warn_of_records(results: Mapping[str, RankedResult], texts: list[str], inde
     fields = [name for name in find_unwritable_fields(groups) if name not in texts]
     if fields:
         logg.warning(
-            f"h5ad files, or zarr files of format 2, cannot hold records with fields for the groups {quote_names(fields)}: "
-            "pass storage='varm', or rename these categories, before writing the object to a file."
+            f"h5ad files, or zarr files of format 2, cannot hold records with fields for the groups "
+            f"{quote_names(fields)}: pass storage='varm', or rename these categories, before writing the object to a file."
         )
     columns = dict.fromkeys(
         name for result in results.values() for names, _ in result.fractions.values() for name in names
@@ -67,8 +67,8 @@ def _warn_of_records(results: Mapping[str, RankedResult], texts: list[str], inde
     tables = [name for name in find_unwritable_columns(columns, index_name) if name not in {*texts, *fields}]
     if tables:
         logg.warning(
-            f"h5ad and zarr files cannot hold columns of `pts` for the groups {quote_names(tables)}: pass storage='varm', "
-            "rename these categories, or use pts=False, before writing the object to a file."
+            f"h5ad and zarr files cannot hold columns of `pts` for the groups {quote_names(tables)}: pass "
+            "storage='varm', rename these categories, or use pts=False, before writing the object to a file."
         )
 
 
@@ -89,6 +89,6 @@ def _warn_of_keys(results: Mapping[str, RankedResult], key: str, storage: Storag
         levels = [str(result.params.get("split")) for result in unwritable]
         column = unwritable[0].params.get("split_by")
         logg.warning(
-            f"h5ad and zarr files cannot hold the entries of `{storage}` that levels {quote_names(levels)} name: rename "
-            f"these categories of {column!r} before ranking."
+            f"h5ad and zarr files cannot hold the entries of `{storage}` that levels {quote_names(levels)} name: "
+            f"rename these categories of {column!r} before ranking."
         )
