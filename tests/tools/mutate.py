@@ -167,14 +167,14 @@ FAULTS = (
         "equal scores are not in var order",
     ),
     Fault(
-        "kernels/anderson_darling.py",
+        "kernels/anderson_darling_sums.py",
         "- 2 * k * (running[1, stop]",
         "- k * (running[1, stop]",
         "statistics/test_anderson.py::test_large_groups",
         "Anderson-Darling: a term of the running sums",
     ),
     Fault(
-        "kernels/anderson_darling.py",
+        "kernels/anderson_darling_sums.py",
         "total += l * x * x / (t * (2.0 * n - t) - n * l)",
         "total += l * x * x / (t * (2.0 * n - t))",
         "statistics/test_anderson.py::test_large_groups",

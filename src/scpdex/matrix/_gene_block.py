@@ -1,4 +1,4 @@
-"""The waist: what every storage gives and every kernel takes."""
+"""Gene block: the non-zeros of some genes, group by group; what every storage gives and every kernel takes."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.kernels.anderson_darling import anderson_darling, new_anderson_scratch
+from scpdex.kernels.anderson_darling_sums import anderson_darling, new_anderson_scratch
 from scpdex.kernels.moments import are_counts, count_not_finite, group_expm1_sums, group_moments, highest_values
 from scpdex.kernels.rank_sums import new_scratch, rank_sums
 from scpdex.run._sufficient_statistics import SufficientStatistics, tie_sums_dtype
