@@ -40,7 +40,7 @@ class RankedResult:
     fractions: Fractions
     """Columns, and genes x columns, of ``pts`` and ``pts_rest``."""
     shared_names: tuple[str, ...] = ()
-    """Names of several ranked genes each, which records cannot tell apart: their fractions are NaN."""
+    """Names of several ranked genes each, which records cannot distinguish: their fractions are NaN."""
     shared_names_in_var: tuple[str, ...] = ()
     """``shared_names``, and ranked names that var, or raw.var, repeats."""
     unread_fields: tuple[str, ...] = ()
