@@ -122,7 +122,7 @@ def test_odd_group_names(tmp_path, messages, name, reference):
     expected = by_scpdex(ordinary, "label", reference=reference)
     np.testing.assert_array_equal(result["pvals"][name], expected["pvals"]["ordinary"])
     # Records without a name for a field come back with another.
-    records = f"cannot hold records with fields for the groups {name!r}"
+    records = f"cannot hold records with fields for groups {name!r}"
     assert messages().count(records) == (name == "")
     if name:
         adata.write_h5ad(tmp_path / "x.h5ad")

@@ -58,8 +58,8 @@ def _warn_of_records(results: Mapping[str, RankedResult], texts: list[str], inde
     fields = [name for name in find_unwritable_fields(groups) if name not in texts]
     if fields:
         logg.warning(
-            f"h5ad files, or zarr files of format 2, cannot hold records with fields for groups "
-            f"{quote_names(fields)}: pass storage='varm', or rename these categories, before writing the object to a file."
+            f"h5ad files, or zarr files of format 2, cannot hold records with fields for groups {quote_names(fields)}: "
+            "pass storage='varm', or rename these categories, before writing the object to a file."
         )
     columns = dict.fromkeys(
         name for result in results.values() for names, _ in result.fractions.values() for name in names
