@@ -20,7 +20,7 @@ from stored import (
 )
 
 import scpdex
-from scpdex.matrix.dask._chunk_reader import refuse_unknown_chunks
+from scpdex.matrix.dask._chunk_grid import refuse_unknown_chunks
 
 
 @pytest.mark.usefixtures("both_schedulers")

@@ -12,7 +12,8 @@ from scpdex.matrix.chunked._chunked_source import ChunkedSource
 from scpdex.matrix.chunked._gene_buckets import Buckets
 from scpdex.matrix.chunked._gene_major_pieces import Piece, PieceStream, block_of
 from scpdex.matrix.chunked._row_stream import RowStream
-from scpdex.matrix.dask._chunk_reader import ChunkReader, Part
+from scpdex.matrix.dask._chunk_grid import Part
+from scpdex.matrix.dask._chunk_reader import ChunkReader
 
 if TYPE_CHECKING:
     # Needs dask, which need not be there.

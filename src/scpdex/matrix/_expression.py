@@ -13,7 +13,7 @@ from scpdex.matrix._gene_mask import read_gene_mask
 from scpdex.matrix._normalize import Normalization
 from scpdex.matrix._values import fit_for_kernels, refuse_dtype, refuse_inexact
 from scpdex.matrix.chunked._stored_matrix import is_on_disk
-from scpdex.matrix.dask._chunk_reader import is_dask, refuse_unknown_chunks
+from scpdex.matrix.dask._chunk_grid import is_dask, refuse_unknown_chunks
 
 if TYPE_CHECKING:
     import pandas as pd

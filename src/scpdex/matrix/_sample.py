@@ -10,7 +10,7 @@ from scipy import sparse
 from scpdex.matrix.chunked._column_blocks import some_of_columns
 from scpdex.matrix.chunked._row_stream import RowStream
 from scpdex.matrix.chunked._stored_matrix import StoredMatrix
-from scpdex.matrix.dask._chunk_reader import ChunkError
+from scpdex.matrix.dask._chunk_errors import ChunkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

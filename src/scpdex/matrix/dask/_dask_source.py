@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -10,15 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import dask
 import numpy as np
-from dask.base import get_scheduler
-from dask.blockwise import optimize_blockwise
-from dask.core import flatten
-from dask.highlevelgraph import HighLevelGraph
 
 from scpdex.machine.threads import map_in_order, read_ahead
 from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._row_stream import MARGIN
-from scpdex.matrix.dask._chunk_reader import ChunkReader, Grid
+from scpdex.matrix.dask._chunk_grid import Grid
+from scpdex.matrix.dask._chunk_reader import ChunkReader
+from scpdex.matrix.dask._engines import find_engine
 from scpdex.matrix.dask._on_this_machine import LocalChunks
 from scpdex.plan.matrix_info import DaskMatrix, code_dtype
 from scpdex.plan.memory_model import SAMPLED_CHUNKS
@@ -33,7 +30,8 @@ if TYPE_CHECKING:
     from scpdex.comparisons.design import Design
     from scpdex.matrix._expression import Expression
     from scpdex.matrix.chunked._gene_major_pieces import Piece
-    from scpdex.matrix.dask._chunk_reader import Look, Part
+    from scpdex.matrix.dask._chunk_grid import Part
+    from scpdex.matrix.dask._chunk_reader import Look
     from scpdex.matrix.dask._on_cluster import ClusterChunks
     from scpdex.plan.plan import Plan
 
@@ -72,7 +70,7 @@ class DaskSource(Source):
         most = dask.utils.parse_bytes(dask.config.get("array.chunk-size"))
         library_columns = None if normalization is None else normalization.sorted_library_columns(array.shape[1])
         grid = Grid.of(array, rows[order], columns, most, library_columns)
-        chunks = _chunks_of(array, grid, expression.where)
+        chunks = find_engine(array, grid, expression.where)
         try:
             places = np.unique(np.linspace(0, grid.occupied.size - 1, SAMPLED_CHUNKS).round().astype(int))
             first_column = int(grid.column_ends[grid.stripes[0].start])
@@ -153,21 +151,6 @@ class DaskSource(Source):
 
     def refuse_changed(self) -> None:
         """Do nothing: who computes a chunk once cannot see it change."""
-
-
-def _chunks_of(array: Array, grid: Grid, where: str) -> LocalChunks | ClusterChunks:
-    """Find the scheduler in charge, as dask does: that of the configuration, a client's, or the threaded one."""
-    graph = array.__dask_graph__()
-    if isinstance(graph, HighLevelGraph):
-        graph = optimize_blockwise(graph, keys=set(flatten(array.__dask_keys__())))
-    schedule = get_scheduler(collections=[array])
-    # Only who has a client has distributed.
-    client, distributed = getattr(schedule, "__self__", None), sys.modules.get("distributed")
-    if distributed is None or not isinstance(client, distributed.Client):
-        return LocalChunks(graph, grid, schedule)
-    from scpdex.matrix.dask._on_cluster import ClusterChunks  # noqa: PLC0415
-
-    return ClusterChunks(client, graph, grid, where)
 
 
 def _describe(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_cells: int) -> DaskMatrix:

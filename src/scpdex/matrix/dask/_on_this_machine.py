@@ -7,81 +7,81 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from dask import config, threaded
-from dask.core import flatten, get_dependencies, quote, reverse_dict, toposort
 from dask.sizeof import sizeof
 from dask.system import CPU_COUNT
 
-from scpdex.matrix.dask._chunk_reader import ChunkError
+from scpdex.matrix.dask._chunk_errors import ChunkError
+from scpdex.matrix.dask._dask_graph import as_task, find_dependencies, find_dependents, flatten_keys, sort_tasks
+from scpdex.matrix.dask._engines import ChunkEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scpdex.matrix.dask._chunk_reader import ChunkReader, Grid, Look, Part
+    from scpdex.matrix.dask._chunk_grid import Grid, Part
+    from scpdex.matrix.dask._chunk_reader import ChunkReader, Look
 
-_BEFORE_ALL = -1
-# A task that more than one step needs belongs to none.
+_BEFORE_FIRST_STEP = -1
+# In place of a step: several steps need the task.
 _SHARED = -1
 
 
-class LocalChunks:
+class LocalChunks(ChunkEngine):
     """Chunks that are computed stripe by stripe and, in each, from the first row to the last.
 
-    A step is one chunk of rows in one stripe. What several steps need, such as a median that all rows are divided by or
+    A step is one row of chunks in one stripe. What several steps need, such as a median that all rows are divided by or
     a chunk that is cut into smaller ones, is computed in the first of them and kept up to the last. What goes into that
-    median, which is all rows, is not: each row is computed once for the median and once in its step. When what is kept
-    takes more than it may, the largest is let go and computed again.
+    median, which is all rows, is not kept: each row is computed once for the median and once in its step. When what is
+    kept takes more than it may, the largest values are let go and computed again.
     """
 
     workers = None
-    """It is this machine that does the work."""
+    """This machine computes the chunks."""
 
     def __init__(self, graph: Mapping[Any, Any], grid: Grid, schedule: Callable[..., Sequence[Any]]) -> None:
-        """Find out which step needs what; ``schedule`` computes keys of a graph, as dask's local schedulers do."""
+        """Find out which step needs which tasks.
+
+        ``schedule`` computes keys of a graph, as dask's local schedulers do.
+        """
         self._grid = grid
         self._schedule = schedule
         self._pool: ThreadPoolExecutor | None = None
-        self._kept: dict[Any, Any] = {}
+        self._kept_values: dict[Any, Any] = {}
         # No bound until the budget is shared out.
-        self._most_kept = sys.maxsize
+        self._max_bytes_kept = sys.maxsize
         self._steps: dict[tuple[range, int], int] = {}
-        uses: dict[Any, set[int]] = {}
+        steps_of_chunk: dict[Any, set[int]] = {}
         for stripe in grid.stripes:
             for i in grid.occupied.tolist():
                 step = self._steps[stripe, i] = len(self._steps)
-                uses |= {key: {step} for key in flatten(grid.keys([i], stripe))}
+                steps_of_chunk |= {key: {step} for key in flatten_keys(grid.keys([i], stripe))}
         graph = dict(graph)
-        self._dependencies: dict[Any, set[Any]] = {}
-        waiting = list(uses)
-        while waiting:
-            key = waiting.pop()
-            if key not in self._dependencies:
-                self._dependencies[key] = get_dependencies(graph, key)
-                waiting += self._dependencies[key]
+        self._dependencies = find_dependencies(graph, steps_of_chunk)
         self._graph = {key: graph[key] for key in self._dependencies}
-        dependents = reverse_dict(self._dependencies)
+        dependents = find_dependents(self._dependencies)
         self._first_step: dict[Any, int] = {}
         self._last_step: dict[Any, int] = {}
-        # Where several steps need a task themselves, and not for something that is kept: these.
-        self._direct: dict[Any, set[int]] = {}
-        owners: dict[Any, int] = {}
-        for key in reversed(toposort(self._graph, dependencies=self._dependencies)):
-            direct = set(uses.get(key, ()))
-            every = direct | {self._first_step[dependent] for dependent in dependents[key]}
-            direct |= {owners[dependent] for dependent in dependents[key]} - {_SHARED}
-            shared = any(owners[dependent] == _SHARED for dependent in dependents[key])
-            owners[key] = _SHARED if shared or len(direct) > 1 else next(iter(direct))
-            self._first_step[key], self._last_step[key] = min(every), max(every)
-            if len(direct) > 1:
-                self._direct[key] = direct
-        self._looked_at: set[Any] = set()
+        # The steps of tasks that several steps take themselves, and not only through another task that is kept.
+        self._sharing_steps: dict[Any, set[int]] = {}
+        step_or_shared: dict[Any, int] = {}
+        for key in reversed(sort_tasks(self._graph, self._dependencies)):
+            own_steps = steps_of_chunk.get(key, set())
+            all_steps = own_steps | {self._first_step[dependent] for dependent in dependents[key]}
+            steps = own_steps | ({step_or_shared[dependent] for dependent in dependents[key]} - {_SHARED})
+            is_shared = len(steps) > 1 or any(step_or_shared[dependent] == _SHARED for dependent in dependents[key])
+            step_or_shared[key] = _SHARED if is_shared else next(iter(steps))
+            self._first_step[key], self._last_step[key] = min(all_steps), max(all_steps)
+            if len(steps) > 1:
+                self._sharing_steps[key] = steps
+        self._sampled_keys: set[Any] = set()
 
     def look(self, reader: ChunkReader, places: Sequence[int]) -> list[Look]:
-        """Look at the first stripe of some chunks of rows, which are kept until their turn comes."""
+        """Look at the first stripe of some rows of chunks, which are kept until their turn comes."""
         stripe = self._grid.stripes[0]
         blocks = [self._grid.keys([i], stripe) for i in places]
-        self._looked_at = set(flatten(blocks))
-        current = {self._steps[stripe, i] for i in places}
-        values = self._compute(list(flatten(blocks)), current, _BEFORE_ALL, reader.where)
+        keys = flatten_keys(blocks)
+        self._sampled_keys = set(keys)
+        steps = {self._steps[stripe, i] for i in places}
+        values = self._compute(keys, steps, _BEFORE_FIRST_STEP, reader.where)
         shapes = [self._grid.shapes([i], stripe) for i in places]
         try:
             return [
@@ -101,23 +101,23 @@ class LocalChunks:
             One of them could not be computed.
         """
         blocks = [self._grid.keys(part.chunk_rows, part.chunk_columns) for part in parts]
-        current = {self._steps[part.chunk_columns, i] for part in parts for i in part.chunk_rows}
-        values = self._compute(list(flatten(blocks)), current, max(current), reader.where)
+        steps = {self._steps[part.chunk_columns, i] for part in parts for i in part.chunk_rows}
+        values = self._compute(flatten_keys(blocks), steps, max(steps), reader.where)
         return [[[values[key] for key in row] for row in block] for block in blocks]
 
     def keep_up_to(self, n_bytes: int) -> None:
-        """Say what may be kept beside the chunks that were looked at."""
-        self._most_kept = n_bytes
-        self._keep(self._kept, _BEFORE_ALL)
+        """Keep so many bytes of values at most, beside the chunks that were looked at."""
+        self._max_bytes_kept = n_bytes
+        self._keep(self._kept_values, _BEFORE_FIRST_STEP)
 
     def release(self) -> None:
-        """Let go of what was kept, and end the threads."""
-        self._kept.clear()
+        """Let go of the values that are kept, and end the threads."""
+        self._kept_values.clear()
         if self._pool is not None:
             self._pool.shutdown()
 
     def _threads(self) -> dict[str, Any]:
-        """Give the threaded scheduler a pool, unless the user did: its own, one for each thread, it never lets go."""
+        """Give dask's threaded scheduler a pool, unless the user has: it never ends the one that it makes itself."""
         if self._schedule is not threaded.get or config.get("pool", None) is not None:
             return {}
         if self._pool is None:
@@ -125,37 +125,37 @@ class LocalChunks:
             self._pool = ThreadPoolExecutor(n_threads, thread_name_prefix="scpdex-dask")
         return {"pool": self._pool}
 
-    def _compute(self, keys: Sequence[Any], current: set[int], step: int, where: str) -> dict[Any, Any]:
-        """Compute what belongs to the current steps, and keep what is needed after ``step``."""
+    def _compute(self, keys: Sequence[Any], steps: set[int], last_step: int, where: str) -> dict[Any, Any]:
+        """Compute chunks of these steps, and keep what is needed after ``last_step``."""
         graph: dict[Any, Any] = {}
         waiting = list(keys)
         while waiting:
             key = waiting.pop()
             if key not in graph:
-                kept = key in self._kept
-                graph[key] = quote(self._kept[key]) if kept else self._graph[key]
-                waiting += () if kept else self._dependencies[key]
-        new = graph.keys() - self._kept.keys() - set(keys)
-        later = [key for key in new if max(self._first_step[key], step) < self._last_step[key]]
-        wanted = [*keys, *(key for key in later if not self._direct.get(key, set()).isdisjoint(current))]
-        others = [key for key in later if key not in self._direct]
+                is_kept = key in self._kept_values
+                graph[key] = as_task(self._kept_values[key]) if is_kept else self._graph[key]
+                waiting += () if is_kept else self._dependencies[key]
+        new = graph.keys() - self._kept_values.keys() - set(keys)
+        needed_later = [key for key in new if max(self._first_step[key], last_step) < self._last_step[key]]
+        shared = [key for key in needed_later if not self._sharing_steps.get(key, set()).isdisjoint(steps)]
+        indirect = [key for key in needed_later if key not in self._sharing_steps]
         # A few of them are chunks that were cut more than once; many are all that goes into a median.
-        wanted += others if len(others) <= len(keys) else []
+        wanted = [*keys, *shared, *(indirect if len(indirect) <= len(keys) else ())]
         try:
             values = dict(zip(wanted, self._schedule(graph, wanted, **self._threads()), strict=True))
         except Exception as error:
             raise ChunkError.of(where, error) from error
-        self._keep(self._kept | values, step)
+        self._keep(self._kept_values | values, last_step)
         return {key: values[key] for key in keys}
 
-    def _keep(self, values: dict[Any, Any], step: int) -> None:
-        """Keep what is needed after a step: what was looked at, and then the smallest first."""
-        needed = {key: value for key, value in values.items() if self._last_step[key] > step}
-        self._kept = {key: value for key, value in needed.items() if key in self._looked_at}
-        left = self._most_kept
-        for size, _, key in sorted((sizeof(value), i, key) for i, (key, value) in enumerate(needed.items())):
-            if key not in self._kept:
-                left -= size
-                if left < 0:
+    def _keep(self, values: dict[Any, Any], last_step: int) -> None:
+        """Keep what is needed after a step: first the chunks that were looked at, then the smallest values."""
+        needed = {key: value for key, value in values.items() if self._last_step[key] > last_step}
+        self._kept_values = {key: value for key, value in needed.items() if key in self._sampled_keys}
+        bytes_left = self._max_bytes_kept
+        for n_bytes, _, key in sorted((sizeof(value), i, key) for i, (key, value) in enumerate(needed.items())):
+            if key not in self._kept_values:
+                bytes_left -= n_bytes
+                if bytes_left < 0:
                     break
-                self._kept[key] = needed[key]
+                self._kept_values[key] = needed[key]

@@ -1,0 +1,58 @@
+"""Engines: who computes the chunks of a dask array. A further one is a `ChunkEngine` and a line in `find_engine`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from scpdex.matrix.dask._dask_graph import find_scheduler, optimize_graph
+from scpdex.matrix.dask._distributed import client_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dask.array import Array
+
+    from scpdex.matrix.dask._chunk_grid import Grid
+    from scpdex.matrix.dask._chunk_reader import ChunkReader, Look
+    from scpdex.matrix.dask._on_cluster import ClusterChunks
+    from scpdex.matrix.dask._on_this_machine import LocalChunks
+    from scpdex.plan.matrix_info import Workers
+
+
+class ChunkEngine(Protocol):
+    """What each engine has.
+
+    An engine of this machine also gives computed chunks, for this process to work on (:meth:`LocalChunks.compute`); one
+    with workers of its own carries out further tasks beside its chunks (:meth:`ClusterChunks.results`).
+    """
+
+    @property
+    def workers(self) -> Workers | None:
+        """The workers that compute chunks; None if this machine does."""
+        ...
+
+    def look(self, reader: ChunkReader, places: Sequence[int]) -> list[Look]:
+        """Compute the first stripe of some rows of chunks, keep these chunks, and say what they hold."""
+        ...
+
+    def keep_up_to(self, n_bytes: int) -> None:
+        """Keep so many bytes of computed chunks at most, beside those that were looked at."""
+        ...
+
+    def release(self) -> None:
+        """Let go of all chunks and threads."""
+        ...
+
+
+def find_engine(array: Array, grid: Grid, where: str) -> LocalChunks | ClusterChunks:
+    """Find who computes an array, as dask does: the configured scheduler, a client, or threads of this process."""
+    schedule, graph = find_scheduler(array), optimize_graph(array)
+    client = client_of(schedule)
+    if client is None:
+        from scpdex.matrix.dask._on_this_machine import LocalChunks  # noqa: PLC0415
+
+        return LocalChunks(graph, grid, schedule)
+    # Needs distributed, which dask works without.
+    from scpdex.matrix.dask._on_cluster import ClusterChunks  # noqa: PLC0415
+
+    return ClusterChunks(client, graph, grid, where)
