@@ -10,7 +10,7 @@ from stored import FORMS, in_chunks, labelled, on_disk, values_of
 
 import scpdex
 from scpdex.matrix.chunked._row_stream import append_row_boundaries
-from scpdex.matrix.memory._sparse import with_indices_for
+from scpdex.matrix.memory._sparse import widen_indices
 
 MOST = np.iinfo(np.int32).max
 
@@ -39,7 +39,7 @@ def test_indices_that_can_count_repeated_rows(kind, n_values, width):
     """Row 17: the sum of scipy's row lengths has the width of the indices."""
     matrix = kind(values_of("float32"))
     assert matrix.indices.itemsize == 4
-    wide = with_indices_for(matrix, n_values)
+    wide = widen_indices(matrix, n_values)
     assert wide.indices.itemsize == wide.indptr.itemsize == width
     rows = np.array([3, 3, 0, 299, 3])
     np.testing.assert_array_equal(wide[rows].toarray(), matrix.toarray()[rows])
@@ -49,7 +49,7 @@ def test_indices_that_can_count_repeated_rows(kind, n_values, width):
 @pytest.mark.parametrize("form", FORMS)
 def test_repeated_rows_with_wide_indices(monkeypatch, tmp_path, form, place):
     """Row 17: views that repeat cells, where 32 bits are declared to be too few for their values."""
-    monkeypatch.setattr("scpdex.matrix.memory._sparse._MOST_IN_32_BITS", 10)
+    monkeypatch.setattr("scpdex.matrix.memory._sparse._MAX_INT32", 10)
     adata = labelled(FORMS[form](values_of("float32")))
     stored = {
         "memory": lambda: adata,

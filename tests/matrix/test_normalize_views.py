@@ -70,7 +70,7 @@ def test_views_of_genes_within_little_memory(tmp_path, monkeypatch, way, form, m
     without_slack(monkeypatch)
     monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 300)
     monkeypatch.setattr("scpdex.matrix.chunked._column_blocks._VALUES_AT_A_TIME", 300)
-    monkeypatch.setattr("scpdex.matrix._normalize._VALUES_AT_A_TIME", 300)
+    monkeypatch.setattr("scpdex.matrix._normalization._VALUES_AT_A_TIME", 300)
     monkeypatch.setattr("scpdex.matrix.dask._chunk_reader._VALUES_AT_A_TIME", 300)
     memory = labelled(FORMS[form](counts_of()))
     picked = (slice(None), [17, 3, 12, 0, 29, 8, 9])

@@ -240,7 +240,7 @@ FAULTS = (
     ),
     Fault(
         "matrix/_gene_block.py",
-        "self.starts + before, ends",
+        "self.starts + offsets, ends",
         "self.starts, ends",
         "comparisons/test_strata.py::test_against_the_plain_formula",
         "strata: values are those of the first",

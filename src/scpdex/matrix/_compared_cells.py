@@ -1,4 +1,4 @@
-"""Cells: the rows that are compared, brought into the order of their groups."""
+"""Compared cells: their rows in the matrix, in the order of their groups."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ComparedCells:
-    """The compared cells in the order of their groups, and within a group as they are."""
+    """The compared cells: group by group, and within a group in the order of the object."""
 
     rows: NDArray[np.int64]
-    """Row of the matrix that each cell is."""
+    """Row of each cell in the matrix."""
     group_stops: NDArray[np.int64]
-    """Cells in each group and those before it."""
-    ascend: bool
-    """Whether the cells were in the order of their rows, and none twice: views may have them otherwise."""
+    """For each group, the number of cells in it and in the groups before it."""
+    in_row_order: bool
+    """Whether the object has the cells in the order of their rows, and none twice: views may have them otherwise."""
 
     @classmethod
     def of(cls, design: Design, rows: NDArray[np.int64]) -> ComparedCells:
-        """Order the cells; ``rows`` are those of all cells."""
+        """Put the compared cells in order; ``rows`` has the row of every cell of the object."""
         compared = design.codes >= 0
         rows = rows[compared]
         order = np.empty(rows.size, dtype=np.int64)
@@ -36,6 +36,6 @@ class ComparedCells:
         return cls(rows[order], np.cumsum(design.sizes), bool((np.diff(rows) > 0).all()))
 
     def codes(self) -> NDArray[np.int32]:
-        """Give the group of each cell in the order of the groups."""
+        """Give the group of each cell, in the order of the groups."""
         sizes = np.diff(self.group_stops, prepend=0)
         return np.repeat(np.arange(sizes.size, dtype=np.int32), sizes)

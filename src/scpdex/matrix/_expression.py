@@ -10,8 +10,8 @@ import numpy as np
 from scpdex.machine.threads import anndata_lock
 from scpdex.matrix._anndata import is_absent, is_closed, is_column_major, layer_names, locate_matrix
 from scpdex.matrix._gene_mask import read_gene_mask
-from scpdex.matrix._normalize import Normalization
-from scpdex.matrix._values import fit_for_kernels, refuse_dtype, refuse_inexact
+from scpdex.matrix._normalization import Normalization
+from scpdex.matrix._rankable_values import fit_for_kernels, refuse_dtype, refuse_inexact
 from scpdex.matrix.chunked._stored_matrix import is_on_disk
 from scpdex.matrix.dask._chunk_grid import is_dask, refuse_unknown_chunks
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Expression:
-    """A matrix and what of it is ranked."""
+    """The matrix that is ranked: its rows that are cells, its columns that are tested genes."""
 
     matrix: Any
-    """Two-dimensional array, or CSR or CSC matrix or array: the user's own, unless its numbers needed converting; or
+    """Numpy array, or CSR or CSC matrix or array of scipy, the user's own unless its numbers had to be converted; or
     an array or sparse dataset of an HDF5 file or zarr store; or a dask array."""
     where: str
     """What the user calls it, for messages."""
@@ -40,7 +40,7 @@ class Expression:
     var_names: pd.Index[Any]
     """Name of each tested gene."""
     chunked: bool
-    """Whether the matrix is read part by part."""
+    """Whether the matrix is read in parts."""
     normalization: Normalization | None
     """How counts are normalized; None leaves values as they are."""
 
@@ -51,7 +51,7 @@ class Expression:
 
     @property
     def on_disk(self) -> bool:
-        """Whether the matrix is in a file."""
+        """Whether the matrix is in a file or store."""
         return is_on_disk(self.matrix)
 
     @property
@@ -61,17 +61,17 @@ class Expression:
 
     @property
     def names(self) -> NDArray[Any]:
-        """Names as plain strings in an object array, which is what scanpy's layout holds."""
-        # Element by element, pandas takes ten times as long over its own strings.
+        """Names of the tested genes as plain strings in an object array, which is what scanpy's layout holds."""
+        # pandas takes ten times as long to give its own strings one by one.
         return np.array([str(name) for name in self.var_names.to_numpy(dtype=object)], dtype=object)
 
     def rows(self, chosen: NDArray[np.bool_]) -> Any:
-        """Copy the tested genes of some cells: cells x genes, in the storage that the matrix has.
+        """Copy the tested genes of the chosen cells: cells x genes, a numpy array, CSR or CSC as the matrix is.
 
         Raises
         ------
         ValueError
-            There are NaN or infinite values among them.
+            The copy has NaN or infinite values.
         """
         cells = self.cells[chosen]
         if isinstance(self.matrix, np.ndarray):
@@ -84,7 +84,7 @@ class Expression:
         return rows
 
     def refuse_not_finite(self, per_gene: NDArray[np.int64]) -> None:
-        """Raise a ValueError if any tested gene has NaN or infinite values, of which the number is given."""
+        """Raise a ValueError if any tested gene has NaN or infinite values; ``per_gene`` counts these."""
         if per_gene.any():
             msg = (
                 f"{self.where} holds {per_gene.sum():,} NaN or infinite values in the compared cells and tested genes, "
@@ -103,7 +103,7 @@ def select_expression(
     low_memory: bool | None,
     normalize: float | None,
 ) -> Expression:
-    """Find the matrix by scanpy's rules and refuse what cannot be ranked.
+    """Select the matrix by scanpy's rules, its cells and its tested genes, and refuse what cannot be ranked.
 
     Raises
     ------
@@ -112,8 +112,8 @@ def select_expression(
     TypeError
         The matrix is of a kind or dtype that cannot be ranked.
     ValueError
-        ``low_memory`` is False for a matrix on disk, ``layer`` and raw are both asked for, raw is absent, the matrix is
-        absent or empty, or ``mask_var`` does not fit.
+        ``low_memory`` is False for a matrix on disk or in dask, ``layer`` and raw are both asked for, raw is absent,
+        the matrix is absent, empty or in a closed file, or ``mask_var`` does not fit.
     """
     if use_raw is None:
         use_raw = adata.raw is not None
@@ -154,10 +154,10 @@ def select_expression(
     tested = np.arange(columns.size) if mask is None else np.flatnonzero(mask)
     normalization = None
     if normalize is not None:
-        from_left = not use_raw and is_column_major(adata, matrix)
+        adds_left_to_right = not use_raw and is_column_major(adata, matrix)
         has_all_columns = np.array_equal(columns, np.arange(matrix.shape[1]))
         library_columns = None if has_all_columns else columns
-        normalization = Normalization(normalize, library_columns, var_names, where, from_left)
+        normalization = Normalization(normalize, library_columns, var_names, where, adds_left_to_right)
     cells, genes = located.rows, columns[tested]
     if cells.size == 0 or genes.size == 0:
         reason = ": mask_var is False for every gene" if mask is not None and columns.size else ""

@@ -18,33 +18,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GeneBlock:
-    """The non-zeros of a run of neighbouring tested genes, gene by gene, group by group and in cell order."""
+    """Non-zero values of a run of neighbouring tested genes: gene by gene, group by group, and in cell order."""
 
     genes: range
     """Positions among the tested genes."""
     keys: NDArray[Any]
     """Values as sortable keys, see :mod:`scpdex.kernels.keys`."""
     starts: NDArray[np.int64]
-    """Where each gene's keys start."""
+    """Where each gene's keys start in ``keys``."""
     ends: NDArray[np.uint32]
-    """Where each group's keys end, counted from there: genes x groups, of any memory order."""
+    """Group boundaries, genes x groups, of any memory order: where each group's keys end, counted from ``starts``."""
 
     def keys_of(self, g: int) -> NDArray[Any]:
-        """Give the keys of the block's gene ``g``."""
+        """Give the keys of gene ``g``, counted from the first gene of the block."""
         return self.keys[self.starts[g] : self.starts[g] + int(self.ends[g, -1])]
 
     def part(self, genes: range) -> GeneBlock:
-        """Give the block of some of these genes, on the same arrays."""
+        """Give the block of some neighbouring genes, a view of the same arrays."""
         run = slice(genes.start - self.genes.start, genes.stop - self.genes.start)
         return GeneBlock(genes, self.keys, self.starts[run], self.ends[run])
 
     def of_codes(self, first: int, stop: int) -> GeneBlock:
-        """Give the block of the cells of some neighbouring codes, on the same keys: their values lie together."""
+        """Give the block of the groups from ``first`` to ``stop``, on the same keys: theirs are side by side."""
         ends = np.ascontiguousarray(self.ends[:, first:stop])
         if first == 0:
             return GeneBlock(self.genes, self.keys, self.starts, ends)
-        before = self.ends[:, first - 1]
-        return GeneBlock(self.genes, self.keys, self.starts + before, ends - before[:, None])
+        offsets = self.ends[:, first - 1]
+        return GeneBlock(self.genes, self.keys, self.starts + offsets, ends - offsets[:, None])
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class GeneSource(Protocol):
         ...
 
 
-def starts_of(stored: NDArray[np.int64], genes: range) -> NDArray[np.int64]:
-    """Lay out a block: where each gene's keys start."""
+def lay_out_genes(stored: NDArray[np.int64], genes: range) -> NDArray[np.int64]:
+    """Say where each gene's keys start in a block: one behind the other, with room for what each may have."""
     lengths = stored[genes.start : genes.stop]
     return np.asarray(np.cumsum(lengths) - lengths)

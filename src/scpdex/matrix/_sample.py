@@ -1,4 +1,4 @@
-"""Sample: some of the values of a matrix, from here and there, whatever its storage."""
+"""Sample: some values of a matrix, from here and there, whatever its storage."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from scpdex.matrix._expression import Expression
 
-_MOST_VALUES = 1 << 20
-_MOST_CHUNKS = 3
+_MAX_VALUES = 1 << 20
+_MAX_CHUNKS = 3
 
 
 def sample_values(expression: Expression) -> NDArray[Any]:
@@ -35,37 +35,45 @@ def sample_values(expression: Expression) -> NDArray[Any]:
     """
     columns = np.unique(expression.genes)
     if expression.is_dask:
-        return np.concatenate(list(_some_of_chunks(expression, columns)))
+        return np.concatenate(list(_sample_chunks(expression, columns)))
     matrix = StoredMatrix.open(expression.matrix, expression.where)
     if matrix.format == "CSC":
-        parts = some_of_columns(matrix, columns, expression.cells, _MOST_VALUES)
+        parts = some_of_columns(matrix, columns, expression.cells, _MAX_VALUES)
         return np.concatenate([np.empty(0), *(values for _, values in parts)])
     stream = RowStream(matrix, expression.cells, np.empty(0), columns, None)
-    tested = np.zeros(matrix.shape[1], dtype=np.bool_)
-    tested[columns] = True
-    return np.concatenate([rows.data[tested[rows.indices]] for rows in stream.sample_rows(_MOST_VALUES)])
+    is_tested = np.zeros(matrix.shape[1], dtype=np.bool_)
+    is_tested[columns] = True
+    return np.concatenate([rows.data[is_tested[rows.indices]] for rows in stream.sample_rows(_MAX_VALUES)])
 
 
-def _some_of_chunks(expression: Expression, columns: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
-    """Compute a few chunks in turn, and give some of the values of cells and tested genes in each."""
+def _sample_chunks(expression: Expression, columns: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    """Compute a few chunks in turn, and give some values of cells and tested genes in each."""
     array = expression.matrix
     rows = np.unique(expression.cells)
     row_ends, column_ends = (np.r_[0, np.cumsum(sizes)] for sizes in array.chunks)
     # All along the diagonal, so that rows and columns from everywhere are seen.
-    places = zip(*(np.linspace(0, which.size - 1, _MOST_CHUNKS).astype(int) for which in (rows, columns)), strict=True)
-    chunks = {
-        tuple(int(np.searchsorted(ends, where, side="right")) - 1 for ends, where in zip(*both, strict=True))
-        for both in (((row_ends, column_ends), (rows[i], columns[j])) for i, j in places)
-    }
+    cells_and_genes = zip(_spread(rows), _spread(columns), strict=True)
+    chunks = {(_chunk_of(row, row_ends), _chunk_of(column, column_ends)) for row, column in cells_and_genes}
     for i, j in sorted(chunks):
         try:
             chunk = array.blocks[i, j].compute()
         except Exception as error:
             raise ChunkError.of(expression.where, error) from error
-        of_rows = rows[(rows >= row_ends[i]) & (rows < row_ends[i + 1])] - row_ends[i]
-        of_columns = columns[(columns >= column_ends[j]) & (columns < column_ends[j + 1])] - column_ends[j]
-        # Chunks of other kinds are refused once they are read.
+        chunk_rows = rows[(rows >= row_ends[i]) & (rows < row_ends[i + 1])] - row_ends[i]
+        chunk_columns = columns[(columns >= column_ends[j]) & (columns < column_ends[j + 1])] - column_ends[j]
+        # Chunks of kinds that cannot be ranked are refused when they are read.
         is_sparse = sparse.issparse(chunk)
         matrix: Any = sparse.csr_matrix(chunk) if is_sparse else np.asarray(chunk)
-        some = matrix[of_rows[: max(1, _MOST_VALUES // of_columns.size)]][:, of_columns]
-        yield np.ravel(some.data if is_sparse else some)[: _MOST_VALUES // _MOST_CHUNKS]
+        block = matrix[chunk_rows[: max(1, _MAX_VALUES // chunk_columns.size)]][:, chunk_columns]
+        yield np.ravel(block.data if is_sparse else block)[: _MAX_VALUES // _MAX_CHUNKS]
+
+
+def _spread(positions: NDArray[np.int64]) -> list[int]:
+    """Give the first, the last and some positions between them."""
+    chosen: list[int] = positions[np.linspace(0, positions.size - 1, _MAX_CHUNKS).astype(int)].tolist()
+    return chosen
+
+
+def _chunk_of(position: int, ends: NDArray[np.int64]) -> int:
+    """Give the number of the chunk that has a row or column."""
+    return int(np.searchsorted(ends, position, side="right")) - 1

@@ -1,4 +1,4 @@
-"""Chunked: a matrix that is read part by part, by columns or by rows as its form has it."""
+"""Chunked source: the compared cells and tested genes of a matrix that is read in parts, by columns or by rows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.matrix._compared_cells import ComparedCells
+from scpdex.matrix._rankable_values import looks_like_counts
 from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._column_blocks import ColumnBlocks, DenseBlocks, some_of_columns
-from scpdex.matrix.chunked._row_stream import RowStream, looks_like_counts
+from scpdex.matrix.chunked._row_stream import RowStream
 from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 from scpdex.matrix.memory._sparse import RowSource
 from scpdex.plan.matrix_info import ChunkedMatrix
@@ -26,19 +27,19 @@ if TYPE_CHECKING:
     from scpdex.matrix._gene_block import GeneBlock
     from scpdex.plan.plan import Plan
 
-# Values that are looked at to see whether they are counts.
+# So many values are looked at to tell whether they are counts.
 _PROBE = 1 << 16
 
 
 @dataclass(frozen=True)
 class ChunkedSource(Source):
-    """Compared cells and tested columns of a matrix that is read part by part."""
+    """The compared cells and tested genes of a matrix that is read in parts."""
 
     rows: RowStream
     """The compared cells as a stream."""
     design: Design
     cells: NDArray[np.int64]
-    """Row of each cell, compared or not."""
+    """Row of each cell of the object, compared or not."""
     info: ChunkedMatrix
 
     @classmethod
@@ -87,14 +88,14 @@ class ChunkedSource(Source):
         return cls(stream, design, expression.cells, info)
 
     def load(self, plan: Plan, pool: Executor, bar: Any) -> RowSource:
-        """Bring the compared cells to memory."""
+        """Load the rows of the compared cells into memory."""
         matrix = self.rows.load(plan.values_per_piece, pool, plan.n_threads, bar)
-        place = np.cumsum(self.design.codes >= 0) - 1
-        cells = ComparedCells.of(self.design, place)
+        row_of_cell = np.cumsum(self.design.codes >= 0) - 1
+        cells = ComparedCells.of(self.design, row_of_cell)
         return RowSource.open(matrix, cells, self.rows.columns, pool, plan.n_threads)
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
-        """Give the plan's blocks in turn, each read while the one before it is worked on."""
+        """Give the plan's blocks in turn; each is read while the one before it is ranked, and overwrites it."""
         rows, cells = self.rows, ComparedCells.of(self.design, self.cells)
         if rows.matrix.format == "dense":
             return DenseBlocks(rows.matrix, cells, rows.columns).blocks(plan, pool)

@@ -1,4 +1,4 @@
-"""Columns: dense and CSC matrices that are read a block of columns at a time."""
+"""Column blocks: dense and CSC matrices that are read a block of columns at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from scpdex.kernels.transpose import add_columns
 from scpdex.machine.threads import read_ahead
 from scpdex.matrix._gene_block import GeneBlock, Room
-from scpdex.matrix._normalize import normalized, normalized_dtype
-from scpdex.matrix._values import refuse_inexact
+from scpdex.matrix._normalization import divide_and_log, normalized_dtype
+from scpdex.matrix._rankable_values import refuse_inexact
 from scpdex.matrix.chunked._spans import cut_into_runs, decode_spans, read_spans
 from scpdex.matrix.memory._dense import gather_block
 from scpdex.matrix.memory._sparse import ColumnGatherer
@@ -26,16 +26,17 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from scpdex.matrix._compared_cells import ComparedCells
-    from scpdex.matrix._normalize import Normalization
+    from scpdex.matrix._normalization import Normalization
     from scpdex.matrix.chunked._spans import StoredRun
     from scpdex.matrix.chunked._stored_matrix import StoredMatrix
     from scpdex.plan.plan import Plan
 
-# Dense columns with so many others between them are read together, so many bytes of rows at a time.
-_GAP_OF_COLUMNS = 8
-_BYTES_OF_ROWS = 1 << 20
+# Dense: tested columns with up to so many others between them are read together, so many bytes of rows at a time.
+_MAX_GAP_COLUMNS = 8
+_BYTES_PER_READ = 1 << 20
+# CSC: library sizes are added up from so many values at a time.
 _VALUES_AT_A_TIME = 1 << 18
-# Places where values are looked at before the work.
+# Values are looked at in so many places before the work.
 _PROBES = 8
 
 
@@ -50,7 +51,7 @@ class DenseBlocks:
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
         room = Room.of(plan, self.cells.group_stops.size)
-        # Blocks begin at the first row that is compared.
+        # What is read begins with the first compared row.
         cells = replace(self.cells, rows=self.cells.rows - self.cells.rows.min())
         with closing(read_ahead(self._read, plan.blocks)) as values_of_blocks:
             for genes, values in zip(plan.blocks, values_of_blocks, strict=True):
@@ -62,17 +63,17 @@ class DenseBlocks:
         first, stop = int(self.cells.rows.min()), int(self.cells.rows.max()) + 1
         values = np.empty((stop - first, columns.size), dtype=self.matrix.dtype)
         height, width = self.matrix.chunk_shape
-        for run in cut_into_runs(columns, columns + 1, max(width, _GAP_OF_COLUMNS), self.matrix.shape[1]):
-            some = columns[run]
-            span = slice(int(some[0]), int(some[-1]) + 1)
-            of_row = (span.stop - span.start) * values.itemsize
-            # Chunks are read whole; those that lie side by side are read once.
-            rows = max(1, _BYTES_OF_ROWS // of_row // height) * height
-            if span.stop - span.start == some.size:
-                rows = stop - first
-            for part in cut(range(first, stop), rows):
+        for run in cut_into_runs(columns, columns + 1, max(width, _MAX_GAP_COLUMNS), self.matrix.shape[1]):
+            columns_of_run = columns[run]
+            span = slice(int(columns_of_run[0]), int(columns_of_run[-1]) + 1)
+            n_columns = span.stop - span.start
+            # All rows at once if there are no columns between; else whole chunks at a time, so that none is read twice.
+            n_rows = stop - first
+            if n_columns > columns_of_run.size:
+                n_rows = max(1, _BYTES_PER_READ // (n_columns * values.itemsize) // height) * height
+            for part in cut(range(first, stop), n_rows):
                 block = self.matrix.block(slice(part.start, part.stop), span)
-                values[part.start - first : part.stop - first, run] = block[:, some - some[0]]
+                values[part.start - first : part.stop - first, run] = block[:, columns_of_run - columns_of_run[0]]
         refuse_inexact(values, self.matrix.where, rows=self.cells.rows - first)
         return values
 
@@ -90,24 +91,26 @@ class ColumnBlocks:
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
-        scale = None if self.normalization is None else self.normalization.scale(self._totals(self.normalization, pool))
+        divisors = None
+        if self.normalization is not None:
+            divisors = self.normalization.divisors(self._sum_rows(self.normalization, pool))
         gatherer = ColumnGatherer.of(self.cells, self.matrix.shape[0])
         room = Room.of(plan, self.cells.group_stops.size)
         columns = (self.columns[genes.start : genes.stop] for genes in plan.blocks)
         with closing(read_ahead(self._read, columns)) as columns_of_blocks:
             for genes, runs in zip(plan.blocks, columns_of_blocks, strict=True):
                 matrix = self._decode(runs, pool)
-                if scale is None:
+                if divisors is None:
                     refuse_inexact(matrix, self.matrix.where, rows=self.cells.rows)
                 else:
-                    matrix.data = normalized(matrix.data, scale[matrix.indices])
+                    matrix.data = divide_and_log(matrix.data, divisors[matrix.indices])
                 yield gatherer.gather(
                     matrix, np.arange(len(genes)), genes, self.max_nonzeros, room, pool, plan.n_threads
                 )
         self.matrix.refuse_changed()
 
-    def _totals(self, normalization: Normalization, pool: Executor) -> NDArray[Any]:
-        """Add up the values of each row, gene by gene of the object.
+    def _sum_rows(self, normalization: Normalization, pool: Executor) -> NDArray[Any]:
+        """Give the library size of each row: its values added up gene by gene of the object.
 
         Raises
         ------
@@ -115,28 +118,29 @@ class ColumnBlocks:
             Compared cells have values that cannot be counts.
         """
         n_rows, n_columns = self.matrix.shape
-        totals, compared = np.zeros(n_rows), np.zeros(n_rows, dtype=np.bool_)
-        compared[self.cells.rows] = True
+        library_sizes, is_compared = np.zeros(n_rows), np.zeros(n_rows, dtype=np.bool_)
+        is_compared[self.cells.rows] = True
         dtype = normalized_dtype(self.matrix.dtype)
         columns = normalization.library_columns(n_columns)
         ends = np.cumsum(np.diff(self.matrix.indptr)[columns])
         begins = np.r_[0, ends[:-1]]
         parts = [
-            np.unique(columns[part], return_inverse=True) for part in cut_into_runs(begins, ends, 0, _VALUES_AT_A_TIME)
+            np.unique(columns[run], return_inverse=True) for run in cut_into_runs(begins, ends, 0, _VALUES_AT_A_TIME)
         ]
-        with closing(read_ahead(self._read, (of_part for of_part, _ in parts))) as columns_of_parts:
-            for runs, (of_part, places) in zip(columns_of_parts, parts, strict=True):
+        with closing(read_ahead(self._read, (part_columns for part_columns, _ in parts))) as columns_of_parts:
+            for runs, (part_columns, places) in zip(columns_of_parts, parts, strict=True):
                 matrix = decode_spans(self.matrix, runs, pool)
                 if matrix.nnz and not (matrix.data.min() >= 0 and matrix.data.max() < np.inf):
-                    matters = compared[matrix.indices]
-                    of_values = np.repeat(of_part, np.diff(matrix.indptr))
-                    normalization.refuse_improper(matrix.data[matters], of_values[matters], n_columns)
+                    compared = is_compared[matrix.indices]
+                    columns_of_values = np.repeat(part_columns, np.diff(matrix.indptr))
+                    normalization.refuse_improper(matrix.data[compared], columns_of_values[compared], n_columns)
                 with np.errstate(over="ignore", invalid="ignore"):
-                    add_columns(matrix.data.astype(dtype, copy=False), matrix.indices, matrix.indptr, places, totals)
+                    values = matrix.data.astype(dtype, copy=False)
+                    add_columns(values, matrix.indices, matrix.indptr, places, library_sizes)
         with np.errstate(over="ignore", invalid="ignore"):
-            totals = totals.astype(dtype)
-        normalization.refuse_infinite(totals[compared])
-        return totals
+            library_sizes = library_sizes.astype(dtype)
+        normalization.refuse_infinite(library_sizes[is_compared])
+        return library_sizes
 
     def _read(self, columns: NDArray[np.int64]) -> list[StoredRun]:
         """Read neighbouring columns together, in the form that they have in the file."""
@@ -154,19 +158,19 @@ class ColumnBlocks:
 def some_of_columns(
     matrix: StoredMatrix, columns: NDArray[np.int64], rows: NDArray[np.int64], n_values: int
 ) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Give about so many stored values of CSC columns here and there, with their column: those of some rows."""
-    matters = np.zeros(matrix.shape[0], dtype=np.bool_)
-    matters[rows] = True
-    stored = columns[matrix.indptr[columns] < matrix.indptr[columns + 1]]
-    ends = np.cumsum(np.diff(matrix.indptr)[stored])
-    per_place = max(1, n_values // _PROBES)
-    first = np.linspace(0, ends[-1] if stored.size else 0, _PROBES + 1)[:-1]
-    for place in np.unique(np.searchsorted(ends, first, side="right")).tolist():
-        left = per_place
-        for column in stored[place:].tolist():
+    """Read about ``n_values`` stored values of CSC columns here and there; give each column and those of ``rows``."""
+    is_wanted = np.zeros(matrix.shape[0], dtype=np.bool_)
+    is_wanted[rows] = True
+    columns = columns[matrix.indptr[columns] < matrix.indptr[columns + 1]]
+    ends = np.cumsum(np.diff(matrix.indptr)[columns])
+    values_per_place = max(1, n_values // _PROBES)
+    targets = np.linspace(0, ends[-1] if columns.size else 0, _PROBES + 1)[:-1]
+    for first in np.unique(np.searchsorted(ends, targets, side="right")).tolist():
+        n_left = values_per_place
+        for column in columns[first:].tolist():
             start, stop = int(matrix.indptr[column]), int(matrix.indptr[column + 1])
-            values, indices = matrix.decode(matrix.run(start, min(stop, start + left)))
-            yield column, values[matters[indices]]
-            left -= stop - start
-            if left <= 0:
+            values, indices = matrix.decode(matrix.run(start, min(stop, start + n_left)))
+            yield column, values[is_wanted[indices]]
+            n_left -= stop - start
+            if n_left <= 0:
                 break

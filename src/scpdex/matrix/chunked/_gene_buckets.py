@@ -1,4 +1,4 @@
-"""Buckets: row-major data, read once and sorted into genes; what exceeds the budget lies in scratch."""
+"""Gene buckets: row-major data, read once and sorted by gene; pieces that exceed the budget are in the scratch file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.machine.threads import read_ahead, run_on_threads
-from scpdex.matrix._gene_block import GeneBlock, starts_of
+from scpdex.matrix._gene_block import GeneBlock, lay_out_genes
 from scpdex.matrix.chunked._gene_major_pieces import INDPTR_DTYPE, Piece, deal_out_pieces
 from scpdex.plan.gene_blocks import cut
 
@@ -23,22 +23,23 @@ if TYPE_CHECKING:
     from scpdex.matrix.chunked._gene_major_pieces import PieceStream
     from scpdex.plan.plan import Plan
 
-# Keys of so many bytes are dealt out to their groups together: they stay in the cache from one piece to the next.
-_BYTES_AT_A_TIME = 1 << 20
+# A thread deals out genes with so many bytes of keys at a time: these stay in the cache from one piece to the next.
+_BYTES_PER_TASK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Spilled:
-    """A piece that lies in scratch: where its genes start, its keys, its codes."""
+    """A piece in the scratch file: its indptr, keys and codes, one behind the other."""
 
     n_genes: int
     n_values: int
     place: int
+    """Byte of the scratch file with which it begins."""
 
 
 @dataclass(frozen=True)
 class Buckets:
-    """The values of all compared cells, as pieces that hold each gene's together."""
+    """The values of all compared cells, as gene-major pieces in memory and in the scratch file."""
 
     pieces: list[Piece | Spilled]
     scratch: Scratch
@@ -52,19 +53,19 @@ class Buckets:
 
     @property
     def spilled(self) -> bool:
-        """Whether some pieces lie in scratch."""
+        """Whether any piece is in the scratch file."""
         return any(isinstance(piece, Spilled) for piece in self.pieces)
 
     @classmethod
     def collect(
         cls, stream: PieceStream, plan: Plan, n_codes: int, scratch: Scratch, pool: Executor, bar: Any
     ) -> Buckets:
-        """Read all cells; pieces beyond the plan's memory go to scratch."""
+        """Read all cells; pieces beyond the plan's memory go to the scratch file."""
         pieces: list[Piece | Spilled] = []
         nonzeros = np.zeros(stream.columns.size, dtype=np.int64)
         kept = 0
-        with closing(stream.pieces(plan.values_per_piece, pool, plan.n_threads)) as stream_of_pieces:
-            for piece in stream_of_pieces:
+        with closing(stream.pieces(plan.values_per_piece, pool, plan.n_threads)) as all_pieces:
+            for piece in all_pieces:
                 nonzeros += piece.indptr[1:].astype(np.int64) - piece.indptr[:-1]
                 if kept + piece.n_bytes <= plan.max_kept_bytes:
                     kept += piece.n_bytes
@@ -78,22 +79,22 @@ class Buckets:
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
-        most_keys = max(int(self.nonzeros[block.start : block.stop].sum()) for block in plan.blocks)
-        keys = np.empty(most_keys, dtype=self.key_dtype)
+        max_keys = max(int(self.nonzeros[block.start : block.stop].sum()) for block in plan.blocks)
+        keys = np.empty(max_keys, dtype=self.key_dtype)
         ends = np.empty((max(map(len, plan.blocks)), self.n_codes), dtype=np.uint32)
         if not self.spilled:
             for genes in plan.blocks:
                 yield self._gather(genes, self.pieces, genes.start, keys, ends, pool)
             return
-        with closing(read_ahead(self._load, plan.blocks)) as loaded:
-            for genes, pieces in zip(plan.blocks, loaded, strict=True):
+        with closing(read_ahead(self._load, plan.blocks)) as pieces_of_blocks:
+            for genes, pieces in zip(plan.blocks, pieces_of_blocks, strict=True):
                 yield self._gather(genes, pieces, 0, keys, ends, pool)
 
     def _load(self, genes: range) -> list[Piece]:
-        """Cut some genes out of all pieces, reading from scratch what lies there."""
-        return [self._part(piece, genes) for piece in self.pieces]
+        """Cut some genes out of all pieces; those in the scratch file are read."""
+        return [self._cut(piece, genes) for piece in self.pieces]
 
-    def _part(self, piece: Piece | Spilled, genes: range) -> Piece:
+    def _cut(self, piece: Piece | Spilled, genes: range) -> Piece:
         if isinstance(piece, Piece):
             return piece.part(genes)
         indptr = np.empty(len(genes) + 1, dtype=INDPTR_DTYPE)
@@ -101,22 +102,23 @@ class Buckets:
         start = int(indptr[0])
         keys = np.empty(int(indptr[-1]) - start, dtype=self.key_dtype)
         codes = np.empty(keys.size, dtype=self.code_dtype)
-        place = piece.place + (piece.n_genes + 1) * indptr.itemsize
-        self.scratch.read(place + start * keys.itemsize, keys)
-        self.scratch.read(place + piece.n_values * keys.itemsize + start * codes.itemsize, codes)
+        place_of_keys = piece.place + (piece.n_genes + 1) * indptr.itemsize
+        place_of_codes = place_of_keys + piece.n_values * keys.itemsize
+        self.scratch.read(place_of_keys + start * keys.itemsize, keys)
+        self.scratch.read(place_of_codes + start * codes.itemsize, codes)
         return Piece(0, indptr - indptr[0], keys, codes)
 
     def _gather(
         self, genes: range, pieces: Any, first: int, keys: NDArray[Any], ends: NDArray[np.uint32], pool: Executor
     ) -> GeneBlock:
-        """Deal the genes' values out to their groups; ``first`` is the place of the first gene in the pieces."""
-        starts = starts_of(self.nonzeros, genes)
+        """Deal the genes' keys out to their groups; ``first`` is the place of the first gene in the pieces."""
+        starts = lay_out_genes(self.nonzeros, genes)
         ends = ends[: len(genes)]
 
         def gather(part: range) -> None:
-            some = slice(part.start, part.stop)
-            deal_out_pieces(pieces, first + part.start, starts[some], ends[some], keys)
+            run = slice(part.start, part.stop)
+            deal_out_pieces(pieces, first + part.start, starts[run], ends[run], keys)
 
-        of_gene = max(1, int(self.nonzeros[genes.start : genes.stop].sum()) * keys.itemsize // len(genes))
-        run_on_threads(pool, gather, cut(range(len(genes)), max(1, _BYTES_AT_A_TIME // of_gene)))
+        bytes_per_gene = max(1, int(self.nonzeros[genes.start : genes.stop].sum()) * keys.itemsize // len(genes))
+        run_on_threads(pool, gather, cut(range(len(genes)), max(1, _BYTES_PER_TASK // bytes_per_gene)))
         return GeneBlock(genes, keys, starts, ends)

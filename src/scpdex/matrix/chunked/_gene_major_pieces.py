@@ -1,4 +1,4 @@
-"""Pieces: a run of cells turned gene-major, and what is made of pieces: parts of them, and gene blocks."""
+"""Gene-major pieces: runs of cells whose values lie gene by gene, and how they become gene blocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from scpdex.kernels.gather import count_rows
 from scpdex.kernels.transpose import begin_groups, count_codes, deal_out, transpose_rows
 from scpdex.matrix._gene_block import GeneBlock
-from scpdex.matrix.memory._sparse import slots_of
+from scpdex.matrix.memory._sparse import find_gene_slots
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from scpdex.matrix._normalize import Normalization
+    from scpdex.matrix._normalization import Normalization
 
+# Gene boundaries of a piece.
 INDPTR_DTYPE = np.uint32
 
 
@@ -30,8 +31,9 @@ class Piece:
 
     n_cells: int
     indptr: NDArray[np.uint32]
-    """Where each gene's values start, and the last one's end."""
+    """Where each gene's values start; last, where those of the last gene end."""
     keys: NDArray[Any]
+    """Values as sortable keys, see :mod:`scpdex.kernels.keys`."""
     codes: NDArray[Any]
     """Code of the group of each value's cell."""
 
@@ -41,17 +43,17 @@ class Piece:
         return self.indptr.nbytes + self.keys.nbytes + self.codes.nbytes
 
     def __sizeof__(self) -> int:
-        # What dask's workers take it to weigh.
+        # By this, dask's workers weigh what they hold.
         return object.__sizeof__(self) + self.n_bytes
 
     def part(self, genes: range) -> Piece:
-        """Give some of its genes, on the same arrays."""
+        """Give some neighbouring genes, a view of the same arrays."""
         indptr = self.indptr[genes.start : genes.stop + 1]
         run = slice(int(indptr[0]), int(indptr[-1]))
         return Piece(self.n_cells, indptr - indptr[0], self.keys[run], self.codes[run])
 
     def copy(self) -> Piece:
-        """Give arrays of its own."""
+        """Give a piece with arrays of its own."""
         return Piece(self.n_cells, self.indptr.copy(), self.keys.copy(), self.codes.copy())
 
 
@@ -60,7 +62,7 @@ class PieceStream(Protocol):
 
     @property
     def codes(self) -> NDArray[Any]:
-        """Group of each cell, in the order in which cells come."""
+        """Code of each cell's group, in the order of the stream."""
         ...
 
     @property
@@ -70,53 +72,63 @@ class PieceStream(Protocol):
 
     @property
     def n_steps(self) -> int:
-        """Cells that come in one pass; those of which genes come apart as often as they do."""
+        """Steps of a progress bar in one pass: cells, each as often as pieces with some of its genes come."""
         ...
 
     def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
-        """Read all cells in turn, about so many values at a time, and turn them gene-major on the pool's threads."""
+        """Read all cells in turn, about ``n_values`` at a time, and turn them gene-major on the pool's threads."""
         ...
 
     def refuse_changed(self) -> None:
-        """Raise an error if the matrix was changed since it was opened."""
+        """Raise a ValueError if the matrix has changed since it was opened."""
         ...
 
 
-def canonical_rows(found: Any, normalization: Normalization | None) -> sparse.csr_matrix[Any]:
-    """Give CSR or CSC as CSR rows with sorted columns, none repeated, and normalized where they are to be."""
-    # scanpy adds values up as they lie there, sorted or not.
-    totals = None if normalization is None else normalization.totals(found)
-    rows: sparse.csr_matrix[Any] = found.tocsr()
+def to_canonical_csr(matrix: Any, normalization: Normalization | None) -> sparse.csr_matrix[Any]:
+    """Give CSR or CSC as CSR with sorted columns, none repeated, and normalized if ``normalization`` is given."""
+    # scanpy adds values up as they are stored, sorted or not.
+    library_sizes = None if normalization is None else normalization.sum_rows(matrix)
+    rows: sparse.csr_matrix[Any] = matrix.tocsr()
     if not rows.has_canonical_format:
-        # Of its own, since what lies in memory is the user's.
+        # The arrays may be the user's.
         rows = rows.copy()
         rows.sum_duplicates()
-    return rows if normalization is None or totals is None else normalization.rows(rows, totals)
+    if normalization is None or library_sizes is None:
+        return rows
+    return normalization.normalize_csr(rows, library_sizes)
 
 
-def turn(found: Any, codes: NDArray[Any], columns: NDArray[np.int64], dtype: np.dtype[Any]) -> Piece:
-    """Turn CSR rows, of which the groups are given, gene-major; ``dtype`` is that of the keys."""
-    counts = np.zeros(found.shape[1], dtype=np.int64)
-    count_rows(found.data, found.indices, found.indptr, np.arange(codes.size), counts)
+def turn_gene_major(rows: Any, codes: NDArray[Any], columns: NDArray[np.int64], dtype: np.dtype[Any]) -> Piece:
+    """Turn canonical CSR rows gene-major.
+
+    ``codes`` has the group of each row, ``columns`` the column of each tested gene; ``dtype`` is that of the keys.
+
+    Raises
+    ------
+    ValueError
+        The rows have more non-zero values than ``INDPTR_DTYPE`` counts.
+    """
+    counts = np.zeros(rows.shape[1], dtype=np.int64)
+    count_rows(rows.data, rows.indices, rows.indptr, np.arange(codes.size), counts)
     indptr = np.r_[0, np.cumsum(counts[columns])]
     if indptr[-1] > np.iinfo(INDPTR_DTYPE).max:
         msg = f"{indptr[-1]:,} non-zeros are more than can be turned gene-major at once: rechunk to fewer rows."
         raise ValueError(msg)
     keys = np.empty(int(indptr[-1]), dtype=dtype)
-    codes_of = np.empty(keys.size, dtype=codes.dtype)
-    slots = slots_of(found.shape[1], columns)
+    codes_of_keys = np.empty(keys.size, dtype=codes.dtype)
+    slots = find_gene_slots(rows.shape[1], columns)
     first = int(columns[0]) if slots is None else 0
     places = indptr[:-1].astype(np.uint64)
-    transpose_rows(found.data, found.indices, found.indptr, codes, slots, first, places, keys, codes_of)
-    return Piece(codes.size, indptr.astype(INDPTR_DTYPE), keys, codes_of)
+    transpose_rows(rows.data, rows.indices, rows.indptr, codes, slots, first, places, keys, codes_of_keys)
+    return Piece(codes.size, indptr.astype(INDPTR_DTYPE), keys, codes_of_keys)
 
 
 def deal_out_pieces(
     pieces: Sequence[Piece], first: int, starts: NDArray[np.int64], ends: NDArray[np.uint32], keys: NDArray[Any]
 ) -> None:
-    """Deal the values of the pieces' genes from ``first`` on out to their groups.
+    """Write the keys of neighbouring genes to ``keys``, group by group; ``first`` is the first gene's place in pieces.
 
-    ``starts`` says where in ``keys`` each gene begins; ``ends``, genes x groups, will say where each group ends.
+    ``starts`` has where in ``keys`` each gene starts. The group boundaries are written to ``ends``, genes x groups.
     """
     ends[:] = 0
     for piece in pieces:
@@ -127,10 +139,10 @@ def deal_out_pieces(
 
 
 def block_of(pieces: Sequence[Piece], n_codes: int) -> GeneBlock:
-    """Bring all genes of some pieces together, by one thread."""
-    ends_of_genes = np.asarray(np.sum([piece.indptr[1:] for piece in pieces], axis=0, dtype=np.int64))
-    starts = np.r_[0, ends_of_genes[:-1]]
-    keys = np.empty(int(ends_of_genes[-1]), dtype=pieces[0].keys.dtype)
+    """Make one gene block of all genes of some pieces, on this thread."""
+    gene_stops = np.asarray(np.sum([piece.indptr[1:] for piece in pieces], axis=0, dtype=np.int64))
+    starts = np.r_[0, gene_stops[:-1]]
+    keys = np.empty(int(gene_stops[-1]), dtype=pieces[0].keys.dtype)
     ends = np.empty((starts.size, n_codes), dtype=np.uint32)
     deal_out_pieces(pieces, 0, starts, ends, keys)
     return GeneBlock(range(starts.size), keys, starts, ends)

@@ -1,4 +1,4 @@
-"""Rows: a matrix as a stream of compared cells, read in contiguous runs and turned gene-major piece by piece."""
+"""Row stream: the compared cells of a stored matrix, read in contiguous runs and turned gene-major piece by piece."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from scipy import sparse
 
 from scpdex.kernels.keys import key_dtype
 from scpdex.machine.threads import map_in_order, read_ahead
-from scpdex.matrix._normalize import normalized_dtype
-from scpdex.matrix._values import refuse_inexact
-from scpdex.matrix.chunked._gene_major_pieces import canonical_rows, turn
+from scpdex.matrix._normalization import normalized_dtype
+from scpdex.matrix._rankable_values import looks_like_counts, refuse_inexact
+from scpdex.matrix.chunked._gene_major_pieces import to_canonical_csr, turn_gene_major
 from scpdex.matrix.chunked._spans import decode_spans, read_spans
 from scpdex.plan.matrix_info import code_dtype
 
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Design
-    from scpdex.matrix._normalize import Normalization
+    from scpdex.matrix._normalization import Normalization
     from scpdex.matrix.chunked._gene_major_pieces import Piece
     from scpdex.matrix.chunked._spans import StoredRun
     from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 
-# Rows with so few values between them are read together.
+# Rows with up to so many values between them are read together.
 _MAX_GAP = 1 << 14
-# Places where values are looked at before the work, and what is added to what was found there.
+# Values are looked at in so many places before the work.
 _PROBES = 8
+# Genes are expected to have so many times the non-zero values that these places let expect.
 MARGIN = 1.1
 
 
@@ -55,11 +56,11 @@ class RowStream:
 
     matrix: StoredMatrix
     rows: NDArray[np.int64]
-    """Row of each compared cell."""
+    """Row of each compared cell, in the order of the object."""
     codes: NDArray[Any]
-    """Code of its group: ``uint16``, or ``uint32`` where there are more groups than that holds."""
+    """Code of each cell's group: ``uint16``, or ``uint32`` if that cannot number all groups."""
     columns: NDArray[np.int64]
-    """Tested columns, ascending."""
+    """Column of each tested gene, ascending."""
     normalization: Normalization | None
     """How counts are normalized; None leaves values as they are."""
 
@@ -72,7 +73,7 @@ class RowStream:
         columns: NDArray[np.int64],
         normalization: Normalization | None,
     ) -> RowStream:
-        """Take the compared ones of ``cells``, the rows of all cells."""
+        """Take the compared cells; ``cells`` has the row of every cell of the object."""
         compared = design.codes >= 0
         dtype = code_dtype(design.sizes.size)
         return cls(matrix, cells[compared], design.codes[compared].astype(dtype), columns, normalization)
@@ -84,13 +85,13 @@ class RowStream:
 
     @property
     def n_values(self) -> int:
-        """Values of all cells and all genes, zeros included where they are stored."""
+        """Stored values of the compared cells in all columns."""
         begins, ends = self.matrix.spans(self.rows)
         return int((ends - begins).sum())
 
     @cached_property
     def ascend(self) -> bool:
-        """Whether cells are in the order of their rows, and none twice."""
+        """Whether the object has the cells in the order of their rows, and none twice."""
         return bool((np.diff(self.rows) > 0).all())
 
     @property
@@ -102,108 +103,108 @@ class RowStream:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What its values are ranked as."""
+        """Dtype as which values are ranked."""
         return self.matrix.dtype if self.normalization is None else normalized_dtype(self.matrix.dtype)
 
     @property
     def key_dtype(self) -> np.dtype[Any]:
-        """Dtype of the keys of its values."""
+        """Dtype of the values' keys."""
         return key_dtype(self.dtype)
 
     def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
-        """Read all cells in turn, about so many values at a time, and turn them gene-major on the pool's threads."""
+        """Read all cells in turn, about ``n_values`` at a time, and turn them gene-major on the pool's threads."""
 
-        def turned(read: _ReadCells) -> Piece:
-            return turn(self._finish(read), self.codes[read.cells], self.columns, self.key_dtype)
+        def make_piece(read: _ReadCells) -> Piece:
+            return turn_gene_major(self._finish(read), self.codes[read.cells], self.columns, self.key_dtype)
 
         with closing(self._parts(n_values)) as parts:
-            yield from map_in_order(pool, turned, parts, n_threads)
+            yield from map_in_order(pool, make_piece, parts, n_threads)
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise a ValueError about what was read."""
         self.matrix.refuse(reason)
 
     def refuse_changed(self) -> None:
-        """Raise an error if the file was changed since it was opened."""
+        """Raise a ValueError if the file has changed since it was opened."""
         self.matrix.refuse_changed()
 
     def _parts(self, n_values: int) -> Generator[_ReadCells, None, None]:
-        """Read all cells in turn, ahead of who takes them."""
-        return read_ahead(lambda some: self._read(some, n_values), self._cut(n_values))
+        """Read all cells in turn, on a thread that stays ahead of those who take them."""
+        return read_ahead(lambda cells: self._read(cells, n_values), self._cut(n_values))
 
     def _finish(self, read: _ReadCells) -> sparse.csr_matrix[Any]:
-        """Give rows as CSR with sorted columns, none repeated, and normalized where they are to be."""
+        """Give the cells that were read as CSR with sorted columns, none repeated, and normalized if asked for."""
         # Dense rows are normalized while they are dense.
         is_dense = self.matrix.format == "dense"
         rows = self._decode(read, self.normalization if is_dense else None)
         if self.normalization is None:
             refuse_inexact(rows, self.matrix.where, columns=self.columns)
-        return canonical_rows(rows, None if is_dense else self.normalization)
+        return to_canonical_csr(rows, None if is_dense else self.normalization)
 
     def load(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> sparse.csr_matrix[Any]:
-        """Read all cells in turn, about so many values at a time, into one CSR matrix."""
+        """Read all cells in turn, about ``n_values`` at a time, into one CSR matrix."""
         data = np.empty(self.n_values, dtype=self.dtype)
-        # What scipy would make of them.
+        # The dtype that scipy would choose.
         index_dtype = sparse.get_index_dtype(maxval=max(data.size, self.matrix.shape[1]))
         indices = np.empty(data.size, dtype=index_dtype)
         indptr = np.zeros(self.rows.size + 1, dtype=index_dtype)
-        n_cells = n_found = 0
+        n_cells = n_loaded = 0
         with (
             closing(self._parts(n_values)) as parts,
             closing(map_in_order(pool, self._finish, parts, n_threads)) as rows,
         ):
-            for found in rows:
-                data[n_found : n_found + found.nnz] = found.data
-                indices[n_found : n_found + found.nnz] = found.indices
-                append_row_boundaries(indptr, n_cells, n_found, found.indptr)
-                n_cells, n_found = n_cells + found.shape[0], n_found + found.nnz
-                bar.update(found.shape[0])
+            for part in rows:
+                data[n_loaded : n_loaded + part.nnz] = part.data
+                indices[n_loaded : n_loaded + part.nnz] = part.indices
+                append_row_boundaries(indptr, n_cells, n_loaded, part.indptr)
+                n_cells, n_loaded = n_cells + part.shape[0], n_loaded + part.nnz
+                bar.update(part.shape[0])
         self.matrix.refuse_changed()
         shape = (self.rows.size, self.matrix.shape[1])
-        return sparse.csr_matrix((data[:n_found], indices[:n_found], indptr), shape=shape)
+        return sparse.csr_matrix((data[:n_loaded], indices[:n_loaded], indptr), shape=shape)
 
     def probe(self, n_values: int) -> tuple[NDArray[np.int64], bool]:
-        """Look at about so many values of cells here and there, as they are stored.
+        """Look at about ``n_values`` stored values of cells here and there.
 
-        Tells how many non-zeros each tested gene can be expected to have, a little more than were found, and whether
-        the values that matter looked like counts.
+        Give for each tested gene the non-zero values that all compared cells can be expected to have, with a margin,
+        and whether the values that have an effect on results look like counts.
         """
-        n_cells, found, are_counts = 0, np.zeros(self.matrix.shape[1], dtype=np.int64), True
-        matters = np.zeros(self.matrix.shape[1], dtype=np.bool_)
-        matters[self.relevant_columns] = True
+        n_columns = self.matrix.shape[1]
+        n_cells, n_nonzero, are_counts = 0, np.zeros(n_columns, dtype=np.int64), True
+        is_relevant = np.zeros(n_columns, dtype=np.bool_)
+        is_relevant[self.relevant_columns] = True
         for part in self.sample_rows(n_values):
             n_cells += part.shape[0]
-            are_counts &= looks_like_counts(part.data[matters[part.indices]])
+            are_counts &= looks_like_counts(part.data[is_relevant[part.indices]])
             if self.normalization is not None:
-                self.normalization.refuse_improper(part.data, part.indices, found.size)
-            found += np.bincount(part.indices[part.data != 0], minlength=found.size)
-        share = self.rows.size / n_cells
-        expected = np.minimum(np.ceil(MARGIN * share * found[self.columns]), self.rows.size)
+                self.normalization.refuse_improper(part.data, part.indices, n_columns)
+            n_nonzero += np.bincount(part.indices[part.data != 0], minlength=n_columns)
+        factor = MARGIN * (self.rows.size / n_cells)
+        expected = np.minimum(np.ceil(factor * n_nonzero[self.columns]), self.rows.size)
         return expected.astype(np.int64), are_counts
 
     def sample_rows(self, n_values: int) -> Iterator[sparse.csr_matrix[Any]]:
-        """Give about so many values, as they are stored, of cells here and there."""
+        """Read cells here and there with about ``n_values`` stored values, unsorted and not normalized."""
         places = np.linspace(0, self.rows.size, _PROBES + 1)[:-1].astype(int)
-        per_cell = max(1, n_values // _PROBES // max(1, self.n_values // self.rows.size))
+        cells_per_place = max(1, n_values // _PROBES // max(1, self.n_values // self.rows.size))
         stop = 0
         for place in np.unique(places).tolist():
-            start, stop = max(place, stop), min(place + per_cell, self.rows.size)
+            start, stop = max(place, stop), min(place + cells_per_place, self.rows.size)
             if start < stop:
                 yield self._decode(self._read(slice(start, stop), n_values))
 
     def _cut(self, n_values: int) -> Generator[slice, None, None]:
-        """Cut the cells into pieces of so many values, or of one cell."""
+        """Cut the cells into runs of at most ``n_values``, gaps that are read included, or of one cell."""
         begins, ends = self.matrix.spans(self.rows)
-        costs = ends - begins
+        lengths = ends - begins
         if self.ascend:
-            # Small gaps are read as well.
             gaps = begins[1:] - ends[:-1]
-            costs[1:] += np.where(gaps <= _MAX_GAP, gaps, 0)
-        ahead = np.cumsum(costs)
+            lengths[1:] += np.where(gaps <= _MAX_GAP, gaps, 0)
+        stops = np.cumsum(lengths)
         start = 0
-        while start < ahead.size:
-            before = int(ahead[start - 1]) if start else 0
-            stop = max(start + 1, int(np.searchsorted(ahead, before + n_values, side="right")))
+        while start < stops.size:
+            n_before = int(stops[start - 1]) if start else 0
+            stop = max(start + 1, int(np.searchsorted(stops, n_before + n_values, side="right")))
             yield slice(start, stop)
             start = stop
 
@@ -229,24 +230,14 @@ class RowStream:
 def _decode_dense(run: StoredRun, normalization: Normalization | None) -> sparse.csr_matrix[Any]:
     rows, block = run.majors, run.content
     block = block if block.shape[0] == rows.size else block[rows - rows[0]]
-    return sparse.csr_matrix(block if normalization is None else normalization.dense(block))
+    return sparse.csr_matrix(block if normalization is None else normalization.normalize_dense(block))
 
 
-def count_like(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell of each value whether it is a whole number from 0 up."""
-    return np.asarray((values >= 0) & (values == np.floor(values)))
+def append_row_boundaries(indptr: NDArray[Any], n_rows: int, n_values: int, part_indptr: NDArray[Any]) -> None:
+    """Write the row boundaries of further rows to ``indptr``, behind those of ``n_rows`` rows and ``n_values`` values.
 
-
-def append_row_boundaries(indptr: NDArray[Any], n_rows: int, n_values: int, found: NDArray[Any]) -> None:
-    """Write the row boundaries of further rows to ``indptr``, after those of ``n_rows`` rows and ``n_values`` values.
-
-    ``found`` is the indptr of the further rows alone. The sum has the width of ``indptr``: scipy's 32 bits plus a
+    ``part_indptr`` is the indptr of the further rows alone. The sum has the width of ``indptr``: scipy's 32 bits plus a
     Python integer would stay 32 bits and wrap.
     """
-    some = slice(n_rows + 1, n_rows + found.size)
-    np.add(found[1:], n_values, out=indptr[some], dtype=indptr.dtype)
-
-
-def looks_like_counts(values: NDArray[Any]) -> bool:
-    """Tell whether values are whole numbers from 0 up."""
-    return bool(count_like(values).all())
+    run = slice(n_rows + 1, n_rows + part_indptr.size)
+    np.add(part_indptr[1:], n_values, out=indptr[run], dtype=indptr.dtype)

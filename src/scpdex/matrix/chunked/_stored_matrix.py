@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 
 from scpdex.matrix._anndata import is_sparse_dataset, sparse_arrays
-from scpdex.matrix._values import native, refuse_dtype
+from scpdex.matrix._rankable_values import native, refuse_dtype
 from scpdex.matrix.chunked._hdf5_chunks import RawRun, raw_reader
 
 if TYPE_CHECKING:

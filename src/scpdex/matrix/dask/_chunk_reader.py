@@ -9,17 +9,16 @@ import numpy as np
 from scipy import sparse
 
 from scpdex.kernels.keys import key_dtype
-from scpdex.matrix._normalize import normalized_dtype
-from scpdex.matrix._values import native, refuse_dtype, refuse_inexact
-from scpdex.matrix.chunked._gene_major_pieces import INDPTR_DTYPE, Piece, canonical_rows, turn
-from scpdex.matrix.chunked._row_stream import count_like
+from scpdex.matrix._normalization import normalized_dtype
+from scpdex.matrix._rankable_values import are_count_like, native, refuse_dtype, refuse_inexact
+from scpdex.matrix.chunked._gene_major_pieces import INDPTR_DTYPE, Piece, to_canonical_csr, turn_gene_major
 from scpdex.matrix.dask._chunk_errors import ChunkKindError, ChunkValueError
 from scpdex.matrix.memory._sparse import take_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scpdex.matrix._normalize import Normalization
+    from scpdex.matrix._normalization import Normalization
     from scpdex.matrix.dask._chunk_grid import Part
 
 # Dense rows become CSR so many values at a time, to spare memory.
@@ -89,9 +88,9 @@ class ChunkReader:
         is_relevant = np.zeros(n_columns, dtype=np.bool_)
         is_relevant[columns - self.first_column] = True
         if isinstance(matrix, np.ndarray):
-            return np.asarray((count_like(matrix) | ~is_relevant).all(axis=1))
+            return np.asarray((are_count_like(matrix) | ~is_relevant).all(axis=1))
         are_counts = np.ones(n_rows, dtype=np.bool_)
-        places = np.flatnonzero(~count_like(matrix.data))
+        places = np.flatnonzero(~are_count_like(matrix.data))
         majors, minors = np.searchsorted(matrix.indptr, places, side="right") - 1, matrix.indices[places]
         rows, columns = (majors, minors) if matrix.format == "csr" else (minors, majors)
         are_counts[rows[is_relevant[columns]]] = False
@@ -115,7 +114,7 @@ class ChunkReader:
         except ValueError as error:
             raise ChunkValueError(*error.args) from error
         columns = self.columns[part.genes.start : part.genes.stop] - part.first_column
-        piece = turn(rows, codes, columns, self.key_dtype)
+        piece = turn_gene_major(rows, codes, columns, self.key_dtype)
         indptr = np.zeros(n_genes + 1, dtype=INDPTR_DTYPE)
         indptr[part.genes.start : part.genes.stop + 1] = piece.indptr
         indptr[part.genes.stop + 1 :] = piece.indptr[-1]
@@ -127,11 +126,11 @@ class ChunkReader:
         if normalization is None:
             refuse_inexact(matrix, self.where, columns=self.columns - first_column)
         if not isinstance(matrix, np.ndarray):
-            return canonical_rows(matrix, normalization)
+            return to_canonical_csr(matrix, normalization)
         rows_at_a_time = max(1, _VALUES_AT_A_TIME // matrix.shape[1])
         blocks = (matrix[first : first + rows_at_a_time] for first in range(0, matrix.shape[0], rows_at_a_time))
         if normalization is not None:
-            blocks = (normalization.dense(block) for block in blocks)
+            blocks = (normalization.normalize_dense(block) for block in blocks)
         return sparse.vstack([sparse.csr_matrix(block) for block in blocks], format="csr")
 
     def _merge(self, chunks: list[list[Any]], shapes: list[list[tuple[int, int]]]) -> Any:

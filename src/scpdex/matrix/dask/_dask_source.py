@@ -1,4 +1,4 @@
-"""Source: the compared cells and tested genes of a dask array, and what some of its chunks let expect of all."""
+"""dask source: the compared cells and tested genes of a dask array, and what some of its chunks let expect of all."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class DaskSource(Source):
     grid: Grid
     reader: ChunkReader
     codes: NDArray[Any]
-    """Group of each compared cell."""
+    """Code of each compared cell's group."""
     info: DaskMatrix
 
     @classmethod
@@ -101,13 +101,13 @@ class DaskSource(Source):
 
     @property
     def rows(self) -> DaskSource:
-        """The cells as a stream of pieces, which it is itself where this machine does the work."""
+        """The cells as a stream of pieces: this source itself, if this machine computes the chunks."""
         return self
 
     @property
     def cluster(self) -> ClusterChunks:
-        """The chunks of a cluster's workers."""
-        assert not isinstance(self.chunks, LocalChunks), "the work is done here"  # noqa: S101
+        """The chunks, which the workers of a cluster compute."""
+        assert not isinstance(self.chunks, LocalChunks), "this machine computes the chunks"  # noqa: S101
         return self.chunks
 
     @property
@@ -117,40 +117,40 @@ class DaskSource(Source):
 
     @property
     def n_steps(self) -> int:
-        """Cells that come in one pass; those of which genes come apart as often as they do."""
+        """Steps of a progress bar in one pass: the compared cells, once for each stripe."""
         return self.codes.size * len(self.grid.stripes)
 
     def parts(self, n_values: int) -> Iterator[Part]:
-        """Cut into parts of about so many values, or of one chunk of rows."""
-        per_row = self.info.values_of_longest_chunk / self.grid.longest
-        return self.grid.parts(max(1, int(n_values / per_row)))
+        """Cut into parts of about ``n_values``, or of one row of chunks."""
+        values_per_row = self.info.values_of_longest_chunk / self.grid.longest
+        return self.grid.parts(max(1, int(n_values / values_per_row)))
 
     def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
-        """Compute all chunks in turn, ahead of who takes them, and turn them gene-major on the pool's threads."""
+        """Compute all chunks in turn, ahead of those who take them; the pool's threads turn them gene-major."""
         return self.each_part(lambda piece, _: piece, n_values, pool, n_threads)
 
     def each_part(
         self, work: Callable[[Piece, Part], Result], n_values: int, pool: Executor, n_threads: int
     ) -> Generator[Result, None, None]:
-        """Give what the pool's threads make of each part in turn, of about so many values."""
+        """Give in turn what ``work`` makes of each part of about ``n_values``, on the pool's threads."""
         chunks, n_genes = self.chunks, self.columns.size
-        assert isinstance(chunks, LocalChunks), "the work goes to the workers"  # noqa: S101
+        assert isinstance(chunks, LocalChunks), "the workers of a cluster compute the chunks"  # noqa: S101
 
         def compute(parts: list[Part]) -> list[tuple[Part, list[list[Any]]]]:
             return list(zip(parts, chunks.compute(parts, self.reader), strict=True))
 
         def turn_and_work(computed: tuple[Part, list[list[Any]]]) -> Result:
-            part, found = computed
-            return work(self.reader.piece(found, part, self.codes[part.cells], n_genes), part)
+            part, part_chunks = computed
+            return work(self.reader.piece(part_chunks, part, self.codes[part.cells], n_genes), part)
 
-        # As many parts at once as there are threads, since the tasks of one may come one after the other.
+        # As many parts at once as there are threads: the tasks of one part may wait for each other.
         parts = list(self.parts(n_values))
         batches = [parts[first : first + n_threads] for first in range(0, len(parts), n_threads)]
         with closing(read_ahead(compute, batches)) as computed:
             yield from map_in_order(pool, turn_and_work, chain.from_iterable(computed), n_threads)
 
     def refuse_changed(self) -> None:
-        """Do nothing: who computes a chunk once cannot see it change."""
+        """Do nothing: chunks are computed once, so that none can change in between."""
 
 
 def _describe(array: Array, grid: Grid, looks: list[Look], reader: ChunkReader, n_cells: int) -> DaskMatrix:

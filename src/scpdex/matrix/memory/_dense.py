@@ -1,4 +1,4 @@
-"""Dense matrices in memory."""
+"""Dense matrices in memory: their columns become gene blocks."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DenseSource(Source):
-    """Compared cells and tested columns of a dense matrix."""
+    """The compared cells and tested genes of a dense matrix."""
 
     values: NDArray[Any]
     cells: ComparedCells
     columns: NDArray[np.int64]
+    """Column of each tested gene, ascending."""
     info: MemoryMatrix
 
     @classmethod
@@ -64,12 +65,12 @@ def gather_block(
     pool: Executor,
     n_threads: int,
 ) -> GeneBlock:
-    """Bring the values of some columns together, which are those of ``genes``."""
+    """Gather the values of ``columns``, which hold the tested genes ``genes``, on the pool's threads."""
     starts = np.arange(len(genes)) * cells.rows.size
 
     def gather(part: range) -> None:
-        some = slice(part.start, part.stop)
-        gather_dense(values, cells.rows, cells.group_stops, columns[some], room.keys, starts[some], room.ends[:, some])
+        run = slice(part.start, part.stop)
+        gather_dense(values, cells.rows, cells.group_stops, columns[run], room.keys, starts[run], room.ends[:, run])
 
     list(pool.map(gather, cut(range(len(genes)), -(-len(genes) // n_threads))))
     return GeneBlock(genes, room.keys, starts, room.ends[:, : len(genes)].T)

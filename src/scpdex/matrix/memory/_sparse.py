@@ -1,4 +1,4 @@
-"""CSR and CSC matrices in memory."""
+"""CSR and CSC matrices in memory: their rows or columns become gene blocks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from scpdex.kernels.gather import count_columns, count_rows, gather_columns, gather_rows, seek_rows
 from scpdex.kernels.keys import key_dtype
-from scpdex.matrix._gene_block import GeneBlock, Room, starts_of
+from scpdex.matrix._gene_block import GeneBlock, Room, lay_out_genes
 from scpdex.matrix._source import Source
 from scpdex.plan.gene_blocks import cut
 from scpdex.plan.matrix_info import MemoryMatrix
@@ -24,34 +24,35 @@ if TYPE_CHECKING:
     from scpdex.plan.plan import Plan
 
 
-_CACHE_LINE = 64
-_MOST_IN_32_BITS = np.iinfo(np.int32).max
+_CACHE_LINE_BYTES = 64
+_MAX_INT32 = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
 class RowSource(Source):
-    """Compared rows and tested columns of a CSR matrix with sorted indices, none repeated."""
+    """The compared cells and tested genes of a CSR matrix with sorted indices, none repeated."""
 
     matrix: Any
     cells: ComparedCells
     columns: NDArray[np.int64]
+    """Column of each tested gene, ascending."""
     parts: tuple[range, ...]
-    """Runs of the cells in the order of their groups, each gathered by one thread."""
+    """Runs of the cells in the order of their groups: each thread gathers one."""
     stored: NDArray[np.int64]
-    """Non-zero values in each part of the cells of each tested gene, parts x genes."""
+    """Non-zero values of each part of the cells and each tested gene, parts x genes."""
     info: MemoryMatrix
 
     @classmethod
     def open(
         cls, matrix: Any, cells: ComparedCells, columns: NDArray[np.int64], pool: Executor, n_threads: int
     ) -> RowSource:
-        """Count the values of each gene; unsorted or repeated indices are put right in a copy."""
+        """Count the non-zero values of each gene; a matrix with unsorted or repeated indices is copied and sorted."""
         n_cells = cells.rows.size
         parts = tuple(cut(range(n_cells), -(-n_cells // n_threads)))
 
         def count(part: range) -> tuple[NDArray[np.int64], bool]:
             counts = np.zeros(matrix.shape[1], dtype=np.int64)
-            # As they lie in memory: gathering goes group by group, but counts are the same.
+            # In the order of memory, which is faster; the order of the groups gives the same counts.
             rows = np.sort(cells.rows[part.start : part.stop])
             return counts, count_rows(matrix.data, matrix.indices, matrix.indptr, rows, counts)
 
@@ -71,7 +72,7 @@ class RowSource(Source):
             seek_rows(matrix.indices, matrix.indptr, self.cells.rows[run], self.columns[0], cursors[run])
 
         list(pool.map(seek, self.parts))
-        slots = slots_of(matrix.shape[1], self.columns)
+        slots = find_gene_slots(matrix.shape[1], self.columns)
         reader = _RowReader(self, Room.of(plan, self.cells.group_stops.size), pool, slots, cursors)
         for genes in plan.blocks:
             yield reader.read(genes)
@@ -79,26 +80,31 @@ class RowSource(Source):
 
 @dataclass(frozen=True)
 class _RowReader:
+    """Gathers one block of genes behind the other, with a cursor in each row."""
+
     source: RowSource
     room: Room
     pool: Executor
     slots: NDArray[np.int32] | None
+    """See :func:`find_gene_slots`."""
     cursors: NDArray[np.int64]
+    """For each cell, the place in its row up to which values have been gathered."""
 
     def read(self, genes: range) -> GeneBlock:
         source, room = self.source, self.room
         matrix = source.matrix
         stored = source.stored[:, genes.start : genes.stop]
-        starts = starts_of(source.info.max_nonzeros, genes)
-        # The cells of a part come after those of the parts before it, gene by gene.
+        starts = lay_out_genes(source.info.max_nonzeros, genes)
+        # In each gene, the cells of a part come behind those of the parts before it.
         places = (starts + np.cumsum(stored, axis=0) - stored).astype(np.uint64)
         first = int(source.columns[genes.start]) if self.slots is None else genes.start
         stop = int(source.columns[genes.stop - 1]) + 1
 
         def gather(part: range, places: NDArray[np.uint64]) -> None:
             run = slice(part.start, part.stop)
-            # Apart from those of other threads: who writes to one cache line waits for one another.
-            own = np.pad(places, _CACHE_LINE // places.itemsize)[_CACHE_LINE // places.itemsize :][: places.size]
+            # A cache line of its own on both sides: threads that write to one cache line wait for one another.
+            n_padding = _CACHE_LINE_BYTES // places.itemsize
+            own_places = np.pad(places, n_padding)[n_padding:][: places.size]
             gather_rows(
                 matrix.data,
                 matrix.indices,
@@ -111,7 +117,7 @@ class _RowReader:
                 self.cursors[run],
                 room.keys,
                 starts,
-                own,
+                own_places,
                 room.ends,
             )
 
@@ -121,24 +127,25 @@ class _RowReader:
 
 @dataclass(frozen=True)
 class ColumnSource(Source):
-    """Compared rows and tested columns of a CSC matrix with sorted indices, none repeated."""
+    """The compared cells and tested genes of a CSC matrix with sorted indices, none repeated."""
 
     matrix: Any
     cells: ComparedCells
     columns: NDArray[np.int64]
+    """Column of each tested gene, ascending."""
     info: MemoryMatrix
 
     @classmethod
     def open(
         cls, matrix: Any, cells: ComparedCells, columns: NDArray[np.int64], pool: Executor, n_threads: int
     ) -> ColumnSource:
-        """Count the stored values of each gene; unsorted or repeated indices are put right in a copy."""
-        times = np.bincount(cells.rows, minlength=matrix.shape[0])
+        """Count the stored values of each gene; a matrix with unsorted or repeated indices is copied and sorted."""
+        row_repeats = np.bincount(cells.rows, minlength=matrix.shape[0])
         stored = np.zeros(columns.size, dtype=np.int64)
 
         def count(part: range) -> bool:
-            some = slice(part.start, part.stop)
-            return count_columns(matrix.indices, matrix.indptr, columns[some], times, stored[some])
+            run = slice(part.start, part.stop)
+            return count_columns(matrix.indices, matrix.indptr, columns[run], row_repeats, stored[run])
 
         if not all(list(pool.map(count, cut(range(columns.size), -(-columns.size // n_threads))))):
             return cls.open(_canonical(matrix), cells, columns, pool, n_threads)
@@ -155,15 +162,16 @@ class ColumnSource(Source):
 
 @dataclass(frozen=True)
 class ColumnGatherer:
-    """Knows the group of each row of a CSC matrix."""
+    """Gathers columns of CSC, with the group of each row."""
 
     cells: ComparedCells
     row_codes: NDArray[np.int32]
+    """Group of each row, -1 for rows that are not compared; of each cell, if cells are not in the order of the rows."""
 
     @classmethod
     def of(cls, cells: ComparedCells, n_rows: int) -> ColumnGatherer:
-        """Say which group each row is of; -1 where it is not compared."""
-        if not cells.ascend:
+        """Look up the group of each row of a matrix of ``n_rows``."""
+        if not cells.in_row_order:
             return cls(cells, cells.codes())
         row_codes = np.full(n_rows, -1, dtype=np.int32)
         row_codes[cells.rows] = cells.codes()
@@ -179,28 +187,27 @@ class ColumnGatherer:
         pool: Executor,
         n_threads: int,
     ) -> GeneBlock:
-        """Bring the values of some columns together, which are those of ``genes``."""
-        if not self.cells.ascend:
-            # In another order than the rows, or repeated, as views allow.
+        """Gather the values of ``columns``, which hold the tested genes ``genes``, on the pool's threads."""
+        if not self.cells.in_row_order:
             n_values = int(stored[genes.start : genes.stop].sum())
-            matrix = with_indices_for(matrix[:, columns], n_values)[self.cells.rows]
+            matrix = widen_indices(matrix[:, columns], n_values)[self.cells.rows]
             matrix.sort_indices()
             columns = np.arange(columns.size)
-        starts = starts_of(stored, genes)
+        starts = lay_out_genes(stored, genes)
 
         def gather(part: range) -> None:
-            some = slice(part.start, part.stop)
-            longest = (matrix.indptr[columns[some] + 1] - matrix.indptr[columns[some]]).max()
+            run = slice(part.start, part.stop)
+            longest = (matrix.indptr[columns[run] + 1] - matrix.indptr[columns[run]]).max()
             gather_columns(
                 matrix.data,
                 matrix.indices,
                 matrix.indptr,
-                columns[some],
+                columns[run],
                 self.row_codes,
                 np.empty(longest, dtype=np.int32),
                 room.keys,
-                starts[some],
-                room.ends[:, some],
+                starts[run],
+                room.ends[:, run],
             )
 
         list(pool.map(gather, cut(range(len(genes)), -(-len(genes) // n_threads))))
@@ -219,8 +226,8 @@ def _describe(matrix: Any, n_cells: int, stored: NDArray[np.int64]) -> MemoryMat
     )
 
 
-def slots_of(n_columns: int, columns: NDArray[np.int64]) -> NDArray[np.int32] | None:
-    """Place of each matrix column among the tested ones, or -1; None where the tested ones are neighbours."""
+def find_gene_slots(n_columns: int, columns: NDArray[np.int64]) -> NDArray[np.int32] | None:
+    """Give the position of each column of the matrix among the tested ones, or -1; None if these are neighbours."""
     if columns[-1] - columns[0] + 1 == columns.size:
         return None
     slots = np.full(n_columns, -1, dtype=np.int32)
@@ -228,28 +235,28 @@ def slots_of(n_columns: int, columns: NDArray[np.int64]) -> NDArray[np.int32] | 
     return slots
 
 
-def with_indices_for(matrix: Any, n_values: int) -> Any:
-    """Give a CSR or CSC matrix whose indices can count ``n_values`` values: 64-bit ones where 32 bits are too few.
+def widen_indices(matrix: Any, n_values: int) -> Any:
+    """Give a CSR or CSC matrix with 64-bit indices if 32 bits cannot count ``n_values`` values.
 
-    Where rows repeat, scipy sums the numbers of their values in the dtype of the indices, and the sum may wrap.
+    To take repeated rows, scipy adds up the lengths of rows in the dtype of the indices, where the sum may wrap.
     """
-    if n_values <= _MOST_IN_32_BITS or matrix.indices.dtype.itemsize > 4:
+    if n_values <= _MAX_INT32 or matrix.indices.dtype.itemsize > 4:
         return matrix
     wide = type(matrix)(matrix.shape, dtype=matrix.dtype)
-    # The constructor would narrow them again.
+    # Given to the constructor, they would become narrow again.
     wide.data, wide.indices, wide.indptr = matrix.data, matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)
     return wide
 
 
 def take_rows(matrix: Any, rows: NDArray[np.int64]) -> Any:
-    """Give some rows of a CSR or CSC matrix, which may repeat."""
+    """Give some rows of a CSR or CSC matrix; rows may repeat."""
     n_rows = matrix.shape[0]
-    per_row = np.diff(matrix.indptr) if matrix.format == "csr" else np.bincount(matrix.indices, minlength=n_rows)
-    return with_indices_for(matrix, int(per_row[rows].sum(dtype=np.int64)))[rows]
+    lengths = np.diff(matrix.indptr) if matrix.format == "csr" else np.bincount(matrix.indices, minlength=n_rows)
+    return widen_indices(matrix, int(lengths[rows].sum(dtype=np.int64)))[rows]
 
 
 def _canonical(matrix: Any) -> Any:
-    """Copy with sorted indices, repeated ones summed."""
+    """Copy a matrix and sort its indices; values of repeated ones are added up."""
     copy = type(matrix)((matrix.data.copy(), matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
     copy.sum_duplicates()
     return copy
