@@ -1,4 +1,4 @@
-"""Disk cache: compiled kernels are kept for later processes, or compiled each time where Numba has changed too much."""
+"""Disk cache of compiled kernels, and what happens without one where Numba has changed its caching classes."""
 
 from __future__ import annotations
 

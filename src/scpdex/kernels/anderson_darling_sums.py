@@ -19,7 +19,7 @@ from scpdex.kernels._compile import inner_kernel, kernel
 from scpdex.kernels.digits import significant_bits, span
 from scpdex.kernels.entries import code_at, key_at
 from scpdex.kernels.radix_sort import sort_gene
-from scpdex.kernels.rank_by_sort import count_negative, rank_sorted
+from scpdex.kernels.rank_by_sort import count_negative, rank_by_sort
 from scpdex.kernels.rank_sums import complete_rank_sums, count_zeros
 
 # Terms are added one by one for groups with at least 1 / _MANY as many cells as there are distinct values.
@@ -77,7 +77,7 @@ def anderson_darling(
         lowest, highest, varying = span(gene)
         shared, bits = significant_bits(lowest, highest, varying)
         in_order = sort_gene(gene, ends[g], lowest, shared, bits, sums[g], histograms, entries, spare_entries)
-        twice_midrank_of_zero, _ = rank_sorted(in_order, gene.size, n_zeros, reference, twice_u[g], no_tie_sums)
+        twice_midrank_of_zero, _ = rank_by_sort(in_order, gene.size, n_zeros, reference, twice_u[g], no_tie_sums)
         complete_rank_sums(sizes, zeros[g], reference, twice_midrank_of_zero, twice_u[g])
         n_values, zero = _number_values(in_order, ends[g], n_zeros, reference, events, cursors, places, values)
         n_groups = statistics.shape[1]

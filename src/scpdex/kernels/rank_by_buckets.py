@@ -48,7 +48,7 @@ def rank_by_buckets(
     twice_u: NDArray[Any],
     tie_sums: NDArray[Any],
 ) -> Any:
-    """Rank a gene; results are those of :func:`scpdex.kernels.rank_by_sort.rank_sorted`.
+    """Rank a gene; results are those of :func:`scpdex.kernels.rank_by_sort.rank_by_sort`.
 
     ``histograms`` holds how often each low digit and, against the rest, each high digit occurs; its last row is zero,
     before and after. All other rows are overwritten. ``packed`` is scratch, a ``uint32`` for each key.

@@ -1,4 +1,4 @@
-"""Rank by sort: a gene of any values is sorted and then walked along, tie by tie."""
+"""Rank by sort: walk along the sorted entries of a gene of any values, tie by tie."""
 
 from typing import Any
 
@@ -8,36 +8,14 @@ from numpy.typing import NDArray
 from scpdex.kernels._compile import inner_kernel
 from scpdex.kernels.entries import code_at, key_at
 from scpdex.kernels.keys import is_negative
-from scpdex.kernels.radix_sort import sort_gene
 from scpdex.kernels.ties import tie_term
 
 
 @inner_kernel
 def rank_by_sort(
-    keys: NDArray[Any],
-    ends: NDArray[Any],
-    lowest: Any,
-    shared: Any,
-    bits: int,
-    n_zeros: int,
-    reference: int,
-    histograms: NDArray[Any],
-    entries: Any,
-    spare_entries: Any,
-    sums: NDArray[Any],
-    twice_u: NDArray[Any],
-    tie_sums: NDArray[Any],
-) -> Any:
-    """Sort a gene, and write the sum of values of each group; results are those of :func:`rank_sorted`."""
-    in_order = sort_gene(keys, ends, lowest, shared, bits, sums, histograms, entries, spare_entries)
-    return rank_sorted(in_order, keys.size, n_zeros, reference, twice_u, tie_sums)
-
-
-@inner_kernel
-def rank_sorted(
     entries: Any, n: int, n_zeros: int, reference: int, twice_u: NDArray[Any], tie_sums: NDArray[Any]
 ) -> Any:
-    """Rank the ``n`` sorted entries of a gene, which has ``n_zeros`` zeros among its counted cells.
+    """Rank the ``n`` entries of a gene, sorted by :mod:`scpdex.kernels.radix_sort`; ``n_zeros`` counted cells are zero.
 
     Adds to ``twice_u`` the ``twice_midrank`` of the non-zero cells of each group, see
     :mod:`scpdex.kernels.rank_sums`. Against a reference, adds to ``tie_sums`` by how much these cells raise the

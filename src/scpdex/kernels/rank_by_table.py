@@ -27,7 +27,7 @@ def rank_by_table(
 ) -> Any:
     """Rank a gene whose keys have one digit of ``width`` bits.
 
-    Results are those of :func:`scpdex.kernels.rank_by_sort.rank_sorted`. Against the rest, the first row of
+    Results are those of :func:`scpdex.kernels.rank_by_sort.rank_by_sort`. Against the rest, the first row of
     ``histograms`` holds how often each value occurs; the last row is zero, before and after. All other rows are
     overwritten. ``twice_midrank`` is scratch.
     """

@@ -16,7 +16,7 @@ from scpdex.kernels._compile import inner_kernel, kernel
 from scpdex.kernels.digits import RADIX_BITS, most_bits_of_digit, significant_bits, span, sum_and_count
 from scpdex.kernels.entries import new_entries
 from scpdex.kernels.moments import group_sums
-from scpdex.kernels.radix_sort import FEW
+from scpdex.kernels.radix_sort import FEW, sort_gene
 from scpdex.kernels.rank_by_buckets import HIGH_BITS, LOW_BITS, fit_buckets, rank_by_buckets
 from scpdex.kernels.rank_by_sort import rank_by_sort
 from scpdex.kernels.rank_by_table import rank_by_table
@@ -135,20 +135,7 @@ def rank_sums(
                 gene, ends[g], lowest, shared, bits, n_zeros, reference, histograms, packed, twice_u[g], tie_sums[g]
             )
         else:
-            twice_midrank_of_zero, ties = rank_by_sort(
-                gene,
-                ends[g],
-                lowest,
-                shared,
-                bits,
-                n_zeros,
-                reference,
-                histograms,
-                entries,
-                spare_entries,
-                sums[g],
-                twice_u[g],
-                tie_sums[g],
-            )
+            in_order = sort_gene(gene, ends[g], lowest, shared, bits, sums[g], histograms, entries, spare_entries)
+            twice_midrank_of_zero, ties = rank_by_sort(in_order, gene.size, n_zeros, reference, twice_u[g], tie_sums[g])
         complete_rank_sums(sizes, zeros[g], reference, twice_midrank_of_zero, twice_u[g])
         complete_tie_sums(zeros[g], reference, ties, tie_sums[g])
