@@ -35,9 +35,9 @@ STAGES = {
         "scpdex.run._block_statistics.anderson_darling",
     ],
     "p-values": [
-        "scpdex.run._tests.rank_sum_test",
-        "scpdex.run._tests.welch_test",
-        "scpdex.run._tests.anderson_darling_test",
+        "scpdex.run._apply_tests.rank_sum_test",
+        "scpdex.run._apply_tests.welch_test",
+        "scpdex.run._apply_tests.anderson_darling_test",
     ],
     "fold changes": ["scpdex.statistics.reported_columns.log2_fold_change"],
     "order and adjust": ["scpdex.tl._rank_genes_parallel.order_table"],

@@ -20,7 +20,7 @@ from scpdex.plan.requirements import Requirements
 from scpdex.statistics.log_base import read_log_base
 from scpdex.statistics.multiple_testing import bytes_of_family
 from scpdex.statistics.options import TestOptions, resolve_method
-from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
+from scpdex.statistics.tie_correction import EXACT_TIE_SUMS_BELOW
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Iterable

@@ -84,7 +84,7 @@ def test_at_each_stage(tmp_path, monkeypatch, scratch, stage, error):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 @pytest.mark.parametrize(
     "stage",
-    ["run.strategies.row_passes.add_values", "run.strategies.row_passes.add_deviations", "run._tests.welch_test"],
+    ["run.strategies.row_passes.add_values", "run.strategies.row_passes.add_deviations", "run._apply_tests.welch_test"],
 )
 def test_at_each_stage_of_passes(tmp_path, monkeypatch, scratch, stage, error):
     from pkgutil import resolve_name

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numba.core.caching import CompileResultCacheImpl
 
-from scpdex.kernels import _compile, _numba, _private_folder, _warning
+from scpdex.kernels import _cache_warning, _compile, _numba, _private_folder
 
 # Ranks matrices of some dtypes, in that order, and holds each against the float64 one.
 RANK = """
@@ -80,7 +80,7 @@ def test_all_kernels_are_part_of_the_digest(tmp_path, monkeypatch):
 @pytest.fixture
 def untold(monkeypatch) -> None:
     """As in a process that has not been warned."""
-    monkeypatch.setattr(_warning, "_warned", Lock())
+    monkeypatch.setattr(_cache_warning, "_warned", Lock())
 
 
 def _total() -> Any:

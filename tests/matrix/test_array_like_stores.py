@@ -8,7 +8,7 @@ from oracles import assert_same_bits, by_scpdex
 from stored import TESTS, labelled, values_of
 
 import scpdex
-from scpdex.matrix.chunked import _stored_matrix
+from scpdex.matrix.chunked import _array_stores
 
 
 class Store:
@@ -28,7 +28,7 @@ class Store:
 @pytest.mark.parametrize("chunks", [None, (70, 7)])
 def test_same_bits(monkeypatch, chunks, method, arguments):
     """Whole, and views of cells in another order and of some genes."""
-    monkeypatch.setitem(_stored_matrix._PLACE_OF_ARRAYS, Store, "in a test store")
+    monkeypatch.setitem(_array_stores.PLACE_OF_ARRAYS, Store, "in a test store")
     memory = labelled(values_of("int32").astype(np.float32))
     store = Store(memory.X, chunks)
     for cells, genes in ((slice(None), slice(None)), (np.arange(300)[::-2], slice(None, None, 3))):

@@ -13,7 +13,7 @@ from oracles import assert_same_numbers, by_scanpy, by_scpdex
 from stored import labelled, values_of
 
 import scpdex
-from scpdex.statistics.single_value import unpack_single
+from scpdex.statistics.unpacked_value import unpack_single
 
 # What scanpy reads as well.
 PLAIN = {

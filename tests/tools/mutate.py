@@ -107,7 +107,7 @@ FAULTS = (
         "buckets: ties with the reference are too small",
     ),
     Fault(
-        "kernels/ties.py",
+        "kernels/tie_sums.py",
         "ties + (tie_term(with_group) - tie_term(reference_zeros))",
         "ties",
         "kernels/test_rank_sums.py::test_rank_sums",

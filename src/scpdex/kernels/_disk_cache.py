@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scpdex.kernels._warning import warn_of_unknown_numba
+from scpdex.kernels._cache_warning import warn_of_unknown_numba
 
 if TYPE_CHECKING:
     from collections.abc import Callable

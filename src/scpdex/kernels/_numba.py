@@ -19,8 +19,8 @@ from numba.core.caching import (
     _SourceFileBackedLocatorMixin,
 )
 
+from scpdex.kernels._cache_warning import UNWRITABLE, warn_of_unknown_numba, warn_once
 from scpdex.kernels._private_folder import private_folder
-from scpdex.kernels._warning import UNWRITABLE, warn_of_unknown_numba, warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable

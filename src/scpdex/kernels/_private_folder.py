@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from threading import Lock
 
-from scpdex.kernels._warning import UNWRITABLE, warn_once
+from scpdex.kernels._cache_warning import UNWRITABLE, warn_once
 
 _lock = Lock()
 _folder: Path | None = None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scpdex.kernels._compile import inner_kernel
 from scpdex.kernels.digits import clear, counts_to_positions
 from scpdex.kernels.keys import is_negative
-from scpdex.kernels.ties import tie_term
+from scpdex.kernels.tie_sums import tie_term
 
 # Few enough buckets to write to all of them at once; few enough high digits for their tables to stay in the cache.
 LOW_BITS = 10

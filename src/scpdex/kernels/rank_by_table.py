@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scpdex.kernels._compile import inner_kernel
 from scpdex.kernels.digits import clear
 from scpdex.kernels.keys import is_negative
-from scpdex.kernels.ties import tie_term
+from scpdex.kernels.tie_sums import tie_term
 
 
 @inner_kernel

@@ -20,7 +20,7 @@ from scpdex.kernels.radix_sort import FEW, sort_gene
 from scpdex.kernels.rank_by_buckets import HIGH_BITS, LOW_BITS, fit_buckets, rank_by_buckets
 from scpdex.kernels.rank_by_sort import rank_by_sort
 from scpdex.kernels.rank_by_table import rank_by_table
-from scpdex.kernels.ties import complete_tie_sums
+from scpdex.kernels.tie_sums import complete_tie_sums
 
 
 def new_scratch(longest: int, *, wide: bool) -> tuple[Any, Any, Any, Any, Any]:

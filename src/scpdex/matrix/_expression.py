@@ -12,7 +12,7 @@ from scpdex.matrix._anndata import is_absent, is_closed, is_column_major, layer_
 from scpdex.matrix._gene_mask import read_gene_mask
 from scpdex.matrix._normalization import Normalization
 from scpdex.matrix._rankable_values import fit_for_kernels, refuse_dtype, refuse_inexact
-from scpdex.matrix.chunked._stored_matrix import is_on_disk
+from scpdex.matrix.chunked._array_stores import is_on_disk
 from scpdex.matrix.dask._chunk_grid import is_dask, refuse_unknown_chunks
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from scpdex.results._converted_forms import read_names
-from scpdex.statistics.single_value import unpack_single
+from scpdex.statistics.unpacked_value import unpack_single
 
 LabelColumn = Literal["groupby", "split_by"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.run._tests import test_strata, test_sums
+from scpdex.run._apply_tests import test_strata, test_sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

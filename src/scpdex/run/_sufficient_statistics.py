@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.statistics.rank_sum import EXACT_TIE_SUMS_BELOW
+from scpdex.statistics.tie_correction import EXACT_TIE_SUMS_BELOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scpdex.statistics.single_value import unpack_single
+from scpdex.statistics.unpacked_value import unpack_single
 
 # Spellings of a missing value that converters write.
 _MISSING_SPELLINGS = {"", "none", "null", "na", "nan", "<na>"}

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
+from scpdex.statistics.tie_correction import correct_for_ties
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.statistics.options import Alternative
 
-# Below this many cells t**3 fits int64, so that tie sums are exact.
-EXACT_TIE_SUMS_BELOW = 1 << 21
 # Most cells on the smaller side for which scipy uses the exact distribution.
 _FEW_CELLS = 8
 
@@ -65,12 +65,7 @@ def moments_of_u(
     variance = n1 * n2 * (n + 1) / 12
     # 2 U and n1 n2 are whole numbers, so that the difference is exact.
     difference = (twice_u - n_group * n_other).astype(np.float64) / 2
-    if tie_sums is not None:
-        n_cells = (n_group + n_other).astype(tie_sums.dtype)
-        untied = n_cells**3 - n_cells
-        # Rounding in float64 can raise the tie sum of a gene that is one tie above N**3 - N.
-        variance = variance * (np.maximum(untied - tie_sums, 0) / np.maximum(untied, 1))
-    return difference, variance
+    return difference, variance if tie_sums is None else correct_for_ties(variance, tie_sums, n_group + n_other)
 
 
 def standard_scores(

@@ -1,4 +1,4 @@
-"""Stored matrix: read in parts from an HDF5 file, a zarr store or memory; which stores are recognised."""
+"""Stored matrix: runs of the values of a matrix in an HDF5 file, a zarr store or memory, checked as they are read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import h5py
 import numpy as np
-import zarr
 
-from scpdex.matrix._anndata import is_sparse_dataset, sparse_arrays
+from scpdex.matrix._anndata import sparse_arrays
 from scpdex.matrix._rankable_values import native, refuse_dtype
+from scpdex.matrix.chunked._array_stores import describe_place, is_stored_array
 from scpdex.matrix.chunked._hdf5_chunks import RawRun, raw_reader
 
 if TYPE_CHECKING:
@@ -20,29 +20,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
-
-# Class of array -> where its values are, for messages. A further array-like store is a line here: a class whose arrays
-# have ``shape``, a numpy ``dtype`` and basic slicing that gives what numpy makes an array of. Its ``chunks``, if it has
-# them, say which rows and columns of a dense matrix are read together. AnnData has to hold the class: from 0.13 on it
-# takes any with ``__array_namespace__``. Sparse matrices in files are anndata's handles of three such arrays.
-_PLACE_OF_ARRAYS: dict[type[Any], str] = {
-    h5py.Dataset: "in an HDF5 file",
-    zarr.Array: "in a zarr store",
-}
-
-
-def is_on_disk(matrix: Any) -> bool:
-    """Tell whether a matrix is an array, or anndata's handle of a sparse matrix, in one of the stores."""
-    return is_sparse_dataset(matrix) or _is_stored_array(matrix)
-
-
-def _is_stored_array(matrix: Any) -> bool:
-    return isinstance(matrix, tuple(_PLACE_OF_ARRAYS))
-
-
-def _place_of(values: Any) -> str:
-    places = (place for kind, place in _PLACE_OF_ARRAYS.items() if isinstance(values, kind))
-    return next(places, "in memory")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +62,11 @@ class StoredMatrix:
             Its index and its values contradict each other: the file was cut short or is corrupt.
         """
         refuse_dtype(matrix.dtype, where)
-        is_dense = isinstance(matrix, np.ndarray) or _is_stored_array(matrix)
+        is_dense = isinstance(matrix, np.ndarray) or is_stored_array(matrix)
         values, indices, indptr = (matrix, None, np.empty(0)) if is_dense else sparse_arrays(matrix)
         stored = cls(
             format="dense" if is_dense else matrix.format.upper(),
-            place=_place_of(values),
+            place=describe_place(values),
             where=where,
             shape=(int(matrix.shape[0]), int(matrix.shape[1])),
             dtype=native(np.empty(0, dtype=matrix.dtype)).dtype,
