@@ -190,7 +190,7 @@ def parallel_differential_expression(
         genes = slice(None) if executed.position is None else executed.position
         statistics = {name: values[:, genes] for name, values in table.of_groups(slice(0, n_targets)).items()}
         assert table.reference_means is not None, "statistics are reported as measured"  # noqa: S101
-        target_means, reference_means = statistics["means"], table.reference_means[genes]
+        target_means, reference_means = statistics["target_means"], table.reference_means[genes]
     if is_log1p and exp_post_agg:
         with np.errstate(over="ignore"):
             target_means, reference_means = np.expm1(target_means), np.expm1(reference_means)
