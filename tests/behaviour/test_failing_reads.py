@@ -57,7 +57,7 @@ def test_a_read_that_fails(tmp_path, monkeypatch, scratch, form, n):
 
 
 STAGES = [
-    "matrix.chunked._stored_matrix.StoredMatrix.run",
+    "matrix.chunked._stored_matrix.StoredMatrix.read_run",
     "matrix.chunked._gene_major_pieces.transpose_rows",
     "machine.scratch_file.Scratch.write",
     "machine.scratch_file.Scratch.read",

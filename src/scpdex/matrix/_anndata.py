@@ -1,4 +1,4 @@
-"""AnnData's private names and what its versions do differently: views, X of files, layers, references, lazy tables."""
+"""AnnData's private names, and differences between its versions: views, X of files, layers, references, lazy tables."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def is_column_major(adata: AnnData, matrix: Any) -> bool:
     slices = [isinstance(index, slice) for index in (adata._oidx, adata._vidx)] if adata.is_view else [True, True]
     if all(slices):
         return isinstance(matrix, np.ndarray) and abs(matrix.strides[0]) < abs(matrix.strides[1])
-    # anndata copies such a view by numpy's indexing, which puts the axis first that is not sliced.
+    # anndata copies such a view by numpy's indexing, and numpy puts the axis that is not sliced first.
     return slices == [True, False]
 
 
@@ -117,7 +117,7 @@ def column_name(reference: Any) -> Any:
     ValueError
         The reference is not one to a column of var.
     """
-    # anndata has references from 0.13 on; whoever has one has imported this module.
+    # anndata has references from 0.13 on; a caller who has one has imported this module.
     acc = sys.modules.get("anndata.acc")
     if acc is None or not isinstance(reference, acc.AdRef):
         return reference

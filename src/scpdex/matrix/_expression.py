@@ -61,7 +61,7 @@ class Expression:
 
     @property
     def names(self) -> NDArray[Any]:
-        """Names of the tested genes as plain strings in an object array, which is what scanpy's layout holds."""
+        """Names of the tested genes as plain strings in an object array, as scanpy's layout has them."""
         # pandas takes ten times as long to give its own strings one by one.
         return np.array([str(name) for name in self.var_names.to_numpy(dtype=object)], dtype=object)
 

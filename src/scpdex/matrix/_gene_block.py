@@ -73,6 +73,6 @@ class GeneSource(Protocol):
 
 
 def lay_out_genes(stored: NDArray[np.int64], genes: range) -> NDArray[np.int64]:
-    """Say where each gene's keys start in a block: one behind the other, with room for what each may have."""
+    """Give where each gene's keys start in a block: one gene behind the other, with room for ``stored`` keys each."""
     lengths = stored[genes.start : genes.stop]
     return np.asarray(np.cumsum(lengths) - lengths)

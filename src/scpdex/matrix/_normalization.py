@@ -103,7 +103,7 @@ class Normalization:
         return type(rows)((values, rows.indices, rows.indptr), shape=rows.shape)
 
     def divisors(self, library_sizes: NDArray[Any]) -> NDArray[Any]:
-        """Give what the values of each row are divided by; cells without counts keep theirs."""
+        """Give the divisor of each row's values; 1 for cells without counts."""
         with np.errstate(over="ignore", under="ignore"):
             divisors = library_sizes / self.target_sum
         return np.asarray(divisors + (divisors == 0))
@@ -123,7 +123,7 @@ class Normalization:
                 self._refuse(values[place], gene)
 
     def refuse_infinite(self, library_sizes: NDArray[Any]) -> None:
-        """Raise a ValueError if library sizes exceed what their dtype holds."""
+        """Raise a ValueError if a library size is infinite: its counts add up to more than their dtype holds."""
         if not np.isfinite(library_sizes).all():
             self._refuse(np.inf, None)
 
@@ -151,7 +151,7 @@ def normalized_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype if dtype.kind == "f" else np.dtype(np.float32)
 
 
-# Columns that the object lacks may hold anything, and nobody looks at them.
+# Columns that the object lacks may hold anything; their values are not used.
 @np.errstate(all="ignore")
 def divide_and_log(values: NDArray[Any], divisors: NDArray[Any]) -> NDArray[Any]:
     """Give ``log1p`` of values divided by the divisors of their rows, in a new array."""

@@ -42,16 +42,17 @@ _PROBES = 8
 
 @dataclass(frozen=True)
 class DenseBlocks:
-    """Compared cells and tested columns of a dense matrix that is read in blocks of columns."""
+    """The compared cells and tested genes of a dense matrix that is read in blocks of columns."""
 
     matrix: StoredMatrix
     cells: ComparedCells
     columns: NDArray[np.int64]
+    """Column of each tested gene, ascending."""
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
         room = Room.of(plan, self.cells.group_stops.size)
-        # What is read begins with the first compared row.
+        # Blocks that are read begin with the first compared row.
         cells = replace(self.cells, rows=self.cells.rows - self.cells.rows.min())
         with closing(read_ahead(self._read, plan.blocks)) as values_of_blocks:
             for genes, values in zip(plan.blocks, values_of_blocks, strict=True):
@@ -59,6 +60,7 @@ class DenseBlocks:
         self.matrix.refuse_changed()
 
     def _read(self, genes: range) -> NDArray[Any]:
+        """Read the columns of some tested genes, from the first compared row to the last."""
         columns = self.columns[genes.start : genes.stop]
         first, stop = int(self.cells.rows.min()), int(self.cells.rows.max()) + 1
         values = np.empty((stop - first, columns.size), dtype=self.matrix.dtype)
@@ -72,7 +74,7 @@ class DenseBlocks:
             if n_columns > columns_of_run.size:
                 n_rows = max(1, _BYTES_PER_READ // (n_columns * values.itemsize) // height) * height
             for part in cut(range(first, stop), n_rows):
-                block = self.matrix.block(slice(part.start, part.stop), span)
+                block = self.matrix.read_block(slice(part.start, part.stop), span)
                 values[part.start - first : part.stop - first, run] = block[:, columns_of_run - columns_of_run[0]]
         refuse_inexact(values, self.matrix.where, rows=self.cells.rows - first)
         return values
@@ -80,11 +82,12 @@ class DenseBlocks:
 
 @dataclass(frozen=True)
 class ColumnBlocks:
-    """Compared cells and tested columns of a CSC matrix that is read in runs of columns."""
+    """The compared cells and tested genes of a CSC matrix that is read in runs of columns."""
 
     matrix: StoredMatrix
     cells: ComparedCells
     columns: NDArray[np.int64]
+    """Column of each tested gene, ascending."""
     max_nonzeros: NDArray[np.int64]
     """For each tested gene, the most non-zeros it can have."""
     normalization: Normalization | None
@@ -148,11 +151,12 @@ class ColumnBlocks:
 
     def _decode(self, runs: list[StoredRun], pool: Executor) -> sparse.csc_matrix[Any]:
         """Give the columns that were read as CSC with sorted rows, none repeated."""
-        whole: sparse.csc_matrix[Any] = decode_spans(self.matrix, runs, pool)
-        if not whole.has_canonical_format:
-            whole = whole.copy()
-            whole.sum_duplicates()
-        return whole
+        matrix: sparse.csc_matrix[Any] = decode_spans(self.matrix, runs, pool)
+        if not matrix.has_canonical_format:
+            # In memory, the arrays are the user's.
+            matrix = matrix.copy()
+            matrix.sum_duplicates()
+        return matrix
 
 
 def some_of_columns(
@@ -169,7 +173,7 @@ def some_of_columns(
         n_left = values_per_place
         for column in columns[first:].tolist():
             start, stop = int(matrix.indptr[column]), int(matrix.indptr[column + 1])
-            values, indices = matrix.decode(matrix.run(start, min(stop, start + n_left)))
+            values, indices = matrix.decode_run(matrix.read_run(start, min(stop, start + n_left)))
             yield column, values[is_wanted[indices]]
             n_left -= stop - start
             if n_left <= 0:

@@ -28,20 +28,20 @@ _BYTES_PER_TASK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Spilled:
+class SpilledPiece:
     """A piece in the scratch file: its indptr, keys and codes, one behind the other."""
 
     n_genes: int
     n_values: int
     place: int
-    """Byte of the scratch file with which it begins."""
+    """Position of its first byte in the scratch file."""
 
 
 @dataclass(frozen=True)
 class Buckets:
     """The values of all compared cells, as gene-major pieces in memory and in the scratch file."""
 
-    pieces: list[Piece | Spilled]
+    pieces: list[Piece | SpilledPiece]
     scratch: Scratch
     code_dtype: np.dtype[Any]
     n_codes: int
@@ -54,14 +54,14 @@ class Buckets:
     @property
     def spilled(self) -> bool:
         """Whether any piece is in the scratch file."""
-        return any(isinstance(piece, Spilled) for piece in self.pieces)
+        return any(isinstance(piece, SpilledPiece) for piece in self.pieces)
 
     @classmethod
     def collect(
         cls, stream: PieceStream, plan: Plan, n_codes: int, scratch: Scratch, pool: Executor, bar: Any
     ) -> Buckets:
         """Read all cells; pieces beyond the plan's memory go to the scratch file."""
-        pieces: list[Piece | Spilled] = []
+        pieces: list[Piece | SpilledPiece] = []
         nonzeros = np.zeros(stream.columns.size, dtype=np.int64)
         kept = 0
         with closing(stream.pieces(plan.values_per_piece, pool, plan.n_threads)) as all_pieces:
@@ -72,7 +72,7 @@ class Buckets:
                     pieces.append(piece)
                 else:
                     place = scratch.write(piece.indptr, piece.keys, piece.codes)
-                    pieces.append(Spilled(piece.indptr.size - 1, piece.keys.size, place))
+                    pieces.append(SpilledPiece(piece.indptr.size - 1, piece.keys.size, place))
                 bar.update(piece.n_cells)
         stream.refuse_changed()
         return cls(pieces, scratch, stream.codes.dtype, n_codes, plan.matrix.key_dtype, nonzeros, kept)
@@ -94,7 +94,7 @@ class Buckets:
         """Cut some genes out of all pieces; those in the scratch file are read."""
         return [self._cut(piece, genes) for piece in self.pieces]
 
-    def _cut(self, piece: Piece | Spilled, genes: range) -> Piece:
+    def _cut(self, piece: Piece | SpilledPiece, genes: range) -> Piece:
         if isinstance(piece, Piece):
             return piece.part(genes)
         indptr = np.empty(len(genes) + 1, dtype=INDPTR_DTYPE)

@@ -72,7 +72,7 @@ class PieceStream(Protocol):
 
     @property
     def n_steps(self) -> int:
-        """Steps of a progress bar in one pass: cells, each as often as pieces with some of its genes come."""
+        """Number of steps of a progress bar in one pass: one for each cell of each piece."""
         ...
 
     def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:

@@ -36,7 +36,7 @@ def _unshuffle(chunk: Chunk, bytes_per_value: int, _: int) -> Chunk:
 
 # HDF5's number of a filter -> how to undo it, from the chunk, bytes per value and bytes of the whole chunk. A further
 # filter is a line here; h5py reads datasets with other filters. What a function raises of a damaged chunk must be among
-# the errors that ``StoredMatrix.guarded`` explains.
+# the errors that ``StoredMatrix.read_or_explain`` explains.
 _UNDO_FILTER: dict[int, Callable[[Chunk, int, int], Chunk]] = {
     h5py.h5z.FILTER_DEFLATE: _inflate,
     h5py.h5z.FILTER_SHUFFLE: _unshuffle,

@@ -86,7 +86,7 @@ class RowStream:
     @property
     def n_values(self) -> int:
         """Stored values of the compared cells in all columns."""
-        begins, ends = self.matrix.spans(self.rows)
+        begins, ends = self.matrix.find_spans(self.rows)
         return int((ends - begins).sum())
 
     @cached_property
@@ -103,7 +103,7 @@ class RowStream:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Dtype as which values are ranked."""
+        """Dtype of the values that are ranked."""
         return self.matrix.dtype if self.normalization is None else normalized_dtype(self.matrix.dtype)
 
     @property
@@ -115,13 +115,13 @@ class RowStream:
         """Read all cells in turn, about ``n_values`` at a time, and turn them gene-major on the pool's threads."""
 
         def make_piece(read: _ReadCells) -> Piece:
-            return turn_gene_major(self._finish(read), self.codes[read.cells], self.columns, self.key_dtype)
+            return turn_gene_major(self._decode_canonical(read), self.codes[read.cells], self.columns, self.key_dtype)
 
         with closing(self._parts(n_values)) as parts:
             yield from map_in_order(pool, make_piece, parts, n_threads)
 
     def refuse(self, reason: str) -> NoReturn:
-        """Raise a ValueError about what was read."""
+        """Raise a ValueError that names the matrix and ``reason``."""
         self.matrix.refuse(reason)
 
     def refuse_changed(self) -> None:
@@ -132,8 +132,8 @@ class RowStream:
         """Read all cells in turn, on a thread that stays ahead of those who take them."""
         return read_ahead(lambda cells: self._read(cells, n_values), self._cut(n_values))
 
-    def _finish(self, read: _ReadCells) -> sparse.csr_matrix[Any]:
-        """Give the cells that were read as CSR with sorted columns, none repeated, and normalized if asked for."""
+    def _decode_canonical(self, read: _ReadCells) -> sparse.csr_matrix[Any]:
+        """Give the cells that were read as CSR with sorted columns, none repeated, and normalized if they are to be."""
         # Dense rows are normalized while they are dense.
         is_dense = self.matrix.format == "dense"
         rows = self._decode(read, self.normalization if is_dense else None)
@@ -151,7 +151,7 @@ class RowStream:
         n_cells = n_loaded = 0
         with (
             closing(self._parts(n_values)) as parts,
-            closing(map_in_order(pool, self._finish, parts, n_threads)) as rows,
+            closing(map_in_order(pool, self._decode_canonical, parts, n_threads)) as rows,
         ):
             for part in rows:
                 data[n_loaded : n_loaded + part.nnz] = part.data
@@ -195,7 +195,7 @@ class RowStream:
 
     def _cut(self, n_values: int) -> Generator[slice, None, None]:
         """Cut the cells into runs of at most ``n_values``, gaps that are read included, or of one cell."""
-        begins, ends = self.matrix.spans(self.rows)
+        begins, ends = self.matrix.find_spans(self.rows)
         lengths = ends - begins
         if self.ascend:
             gaps = begins[1:] - ends[:-1]

@@ -24,7 +24,7 @@ class StoredRun:
     majors: NDArray[np.int64]
     """These rows or columns, ascending."""
     content: Any
-    """CSR and CSC: values and indices that :meth:`StoredMatrix.decode` takes. Dense: a block of whole rows."""
+    """CSR and CSC: values and indices that :meth:`StoredMatrix.decode_run` takes. Dense: a block of whole rows."""
 
 
 def cut_into_runs(begins: NDArray[np.int64], ends: NDArray[np.int64], max_gap: int, max_length: int) -> Iterator[slice]:
@@ -45,14 +45,14 @@ def cut_into_runs(begins: NDArray[np.int64], ends: NDArray[np.int64], max_gap: i
 
 def read_spans(matrix: StoredMatrix, majors: NDArray[np.int64], max_gap: int, max_values: int) -> list[StoredRun]:
     """Read some ascending rows (CSR, dense) or columns (CSC) in runs, in the form that they have in the file."""
-    begins, ends = matrix.spans(majors)
+    begins, ends = matrix.find_spans(majors)
     runs = []
     for run in cut_into_runs(begins, ends, max_gap, max_values):
         of_run = majors[run]
         if matrix.format == "dense":
-            content: Any = matrix.block(slice(int(of_run[0]), int(of_run[-1]) + 1), slice(None))
+            content: Any = matrix.read_block(slice(int(of_run[0]), int(of_run[-1]) + 1), slice(None))
         else:
-            content = matrix.run(int(begins[run][0]), int(ends[run][-1]))
+            content = matrix.read_run(int(begins[run][0]), int(ends[run][-1]))
         runs.append(StoredRun(of_run, content))
     return runs
 
@@ -66,8 +66,8 @@ def decode_spans(matrix: StoredMatrix, runs: Sequence[StoredRun], pool: Executor
 
 
 def _decode_run(matrix: StoredMatrix, run: StoredRun, pool: Executor | None) -> Any:
-    values, indices = matrix.decode(run.content, pool)
-    begins, ends = matrix.spans(run.majors)
+    values, indices = matrix.decode_run(run.content, pool)
+    begins, ends = matrix.find_spans(run.majors)
     lengths = ends - begins
     if (begins[1:] != ends[:-1]).any():
         gaps = np.r_[begins[1:], ends[-1]] - ends

@@ -34,7 +34,7 @@ class StoredMatrix:
     """What the user calls it, for messages."""
     shape: tuple[int, int]
     dtype: np.dtype[Any]
-    """Dtype as which values are read."""
+    """Dtype of the values as they are read, in the machine's byte order."""
     chunk_shape: tuple[int, int]
     """Dense: rows and columns that can only be read together; 1 if each can be read alone."""
     values: Any
@@ -44,8 +44,8 @@ class StoredMatrix:
     indptr: NDArray[np.int64]
     """CSR and CSC, read whole: where each row or column begins among the values; empty for dense."""
     raw_readers: tuple[Callable[[int, int], Any] | None, Callable[[int, int], Any] | None]
-    """Of values and of indices: what reads raw chunks, see :func:`raw_reader`; None if arrays are sliced instead."""
-    state: tuple[int, int] | None
+    """Functions that read raw chunks of values and of indices, see :func:`raw_reader`; None: these are sliced."""
+    file_state: tuple[int, int] | None
     """Size in bytes and time of the last change (ns) of an HDF5 file when it was opened."""
 
     @classmethod
@@ -75,10 +75,10 @@ class StoredMatrix:
             indices=indices,
             indptr=np.empty(0, dtype=np.int64),
             raw_readers=(None, None) if is_dense else (raw_reader(values), raw_reader(indices)),
-            state=None,
+            file_state=None,
         )
-        indptr = stored.guarded(lambda: np.asarray(indptr[:], dtype=np.int64))
-        stored = replace(stored, indptr=indptr, state=stored.state_of_file())
+        indptr = stored.read_or_explain(lambda: np.asarray(indptr[:], dtype=np.int64))
+        stored = replace(stored, indptr=indptr, file_state=stored.read_file_state())
         if not is_dense and not _index_fits(stored):
             stored.refuse("its index does not fit its values")
         return stored
@@ -95,14 +95,14 @@ class StoredMatrix:
         """Bytes of a value and, in CSR and CSC, of its index."""
         return self.dtype.itemsize + (0 if self.format == "dense" else self.indices.dtype.itemsize)
 
-    def spans(self, majors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Say where the values of some rows (CSR, dense) or columns (CSC) begin and end among all values."""
+    def find_spans(self, majors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Give where the values of some rows (CSR, dense) or columns (CSC) begin and end among all values."""
         if self.format == "dense":
             return majors * self.shape[1], (majors + 1) * self.shape[1]
         return self.indptr[majors], self.indptr[majors + 1]
 
-    def run(self, start: int, stop: int) -> tuple[Any, Any]:
-        """Read a run of the values of CSR or CSC, and their indices, in the form that :meth:`decode` takes."""
+    def read_run(self, start: int, stop: int) -> tuple[Any, Any]:
+        """Read a run of the values of CSR or CSC, and their indices, in the form that :meth:`decode_run` takes."""
 
         def read() -> tuple[Any, Any]:
             values, indices = (
@@ -111,10 +111,10 @@ class StoredMatrix:
             )
             return values, indices
 
-        values, indices = self.guarded(read)
+        values, indices = self.read_or_explain(read)
         return values, indices
 
-    def decode(self, run: tuple[Any, Any], pool: Executor | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
+    def decode_run(self, run: tuple[Any, Any], pool: Executor | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Give the values of a run and their indices; the threads of ``pool``, if there is one, decompress them.
 
         Raises
@@ -124,7 +124,7 @@ class StoredMatrix:
         ValueError
             Indices are outside the matrix.
         """
-        values, indices = self.guarded(
+        values, indices = self.read_or_explain(
             lambda: [part.decode(pool) if isinstance(part, RawRun) else part for part in run]
         )
         n_minors = self.shape[1 if self.format == "CSR" else 0]
@@ -134,12 +134,12 @@ class StoredMatrix:
             indices = indices.astype(np.int64)
         return native(values), indices
 
-    def block(self, rows: slice, columns: slice) -> NDArray[Any]:
+    def read_block(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Read a block of a dense matrix."""
-        return native(self.guarded(lambda: np.asarray(self.values[rows, columns])))
+        return native(self.read_or_explain(lambda: np.asarray(self.values[rows, columns])))
 
-    def guarded(self, read: Callable[[], Any]) -> Any:
-        """Give what ``read`` gives; if that fails, say which matrix could not be read.
+    def read_or_explain(self, read: Callable[[], Any]) -> Any:
+        """Call ``read`` and give its result; an error names the matrix that could not be read.
 
         Raises
         ------
@@ -153,21 +153,21 @@ class StoredMatrix:
             raise OSError(msg) from error
 
     def refuse(self, reason: str) -> NoReturn:
-        """Raise a ValueError about what was read."""
+        """Raise a ValueError that names the matrix and ``reason``."""
         msg = f"{self.where} {self.place} cannot be right: {reason}. Was the file cut short, or changed while read?"
         raise ValueError(msg)
 
     def refuse_changed(self) -> None:
         """Raise a ValueError if the file has changed since it was opened."""
-        if self.state_of_file() != self.state:
+        if self.read_file_state() != self.file_state:
             self.refuse("it was changed while it was read")
 
-    def state_of_file(self) -> tuple[int, int] | None:
+    def read_file_state(self) -> tuple[int, int] | None:
         """Give size in bytes and time of the last change (ns) of an HDF5 file; None for other places."""
         if not isinstance(self.values, h5py.Dataset):
             return None
         # Writes of this process that wait in HDF5's cache, through any handle, would change the file at some read.
-        self.guarded(self.values.file.flush)
+        self.read_or_explain(self.values.file.flush)
         path = Path(self.values.file.filename)
         if not path.exists():
             return None
@@ -187,7 +187,7 @@ def _index_fits(matrix: StoredMatrix) -> bool:
 
 
 def _chunk_shape(values: Any) -> tuple[int, int]:
-    """Give rows and columns of a dense array that lie together; whole rows if a stored array has no chunks."""
+    """Give rows and columns of a dense array's chunks: 1 x 1 in memory, 1 x all if a stored array has no chunks."""
     if isinstance(values, np.ndarray):
         return 1, 1
     chunks = getattr(values, "chunks", None)

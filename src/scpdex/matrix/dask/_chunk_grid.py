@@ -1,4 +1,4 @@
-"""Chunk grid: the chunks of a dask array, which of them are computed, and which together; needs no dask."""
+"""Chunk grid: the chunks of a dask array that are computed, and which of them together; does not import dask."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def is_dask(matrix: Any) -> bool:
     """Tell whether a matrix is a dask array, without importing dask."""
-    # Whoever has one has imported it.
+    # A caller who has a dask array has imported this module.
     dask_array = sys.modules.get("dask.array")
     return dask_array is not None and isinstance(matrix, dask_array.Array)
 

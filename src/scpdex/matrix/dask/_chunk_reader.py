@@ -27,7 +27,7 @@ _VALUES_AT_A_TIME = 1 << 20
 
 @dataclass(frozen=True)
 class Look:
-    """What some rows of an array hold, from which all rows are estimated."""
+    """Description of some rows of an array, from which all rows are estimated."""
 
     format: str
     """``"dense"``, ``"CSR"`` or ``"CSC"``."""
@@ -53,7 +53,7 @@ class ChunkReader:
     normalization: Normalization | None
     """How counts are normalized; None leaves values as they are."""
     first_column: int
-    """Column with which the first stripe begins, which is looked at."""
+    """First column of the stripe that is looked at."""
     dtype: np.dtype[Any] | None = None
     """Dtype of all chunks; None before any was looked at."""
 
@@ -64,7 +64,7 @@ class ChunkReader:
         return key_dtype(self.dtype if self.normalization is None else normalized_dtype(self.dtype))
 
     def look(self, chunks: list[list[Any]], shapes: list[list[tuple[int, int]]]) -> Look:
-        """Look at some neighbouring chunks of the first stripe, which must have these shapes."""
+        """Describe neighbouring chunks of the first stripe, which must have these shapes."""
         matrix = self._merge(chunks, shapes)
         is_dense = isinstance(matrix, np.ndarray)
         values = matrix if is_dense else matrix.data
@@ -121,7 +121,7 @@ class ChunkReader:
         return Piece(piece.n_cells, indptr, piece.keys, piece.codes)
 
     def _to_csr(self, matrix: Any, first_column: int) -> Any:
-        """Give rows as canonical CSR, normalized if that is asked for."""
+        """Give rows as CSR with sorted columns, none repeated, and normalized if there is a normalization."""
         normalization = None if self.normalization is None else self.normalization.shift_columns(first_column)
         if normalization is None:
             refuse_inexact(matrix, self.where, columns=self.columns - first_column)
@@ -134,7 +134,7 @@ class ChunkReader:
         return sparse.vstack([sparse.csr_matrix(block) for block in blocks], format="csr")
 
     def _merge(self, chunks: list[list[Any]], shapes: list[list[tuple[int, int]]]) -> Any:
-        """Join chunks, which come row by row."""
+        """Join chunks, given row by row, to one matrix."""
         rows = [list(map(self._fit_chunk, *of_row)) for of_row in zip(chunks, shapes, strict=True)]
         if len(rows) == 1 and len(rows[0]) == 1:
             return rows[0][0]

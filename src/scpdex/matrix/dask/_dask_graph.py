@@ -43,7 +43,7 @@ def flatten_keys(keys: Sequence[Any]) -> list[Any]:
 
 
 def find_dependencies(graph: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any, set[Any]]:
-    """Give what some tasks need, what that needs, and so on: for each task, the keys that it takes directly."""
+    """Give the keys that each task takes directly, for some tasks and all that these need in turn."""
     dependencies: dict[Any, set[Any]] = {}
     waiting = list(keys)
     while waiting:
@@ -55,7 +55,7 @@ def find_dependencies(graph: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any
 
 
 def find_dependents(dependencies: Mapping[Any, set[Any]]) -> dict[Any, set[Any]]:
-    """Give for each task those that take it directly."""
+    """Give the keys of the tasks that take each task directly."""
     dependents: dict[Any, set[Any]] = reverse_dict(dependencies)
     return dependents
 
@@ -67,5 +67,5 @@ def sort_tasks(graph: Mapping[Any, Any], dependencies: Mapping[Any, set[Any]]) -
 
 
 def as_task(value: Any) -> Any:
-    """Give the task that gives a value, whatever dask would take the value itself for."""
+    """Wrap a value as a task that gives it; dask might take the value itself for a task or a key."""
     return quote(value)

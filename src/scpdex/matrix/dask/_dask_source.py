@@ -1,4 +1,4 @@
-"""dask source: the compared cells and tested genes of a dask array, and what some of its chunks let expect of all."""
+"""dask source: the compared cells and tested genes of a dask array, estimated from a few of its chunks."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class DaskSource(Source):
 
     @property
     def n_steps(self) -> int:
-        """Steps of a progress bar in one pass: the compared cells, once for each stripe."""
+        """Number of steps of a progress bar in one pass: one for each compared cell and stripe."""
         return self.codes.size * len(self.grid.stripes)
 
     def parts(self, n_values: int) -> Iterator[Part]:

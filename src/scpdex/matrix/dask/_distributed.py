@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def client_of(schedule: Any) -> Client | None:
     """Give the client whose ``get`` this scheduler function is; None if dask computes on this machine."""
-    # Whoever has a client has imported distributed, which dask works without.
+    # A caller who has a client has imported distributed, which dask works without.
     distributed = sys.modules.get("distributed")
     client = getattr(schedule, "__self__", None)
     return client if distributed is not None and isinstance(client, distributed.Client) else None

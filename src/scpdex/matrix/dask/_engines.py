@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class ChunkEngine(Protocol):
-    """What each engine has.
+    """The members that each engine has.
 
-    An engine of this machine also gives computed chunks, for this process to work on (:meth:`LocalChunks.compute`); one
-    with workers of its own carries out further tasks beside its chunks (:meth:`ClusterChunks.results`).
+    An engine on this machine also gives computed chunks for this process to work on (:meth:`LocalChunks.compute`). An
+    engine with workers of its own runs further tasks beside its chunks (:meth:`ClusterChunks.results`).
     """
 
     @property
@@ -32,11 +32,11 @@ class ChunkEngine(Protocol):
         ...
 
     def look(self, reader: ChunkReader, places: Sequence[int]) -> list[Look]:
-        """Compute the first stripe of some rows of chunks, keep these chunks, and say what they hold."""
+        """Compute and keep the first stripe of some rows of chunks, and describe each."""
         ...
 
     def keep_up_to(self, n_bytes: int) -> None:
-        """Keep so many bytes of computed chunks at most, beside those that were looked at."""
+        """Keep at most so many bytes of computed values, beside the chunks that were looked at."""
         ...
 
     def release(self) -> None:
@@ -52,7 +52,7 @@ def find_engine(array: Array, grid: Grid, where: str) -> LocalChunks | ClusterCh
         from scpdex.matrix.dask._on_this_machine import LocalChunks  # noqa: PLC0415
 
         return LocalChunks(graph, grid, schedule)
-    # Needs distributed, which dask works without.
+    # Imports distributed, which dask works without.
     from scpdex.matrix.dask._on_cluster import ClusterChunks  # noqa: PLC0415
 
     return ClusterChunks(client, graph, grid, where)

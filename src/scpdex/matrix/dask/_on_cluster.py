@@ -60,7 +60,7 @@ class ClusterChunks(ChunkEngine):
         self.sampled_futures.clear()
 
     def keep_up_to(self, n_bytes: int) -> None:
-        """Do nothing: workers keep what is needed, in their memory and on their disks."""
+        """Do nothing: workers keep computed values in their memory and on their disks."""
 
     @property
     def workers(self) -> Workers:

@@ -1,4 +1,4 @@
-"""Chunks of a dask array computed on this machine, a few at a time: what several of them need is computed once."""
+"""Chunks of a dask array computed on this machine, a few at a time; tasks that several chunks need are run once."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class _RowReader:
     slots: NDArray[np.int32] | None
     """See :func:`find_gene_slots`."""
     cursors: NDArray[np.int64]
-    """For each cell, the place in its row up to which values have been gathered."""
+    """For each cell, the place of its first value that has not been gathered yet."""
 
     def read(self, genes: range) -> GeneBlock:
         source, room = self.source, self.room
