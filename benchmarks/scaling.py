@@ -13,7 +13,7 @@ from data import generate
 from distributed import Client, LocalCluster, wait
 
 from scpdex.comparisons.make_design import make_design
-from scpdex.matrix import ChunkReader, Part, block_of
+from scpdex.matrix import ChunkPart, ChunkReader, gather_pieces
 from scpdex.plan.gene_blocks import cut
 from scpdex.plan.plan import PAIRS_PER_TILE
 from scpdex.run._block_statistics import statistics_for
@@ -62,7 +62,7 @@ def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Pi
         pieces = []
         for i, (start, chunk) in enumerate(zip(starts, chunks, strict=True)):
             cells = slice(start, start + chunk.shape[0])
-            part = Part(cells, None, range(n_genes), 0, [[chunk.shape]], (i,), range(1))
+            part = ChunkPart(cells, None, range(n_genes), 0, [[chunk.shape]], (i,), range(1))
             pieces.append(reader.piece([[chunk]], part, codes[cells], n_genes))
         return pieces
 
@@ -70,7 +70,7 @@ def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Pi
     print(f"split {taken * nanoseconds:.1f} ns")
     taken, parts = median_seconds(lambda: [[piece.part(block).copy() for piece in pieces] for block in blocks])
     print(f"cut {taken * nanoseconds:.1f} ns, {sum(piece.n_bytes for piece in pieces) / adata.X.nnz:.2f} bytes moved")
-    taken, gathered = median_seconds(lambda: [block_of(some, design.sizes.size) for some in parts])
+    taken, gathered = median_seconds(lambda: [gather_pieces(some, design.sizes.size) for some in parts])
     print(f"bring together {taken * nanoseconds:.1f} ns")
 
     def rank() -> None:

@@ -14,7 +14,7 @@ from scpdex.comparisons.make_design import make_design
 from scpdex.comparisons.spelling import quote_names
 from scpdex.machine.resources import Resources
 from scpdex.machine.tracebacks import release_locals
-from scpdex.matrix import Expression, in_memory, open_source, select_expression
+from scpdex.matrix import Expression, open_source, read_annotations, select_expression
 from scpdex.plan.make_plan import make_plan
 from scpdex.plan.requirements import Requirements
 from scpdex.statistics.log_base import read_log_base
@@ -127,7 +127,7 @@ class Task:
         )
         columns = (arguments.groupby, arguments.split_by, arguments.strata)
         design = make_design(
-            in_memory(adata.obs, *(column for column in columns if column is not None)),
+            read_annotations(adata.obs, *(column for column in columns if column is not None)),
             arguments.groupby,
             groups=arguments.groups,
             reference=arguments.reference,

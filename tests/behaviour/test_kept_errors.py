@@ -92,9 +92,9 @@ def test_a_plan_that_fails(monkeypatch, verb, arguments, message):
     [
         "matrix.dask._dask_source._describe",
         "task.make_plan",
-        "matrix.dask._on_this_machine.LocalChunks.keep_up_to",
+        "matrix.dask._on_this_machine.LocalChunks.limit_kept_bytes",
         "matrix.chunked._gene_major_pieces.transpose_rows",
-        "run._partial_sums.block_of",
+        "run._partial_sums.gather_pieces",
         "run._block_statistics.BlockStatistics.add_up",
         "run._order_genes.adjust_pvals",
     ],

@@ -129,9 +129,9 @@ def test_storages_agree_to_the_bit(tmp_path, monkeypatch, dtype, reference):
 
 def test_first_codes_without_a_cell(monkeypatch):
     """The first stratum lacks the first groups: where their values end is written all the same, whatever was there."""
-    from scpdex.matrix._gene_block import Room
+    from scpdex.matrix._gene_block import BlockBuffers
 
-    make = Room.of
+    make = BlockBuffers.of
 
     def dirty(*arguments):
         room = make(*arguments)
@@ -139,7 +139,7 @@ def test_first_codes_without_a_cell(monkeypatch):
         return room
 
     for module in ("_dense", "_sparse"):
-        monkeypatch.setattr(f"scpdex.matrix.memory.{module}.Room.of", dirty)
+        monkeypatch.setattr(f"scpdex.matrix.memory.{module}.BlockBuffers.of", dirty)
     values = values_of("float32")
     labels = np.array(["c"] * 100 + ["b", "c"] * 50 + ["a", "b"] * 50)
     obs = pd.DataFrame({"group": labels, "donor": np.repeat(["p", "q", "r"], 100)}, index=map(str, range(300)))

@@ -73,7 +73,7 @@ def test_what_is_no_count_after_all(monkeypatch, messages, reference, odd):
     """Tallies give way to buckets when a value turns up that they cannot hold."""
     without_slack(monkeypatch)
     monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 100)
-    monkeypatch.setattr("scpdex.matrix.chunked._chunked_source._PROBE", 100)
+    monkeypatch.setattr("scpdex.matrix.chunked._chunked_source._PROBED_VALUES", 100)
     values = values_of("int32").astype(np.float32)
     values[-1, 7] = odd
     adata = labelled(sparse.csr_matrix(values))
@@ -116,7 +116,7 @@ def test_infinite_counts(monkeypatch, reference):
     budget = budget_for(adata, "row passes", **arguments)
     values[0, -1] = values[150, 3] = np.inf
     adata = labelled(sparse.csr_matrix(values))
-    monkeypatch.setattr("scpdex.matrix.chunked._row_stream._PROBES", 1)
-    monkeypatch.setattr("scpdex.matrix.chunked._chunked_source._PROBE", 1)
+    monkeypatch.setattr("scpdex.matrix.chunked._row_stream._PROBED_PLACES", 1)
+    monkeypatch.setattr("scpdex.matrix.chunked._chunked_source._PROBED_VALUES", 1)
     with pytest.raises(ValueError, match=r"adata\.X holds 2 NaN or infinite values.*'gene3'"):
         by_scpdex(adata, "group", max_memory=budget, **arguments)

@@ -30,13 +30,13 @@ def guess_log1p(expression: Expression) -> bool:
     if has_fractions and np.isfinite(highest) and highest > MOST_LOG1P:
         logg.warning(
             f"means are those of the values as they are, as with is_log1p=False: {sample.size:,} values of "
-            f"{expression.where} have fractions, but {describe_too_large(expression.where, highest)}. Pass "
+            f"{expression.matrix_name} have fractions, but {describe_too_large(expression.matrix_name, highest)}. Pass "
             "is_log1p=False to confirm this, or is_log1p=True if they are logs."
         )
         return False
     guess = "log1p-transformed data: some" if has_fractions else "counts: none"
     logg.info(
-        f"{expression.where} is taken for {guess} of {sample.size:,} values have fractions, as with "
+        f"{expression.matrix_name} is taken for {guess} of {sample.size:,} values have fractions, as with "
         f"is_log1p={has_fractions}"
     )
     return has_fractions

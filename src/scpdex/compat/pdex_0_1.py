@@ -22,7 +22,7 @@ from scpdex.compat._pdex_arguments import (
 from scpdex.compat._pdex_table import make_pdex_table
 from scpdex.execute import execute
 from scpdex.machine.resources import Resources
-from scpdex.matrix import in_memory, select_expression
+from scpdex.matrix import read_annotations, select_expression
 from scpdex.results import refuse_backend
 from scpdex.statistics.options import TestOptions
 from scpdex.task import Task
@@ -162,7 +162,7 @@ def parallel_differential_expression(
     in_parts = resources.with_most_genes(gene_chunk_size)
     if batch_size != DEFAULT_BATCH_SIZE:
         log_batch_size()
-    design = PdexDesign.of(in_memory(adata.obs, groupby_key), groupby_key, groups, reference)
+    design = PdexDesign.of(read_annotations(adata.obs, groupby_key), groupby_key, groups, reference)
     if design.missing_groups:
         missing = quote_names(list(map(str, design.missing_groups)))
         logg.warning(f"groups {missing} are left out: they label no cell of adata.obs[{groupby_key!r}].")
@@ -195,7 +195,7 @@ def parallel_differential_expression(
         with np.errstate(over="ignore"):
             target_means, reference_means = np.expm1(target_means), np.expm1(reference_means)
     if is_log1p:
-        warn_of_too_large_logs(expression.where, table.highest.max(), target_means, reference_means)
+        warn_of_too_large_logs(expression.matrix_name, table.highest.max(), target_means, reference_means)
     frame = make_pdex_table(design, expression.names, target_means, reference_means, statistics, clip_value, backend)
     logg.info("    finished", time=start)
     return frame

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scpdex.comparisons.spelling import suggest_name
 from scpdex.get._on_target import find_target_rows
-from scpdex.matrix import in_memory
+from scpdex.matrix import read_annotations
 from scpdex.results import CodedColumn, find_positions, match_fraction_columns
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _has_tested_gene(
 def _find_symbols(adata: AnnData, result: RankedResult, gene_symbols: str) -> pd.Series[Any]:
     """Find the symbols of the genes, missing where a gene has none."""
     in_raw = result.uses_raw and gene_symbols in adata.raw.var.columns
-    var = in_memory(adata.raw.var if in_raw else adata.var, gene_symbols)
+    var = read_annotations(adata.raw.var if in_raw else adata.var, gene_symbols)
     if gene_symbols not in var.columns:
         hint = suggest_name(gene_symbols, list(var.columns))
         msg = f"gene_symbols={gene_symbols!r} is not a column of adata.var.{hint}"

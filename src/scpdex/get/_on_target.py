@@ -9,7 +9,7 @@ import pandas as pd
 
 from scpdex.comparisons.labels import Labels
 from scpdex.comparisons.spelling import find_name, quote_names, suggest_name
-from scpdex.matrix import in_memory
+from scpdex.matrix import read_annotations
 from scpdex.statistics.multiple_testing import adjust_pvals
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def find_target_rows(
 
 def _name_targets(adata: AnnData, groupby: str, groups: tuple[str, ...], on_target: str) -> list[str | None]:
     """Name the target of each group; None where it has none."""
-    labels = Labels.read(in_memory(adata.obs, groupby), groupby)
-    obs = in_memory(adata.obs, on_target)
+    labels = Labels.read(read_annotations(adata.obs, groupby), groupby)
+    obs = read_annotations(adata.obs, on_target)
     if on_target not in obs.columns:
         hint = suggest_name(on_target, list(map(str, obs.columns)))
         msg = f"on_target={on_target!r} is not a column of adata.obs.{hint}"

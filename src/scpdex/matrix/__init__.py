@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from scpdex.matrix._anndata import in_memory
+from scpdex.matrix._anndata import read_annotations
 from scpdex.matrix._expression import Expression, select_expression
 from scpdex.matrix._gene_block import GeneBlock, GeneSource
 from scpdex.matrix._open_source import open_source
 from scpdex.matrix._sample import sample_values
 from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._chunked_source import ChunkedSource
-from scpdex.matrix.chunked._gene_buckets import Buckets
-from scpdex.matrix.chunked._gene_major_pieces import Piece, PieceStream, block_of
+from scpdex.matrix.chunked._gene_buckets import GeneBuckets
+from scpdex.matrix.chunked._gene_major_pieces import Piece, PieceStream, gather_pieces
 from scpdex.matrix.chunked._row_stream import RowStream
-from scpdex.matrix.dask._chunk_grid import Part
+from scpdex.matrix.dask._chunk_grid import ChunkPart
 from scpdex.matrix.dask._chunk_reader import ChunkReader
 
 if TYPE_CHECKING:
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from scpdex.matrix.dask._dask_source import DaskSource as DaskSource
 
 __all__ = [
-    "Buckets",
+    "ChunkPart",
     "ChunkReader",
     "ChunkedSource",
     "Expression",
     "GeneBlock",
+    "GeneBuckets",
     "GeneSource",
-    "Part",
     "Piece",
     "PieceStream",
     "RowStream",
     "Source",
-    "block_of",
-    "in_memory",
+    "gather_pieces",
     "open_source",
+    "read_annotations",
     "sample_values",
     "select_expression",
 ]

@@ -22,7 +22,7 @@ class LocatedMatrix:
 
     matrix: Any
     """For a view: the matrix of its parent, since ``view.X`` would copy the subset. None if there is no X."""
-    where: str
+    matrix_name: str
     """What the user calls it, for messages."""
     rows: NDArray[np.int64]
     """Row of each cell."""
@@ -45,11 +45,11 @@ def locate_matrix(adata: AnnData, *, use_raw: bool, layer: str | None) -> Locate
         return LocatedMatrix(raw.X, "adata.raw.X", np.arange(adata.n_obs), np.arange(raw.n_vars), raw.var_names)
     parent = _parent(adata) if adata.is_view else adata
     matrix = _read_x(parent) if layer is None else parent.layers[layer]
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    matrix_name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     if not adata.is_view:
-        return LocatedMatrix(matrix, where, np.arange(adata.n_obs), np.arange(adata.n_vars), adata.var_names)
+        return LocatedMatrix(matrix, matrix_name, np.arange(adata.n_obs), np.arange(adata.n_vars), adata.var_names)
     rows, columns = _positions(adata._oidx, parent.n_obs), _positions(adata._vidx, parent.n_vars)
-    return LocatedMatrix(matrix, where, rows, columns, adata.var_names)
+    return LocatedMatrix(matrix, matrix_name, rows, columns, adata.var_names)
 
 
 def _parent(view: AnnData) -> Any:
@@ -130,7 +130,7 @@ def column_name(reference: Any) -> Any:
     return reference.idx
 
 
-def in_memory(annotations: Any, *columns: str) -> pd.DataFrame:
+def read_annotations(annotations: Any, *columns: str) -> pd.DataFrame:
     """Give obs or var as a data frame; of a lazily opened one, only these columns are read.
 
     Raises

@@ -29,7 +29,7 @@ class Expression:
     matrix: Any
     """Numpy array, or CSR or CSC matrix or array of scipy, the user's own unless its numbers had to be converted; or
     an array or sparse dataset of an HDF5 file or zarr store; or a dask array."""
-    where: str
+    matrix_name: str
     """What the user calls it, for messages."""
     cells: NDArray[np.int64]
     """Row of each cell of the AnnData."""
@@ -79,17 +79,17 @@ class Expression:
             self.refuse_not_finite((~np.isfinite(rows)).sum(axis=0))
             return rows
         rows = self.matrix[cells][:, self.genes]
-        stored = rows.tocoo()
-        self.refuse_not_finite(np.bincount(stored.col[~np.isfinite(stored.data)], minlength=self.genes.size))
+        triplets = rows.tocoo()
+        self.refuse_not_finite(np.bincount(triplets.col[~np.isfinite(triplets.data)], minlength=self.genes.size))
         return rows
 
     def refuse_not_finite(self, per_gene: NDArray[np.int64]) -> None:
         """Raise a ValueError if any tested gene has NaN or infinite values; ``per_gene`` counts these."""
         if per_gene.any():
             msg = (
-                f"{self.where} holds {per_gene.sum():,} NaN or infinite values in the compared cells and tested genes, "
-                f"the first in gene {str(self.var_names[np.flatnonzero(per_gene)[0]])!r}. Replace them, or leave such "
-                "genes out with mask_var, or a view of adata."
+                f"{self.matrix_name} holds {per_gene.sum():,} NaN or infinite values in the compared cells and tested "
+                f"genes, the first in gene {str(self.var_names[np.flatnonzero(per_gene)[0]])!r}. Replace them, or "
+                "leave such genes out with mask_var, or a view of adata."
             )
             raise ValueError(msg)
 
@@ -129,26 +129,29 @@ def select_expression(
         raise KeyError(msg)
     with anndata_lock:
         located = locate_matrix(adata, use_raw=use_raw, layer=layer)
-    matrix, where = located.matrix, located.where
+    matrix, matrix_name = located.matrix, located.matrix_name
     if is_closed(matrix):
-        msg = f"{where} is in a file that was closed: open the file again, as by anndata.read_h5ad(path, backed='r')."
+        msg = (
+            f"{matrix_name} is in a file that was closed: open the file again, as by anndata.read_h5ad(path, "
+            "backed='r')."
+        )
         raise ValueError(msg)
     if is_absent(matrix):
-        msg = f"{where} is None: there is no matrix to rank. Set it, or rank a layer or raw."
+        msg = f"{matrix_name} is None: there is no matrix to rank. Set it, or rank a layer or raw."
         raise ValueError(msg)
     on_disk, in_dask = is_on_disk(matrix), is_dask(matrix)
     if (on_disk or in_dask) and low_memory is False:
         place = "a dask array" if in_dask else "on disk"
         msg = (
-            f"low_memory=False, but {where} is {place}: pass low_memory=None to read it in parts, or "
+            f"low_memory=False, but {matrix_name} is {place}: pass low_memory=None to read it in parts, or "
             "adata.to_memory() if it fits."
         )
         raise ValueError(msg)
     if in_dask:
-        refuse_dtype(matrix.dtype, where)
-        refuse_unknown_chunks(matrix, where)
+        refuse_dtype(matrix.dtype, matrix_name)
+        refuse_unknown_chunks(matrix, matrix_name)
     elif not on_disk:
-        matrix = fit_for_kernels(matrix, where)
+        matrix = fit_for_kernels(matrix, matrix_name)
     columns, var_names = located.columns, located.var_names
     mask = read_gene_mask(adata, mask_var, var_names, use_raw=use_raw)
     tested = np.arange(columns.size) if mask is None else np.flatnonzero(mask)
@@ -157,17 +160,19 @@ def select_expression(
         adds_left_to_right = not use_raw and is_column_major(adata, matrix)
         has_all_columns = np.array_equal(columns, np.arange(matrix.shape[1]))
         library_columns = None if has_all_columns else columns
-        normalization = Normalization(normalize, library_columns, var_names, where, adds_left_to_right)
+        normalization = Normalization(normalize, library_columns, var_names, matrix_name, adds_left_to_right)
     cells, genes = located.rows, columns[tested]
     if cells.size == 0 or genes.size == 0:
         reason = ": mask_var is False for every gene" if mask is not None and columns.size else ""
-        msg = f"There is nothing to rank: {cells.size} cells x {genes.size} genes of {where} are selected{reason}."
+        msg = (
+            f"There is nothing to rank: {cells.size} cells x {genes.size} genes of {matrix_name} are selected{reason}."
+        )
         raise ValueError(msg)
     if not (on_disk or in_dask) and normalize is None:
-        refuse_inexact(matrix, where, rows=cells, columns=genes)
+        refuse_inexact(matrix, matrix_name, rows=cells, columns=genes)
     return Expression(
         matrix=matrix,
-        where=where,
+        matrix_name=matrix_name,
         cells=cells,
         genes=genes,
         var_positions=tested,

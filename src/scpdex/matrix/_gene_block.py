@@ -29,7 +29,7 @@ class GeneBlock:
     ends: NDArray[np.uint32]
     """Group boundaries, genes x groups, of any memory order: where each group's keys end, counted from ``starts``."""
 
-    def keys_of(self, g: int) -> NDArray[Any]:
+    def gene_keys(self, g: int) -> NDArray[Any]:
         """Give the keys of gene ``g``, counted from the first gene of the block."""
         return self.keys[self.starts[g] : self.starts[g] + int(self.ends[g, -1])]
 
@@ -38,7 +38,7 @@ class GeneBlock:
         run = slice(genes.start - self.genes.start, genes.stop - self.genes.start)
         return GeneBlock(genes, self.keys, self.starts[run], self.ends[run])
 
-    def of_codes(self, first: int, stop: int) -> GeneBlock:
+    def select_codes(self, first: int, stop: int) -> GeneBlock:
         """Give the block of the groups from ``first`` to ``stop``, on the same keys: theirs are side by side."""
         ends = np.ascontiguousarray(self.ends[:, first:stop])
         if first == 0:
@@ -48,31 +48,31 @@ class GeneBlock:
 
 
 @dataclass(frozen=True)
-class Room:
-    """Memory for one block after the other."""
+class BlockBuffers:
+    """Memory for one block after the other: each overwrites the one before it."""
 
     keys: NDArray[Any]
     ends: NDArray[np.uint32]
-    """Groups x genes, as they are written."""
+    """Group boundaries, groups x genes, as they are written."""
 
     @classmethod
-    def of(cls, plan: Plan, n_groups: int) -> Room:
-        """Allocate room for the largest block; it is touched only where it is used."""
+    def of(cls, plan: Plan, n_groups: int) -> BlockBuffers:
+        """Allocate memory for the largest block; smaller blocks leave the rest of it untouched."""
         nonzeros = plan.matrix.max_nonzeros
-        most_keys = max(int(nonzeros[block.start : block.stop].sum()) for block in plan.blocks)
-        most_genes = max(map(len, plan.blocks))
-        return cls(np.empty(most_keys, dtype=plan.matrix.key_dtype), np.empty((n_groups, most_genes), dtype=np.uint32))
+        n_keys = max(int(nonzeros[block.start : block.stop].sum()) for block in plan.blocks)
+        n_genes = max(map(len, plan.blocks))
+        return cls(np.empty(n_keys, dtype=plan.matrix.key_dtype), np.empty((n_groups, n_genes), dtype=np.uint32))
 
 
 class GeneSource(Protocol):
-    """A matrix of which some cells, group by group, and some genes are compared."""
+    """The compared cells and tested genes of a matrix that can be read gene by gene."""
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
-        """Give the plan's blocks in turn, brought together by all threads, each overwriting the one before it."""
+        """Give the plan's blocks in turn, gathered by all threads, each overwriting the one before it."""
         ...
 
 
-def lay_out_genes(stored: NDArray[np.int64], genes: range) -> NDArray[np.int64]:
-    """Give where each gene's keys start in a block: one gene behind the other, with room for ``stored`` keys each."""
-    lengths = stored[genes.start : genes.stop]
+def lay_out_genes(max_nonzeros: NDArray[np.int64], genes: range) -> NDArray[np.int64]:
+    """Give where each gene's keys start in a block: one gene behind the other, with room for ``max_nonzeros`` each."""
+    lengths = max_nonzeros[genes.start : genes.stop]
     return np.asarray(np.cumsum(lengths) - lengths)

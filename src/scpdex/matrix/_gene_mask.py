@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scpdex.matrix._anndata import column_name, in_memory
+from scpdex.matrix._anndata import column_name, read_annotations
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -39,7 +39,7 @@ def read_gene_mask(
             columns = ", ".join(map(repr, adata.var.columns)) or "none exist"
             msg = f"mask_var={values!r} is not a column of adata.var. Valid: {columns}."
             raise KeyError(msg)
-        values = in_memory(adata.var, values)[values]
+        values = read_annotations(adata.var, values)[values]
     if np.ndim(values) != 1:
         msg = f"mask_var must have one dimension, a bool for each gene, but has shape {np.shape(values)}."
         raise ValueError(msg)

@@ -28,7 +28,7 @@ class Normalization:
     """Column of each gene of the object, in its order and as often as it has it; None for all columns as they are."""
     gene_names: pd.Index[Any]
     """Name of each gene of the object."""
-    where: str
+    matrix_name: str
     """What the user calls the matrix, for messages."""
     adds_left_to_right: bool = False
     """Whether numpy adds up dense rows of the object from left to right, as in column-major arrays, or pairwise."""
@@ -134,11 +134,11 @@ class Normalization:
     def _refuse(self, value: Any, gene: int | None) -> NoReturn:
         """Raise a ValueError about a value that cannot be a count, at the gene's position in the object."""
         if gene is None:
-            msg = f"{self.where} has cells whose counts add up to more than their dtype holds."
+            msg = f"{self.matrix_name} has cells whose counts add up to more than their dtype holds."
         else:
             kind = "negative values" if value < 0 else "NaN or infinite values"
             name = str(self.gene_names[gene])
-            msg = f"{self.where} holds {kind}, such as {value} in gene {name!r}, which cannot be counts."
+            msg = f"{self.matrix_name} holds {kind}, such as {value} in gene {name!r}, which cannot be counts."
         msg += (
             f" normalize={self.target_sum} divides raw counts by library sizes: leave it out if values are transformed "
             "already, or take a view without such cells or genes."

@@ -16,7 +16,7 @@ _MAX_FLOAT_BYTES = 8
 _MAX_EXACT_INTEGER = 1 << 53
 
 
-def fit_for_kernels(matrix: Any, where: str) -> Any:
+def fit_for_kernels(matrix: Any, matrix_name: str) -> Any:
     """Check a matrix in memory and give it with native numbers: the same object, unless these had to be converted.
 
     Raises
@@ -27,9 +27,9 @@ def fit_for_kernels(matrix: Any, where: str) -> Any:
     is_dense = isinstance(matrix, np.ndarray) and not isinstance(matrix, np.ma.MaskedArray)
     if not is_dense and not (sparse.issparse(matrix) and getattr(matrix, "format", None) in {"csr", "csc"}):
         kind = f"{type(matrix).__module__}.{type(matrix).__qualname__}"
-        msg = f"{where} is a {kind}; convert it to a numpy array or to a scipy CSR or CSC matrix."
+        msg = f"{matrix_name} is a {kind}; convert it to a numpy array or to a scipy CSR or CSC matrix."
         raise TypeError(msg)
-    refuse_dtype(matrix.dtype, where)
+    refuse_dtype(matrix.dtype, matrix_name)
     if is_dense:
         return native(np.asarray(matrix))
     data = native(matrix.data)
@@ -38,10 +38,10 @@ def fit_for_kernels(matrix: Any, where: str) -> Any:
     return type(matrix)((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def refuse_dtype(dtype: np.dtype[Any], where: str) -> None:
+def refuse_dtype(dtype: np.dtype[Any], matrix_name: str) -> None:
     """Raise a TypeError unless values of this dtype can be ranked."""
     if dtype.kind not in _REAL_KINDS or (dtype.kind == "f" and dtype.itemsize > _MAX_FLOAT_BYTES):
-        msg = f"{where} has dtype {dtype}; bool, integers and floats of up to 64 bits can be ranked."
+        msg = f"{matrix_name} has dtype {dtype}; bool, integers and floats of up to 64 bits can be ranked."
         raise TypeError(msg)
 
 
@@ -53,7 +53,7 @@ def native(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def refuse_inexact(
-    matrix: Any, where: str, *, rows: NDArray[np.int64] | None = None, columns: NDArray[np.int64] | None = None
+    matrix: Any, matrix_name: str, *, rows: NDArray[np.int64] | None = None, columns: NDArray[np.int64] | None = None
 ) -> None:
     """Raise a ValueError if these rows and columns hold integers that float64 cannot hold; None stands for all.
 
@@ -78,8 +78,8 @@ def refuse_inexact(
     if is_ranked.any():
         inexact = values[places][is_ranked]
         msg = (
-            f"{where} holds integers beyond 2**53 (from {inexact.min()} to {inexact.max()}), which float64 cannot hold "
-            "exactly and would tie. Rescale them first."
+            f"{matrix_name} holds integers beyond 2**53 (from {inexact.min()} to {inexact.max()}), which float64 "
+            "cannot hold exactly and would tie. Rescale them first."
         )
         raise ValueError(msg)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from scpdex.matrix.chunked._column_blocks import some_of_columns
+from scpdex.matrix.chunked._column_blocks import sample_columns
 from scpdex.matrix.chunked._row_stream import RowStream
 from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 from scpdex.matrix.dask._chunk_errors import ChunkError
@@ -36,9 +36,9 @@ def sample_values(expression: Expression) -> NDArray[Any]:
     columns = np.unique(expression.genes)
     if expression.is_dask:
         return np.concatenate(list(_sample_chunks(expression, columns)))
-    matrix = StoredMatrix.open(expression.matrix, expression.where)
+    matrix = StoredMatrix.open(expression.matrix, expression.matrix_name)
     if matrix.format == "CSC":
-        parts = some_of_columns(matrix, columns, expression.cells, _MAX_VALUES)
+        parts = sample_columns(matrix, columns, expression.cells, _MAX_VALUES)
         return np.concatenate([np.empty(0), *(values for _, values in parts)])
     stream = RowStream(matrix, expression.cells, np.empty(0), columns, None)
     is_tested = np.zeros(matrix.shape[1], dtype=np.bool_)
@@ -58,7 +58,7 @@ def _sample_chunks(expression: Expression, columns: NDArray[np.int64]) -> Iterat
         try:
             chunk = array.blocks[i, j].compute()
         except Exception as error:
-            raise ChunkError.of(expression.where, error) from error
+            raise ChunkError.of(expression.matrix_name, error) from error
         chunk_rows = rows[(rows >= row_ends[i]) & (rows < row_ends[i + 1])] - row_ends[i]
         chunk_columns = columns[(columns >= column_ends[j]) & (columns < column_ends[j + 1])] - column_ends[j]
         # Chunks of kinds that cannot be ranked are refused when they are read.

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def warn_of_fractional_counts(expression: Expression) -> None:
     """Warn that the counts that ``normalize`` asks for are no whole numbers."""
     logg.warning(
-        f"normalize={expression.target_sum} transforms {expression.where} twice if it is log-transformed already: "
-        "normalize expects raw counts, and there are values that are no whole numbers. Leave normalize out for "
-        "log-transformed data."
+        f"normalize={expression.target_sum} transforms {expression.matrix_name} twice if it is log-transformed "
+        "already: normalize expects raw counts, and there are values that are no whole numbers. Leave normalize out "
+        "for log-transformed data."
     )
 
 
@@ -35,7 +35,7 @@ def describe_too_large(where: str, highest: float, limit: float = MOST_LOG1P, ba
 
 def warn_of_values(table: Table, design: Design, options: TestOptions, expression: Expression) -> None:
     """Warn of values that are no logs, and of scores and log fold changes that are undefined."""
-    where = expression.where
+    where = expression.matrix_name
     alone = [
         group
         for comparison in design.comparisons

@@ -8,7 +8,7 @@ import pandas as pd
 from scanpy import logging as logg
 
 from scpdex.comparisons.spelling import find_name, quote_names
-from scpdex.matrix import in_memory
+from scpdex.matrix import read_annotations
 from scpdex.results import LevelList, read_groups, read_label_names, read_params
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def warn_of_renamed_labels(adata: AnnData, key: str) -> None:
         column = params.get(argument)
         if isinstance(column, str) and all_columns.count(column) == 1:
             columns[argument] = column
-    obs = in_memory(adata.obs, *columns.values())
+    obs = read_annotations(adata.obs, *columns.values())
     renamed = []
     for argument, column in columns.items():
         known = {*names[argument], *(name for p in all_params for name in read_label_names(p, argument))}

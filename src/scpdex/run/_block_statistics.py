@@ -44,7 +44,7 @@ class BlockStatistics(ABC):
         first_code = 0
         for i, sizes in enumerate(self._sizes):
             stop = first_code + sizes.size
-            yield self._add_up_unit(block.of_codes(first_code, stop), i, are_counts, highest)
+            yield self._add_up_unit(block.select_codes(first_code, stop), i, are_counts, highest)
             first_code = stop
 
     def _add_up_unit(
@@ -63,7 +63,7 @@ class BlockStatistics(ABC):
         sums.not_finite = np.zeros(len(block.genes), dtype=np.int64)
         # NaN and infinite values show in the means.
         for g in np.flatnonzero(~np.isfinite(sums.means).all(axis=1)).tolist():
-            sums.not_finite[g] = count_not_finite(block.keys_of(g))
+            sums.not_finite[g] = count_not_finite(block.gene_keys(g))
         return sums
 
     @abstractmethod
@@ -73,7 +73,7 @@ class BlockStatistics(ABC):
     def _are_counts(self, block: GeneBlock) -> bool:
         """Tell whether all values look like raw counts; the answer stays False once it is."""
         if self._may_be_counts:
-            self._may_be_counts = all(are_counts(block.keys_of(g)) for g in range(len(block.genes)))
+            self._may_be_counts = all(are_counts(block.gene_keys(g)) for g in range(len(block.genes)))
         return self._may_be_counts
 
 

@@ -36,7 +36,7 @@ def refuse_for_logistic_regression(design: Design, expression: Expression, optio
         raise ValueError(msg)
     if expression.on_disk or expression.is_dask:
         msg = (
-            f"method='logreg' fits all cells at once and needs them in memory, but {expression.where} is "
+            f"method='logreg' fits all cells at once and needs them in memory, but {expression.matrix_name} is "
             f"{'a dask array' if expression.is_dask else 'on disk'}: pass adata.to_memory(), or another method."
         )
         raise TypeError(msg)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.matrix import block_of
+from scpdex.matrix import gather_pieces
 from scpdex.run._block_statistics import Moments
 from scpdex.run._tallies import NotCountsError, Tallies
 
@@ -58,7 +58,7 @@ class PartialSums:
             Values are not counts, or are too high to be tallied.
         """
         sizes = np.bincount(cell_codes, minlength=design.sizes.size)
-        block = block_of([piece.part(genes)], sizes.size)
+        block = gather_pieces([piece.part(genes)], sizes.size)
         # Ranks of some of the cells say nothing of all of them.
         (sums,) = Moments([sizes], None if options.mean_in_log_space else options.log_scale).add_up(block)
         sums.genes = genes

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from scpdex.matrix import block_of
+from scpdex.matrix import gather_pieces
 from scpdex.plan.gene_blocks import cut
 from scpdex.plan.worker_shares import FAN_IN
 from scpdex.run._block_statistics import statistics_for
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Design
-    from scpdex.matrix import ChunkReader, DaskSource, Part, Piece
+    from scpdex.matrix import ChunkPart, ChunkReader, DaskSource, Piece
     from scpdex.plan.plan import Plan
     from scpdex.run._job import Job
     from scpdex.run._sufficient_statistics import SufficientStatistics
@@ -43,18 +43,18 @@ class _Task:
     options: TestOptions
     plan: Plan
 
-    def split(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any]) -> Piece:
+    def split(self, chunks: list[list[Any]], part: ChunkPart, codes: NDArray[Any]) -> Piece:
         """Turn the chunks of a part gene-major."""
         return self.reader.piece(chunks, part, codes, self.plan.matrix.n_genes)
 
-    def add_up(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any]) -> PartialSums:
+    def add_up(self, chunks: list[list[Any]], part: ChunkPart, codes: NDArray[Any]) -> PartialSums:
         """Add up the chunks of a part."""
         piece = self.split(chunks, part, codes)
         return PartialSums.of(piece, part.genes, codes, self.design, self.options, self.plan.max_kept_bytes)
 
     def rank(self, pieces: list[Piece]) -> Table:
         """Rank the genes of pieces that together hold all cells."""
-        block = block_of(pieces, self.design.sizes.size)
+        block = gather_pieces(pieces, self.design.sizes.size)
         table = Table.empty(self.design, self.options, len(block.genes), None)
         part = table.room_for(block.genes)
         longest = int(block.ends[:, -1].max())
@@ -130,14 +130,14 @@ class TaskGraph:
     def _results(self, keys: Iterable[Key]) -> Generator[tuple[Key, Any], None, None]:
         """Submit all tasks, and give the results of some as they are ready."""
         ticks = [key for key in self.tasks if key[0] == self.names["cells"]]
-        with self.source.cluster.results(self.tasks, [*ticks, *keys], (NotCountsError,)) as results:
+        with self.source.cluster.run_tasks(self.tasks, [*ticks, *keys], (NotCountsError,)) as results:
             for key, value in results:
                 if key[0] == self.names["cells"]:
                     self.bar.update(value)
                 else:
                     yield key, value
 
-    def _on_parts(self, name: str, work: Any) -> Iterator[tuple[Part, Key]]:
+    def _on_parts(self, name: str, work: Any) -> Iterator[tuple[ChunkPart, Key]]:
         """Add a task for each part, and one that counts its cells once that is done."""
         for k, part in enumerate(self.source.parts(self.plan.values_per_piece)):
             key = (self.names[name], k)

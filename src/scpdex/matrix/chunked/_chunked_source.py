@@ -10,7 +10,7 @@ import numpy as np
 from scpdex.matrix._compared_cells import ComparedCells
 from scpdex.matrix._rankable_values import looks_like_counts
 from scpdex.matrix._source import Source
-from scpdex.matrix.chunked._column_blocks import ColumnBlocks, DenseBlocks, some_of_columns
+from scpdex.matrix.chunked._column_blocks import ColumnBlocks, DenseBlocks, sample_columns
 from scpdex.matrix.chunked._row_stream import RowStream
 from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 from scpdex.matrix.memory._sparse import RowSource
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from scpdex.plan.plan import Plan
 
 # So many values are looked at to tell whether they are counts.
-_PROBE = 1 << 16
+_PROBED_VALUES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ChunkedSource(Source):
     @classmethod
     def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> ChunkedSource:
         """Look at the matrix: form, size, and whether it holds counts."""
-        matrix = StoredMatrix.open(expression.matrix, expression.where)
+        matrix = StoredMatrix.open(expression.matrix, expression.matrix_name)
         normalization = expression.normalization
         stream = RowStream.of(matrix, design, expression.cells, columns, normalization)
         rows = stream.rows
@@ -53,14 +53,14 @@ class ChunkedSource(Source):
         if matrix.format == "CSC":
             nonzeros = expected_nonzeros = np.diff(matrix.indptr)[columns] * int(np.bincount(rows).max())
             are_counts = True
-            for column, values in some_of_columns(matrix, stream.relevant_columns, rows, _PROBE):
+            for column, values in sample_columns(matrix, stream.relevant_columns, rows, _PROBED_VALUES):
                 are_counts &= looks_like_counts(values)
                 if normalization is not None:
                     normalization.refuse_improper(values, np.full(values.size, column), matrix.shape[1])
             n_values = int(nonzeros.sum())
         else:
             nonzeros = np.full(columns.size, rows.size, dtype=np.int64)
-            expected_nonzeros, are_counts = stream.probe(_PROBE)
+            expected_nonzeros, are_counts = stream.probe(_PROBED_VALUES)
             n_values = stream.n_values
         if matrix.format == "dense":
             n_rows = int(rows.max() - rows.min()) + 1
@@ -82,7 +82,7 @@ class ChunkedSource(Source):
             on_disk=expression.on_disk,
             reads_columns=matrix.format == "CSC" or (matrix.format == "dense" and normalization is None),
             reads_rows=matrix.format != "CSC",
-            reorders_cells=not stream.ascend,
+            reorders_cells=not stream.in_row_order,
             chunk_of_gene=chunk_of_gene,
         )
         return cls(stream, design, expression.cells, info)

@@ -10,7 +10,7 @@ import numpy as np
 
 from scpdex.kernels.transpose import add_columns
 from scpdex.machine.threads import read_ahead
-from scpdex.matrix._gene_block import GeneBlock, Room
+from scpdex.matrix._gene_block import BlockBuffers, GeneBlock
 from scpdex.matrix._normalization import divide_and_log, normalized_dtype
 from scpdex.matrix._rankable_values import refuse_inexact
 from scpdex.matrix.chunked._spans import cut_into_runs, decode_spans, read_spans
@@ -37,7 +37,7 @@ _BYTES_PER_READ = 1 << 20
 # CSC: library sizes are added up from so many values at a time.
 _VALUES_AT_A_TIME = 1 << 18
 # Values are looked at in so many places before the work.
-_PROBES = 8
+_PROBED_PLACES = 8
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class DenseBlocks:
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
-        room = Room.of(plan, self.cells.group_stops.size)
+        buffers = BlockBuffers.of(plan, self.cells.group_stops.size)
         # Blocks that are read begin with the first compared row.
         cells = replace(self.cells, rows=self.cells.rows - self.cells.rows.min())
         with closing(read_ahead(self._read, plan.blocks)) as values_of_blocks:
             for genes, values in zip(plan.blocks, values_of_blocks, strict=True):
-                yield gather_block(values, cells, np.arange(len(genes)), genes, room, pool, plan.n_threads)
+                yield gather_block(values, cells, np.arange(len(genes)), genes, buffers, pool, plan.n_threads)
         self.matrix.refuse_changed()
 
     def _read(self, genes: range) -> NDArray[Any]:
@@ -76,7 +76,7 @@ class DenseBlocks:
             for part in cut(range(first, stop), n_rows):
                 block = self.matrix.read_block(slice(part.start, part.stop), span)
                 values[part.start - first : part.stop - first, run] = block[:, columns_of_run - columns_of_run[0]]
-        refuse_inexact(values, self.matrix.where, rows=self.cells.rows - first)
+        refuse_inexact(values, self.matrix.matrix_name, rows=self.cells.rows - first)
         return values
 
 
@@ -98,17 +98,17 @@ class ColumnBlocks:
         if self.normalization is not None:
             divisors = self.normalization.divisors(self._sum_rows(self.normalization, pool))
         gatherer = ColumnGatherer.of(self.cells, self.matrix.shape[0])
-        room = Room.of(plan, self.cells.group_stops.size)
+        buffers = BlockBuffers.of(plan, self.cells.group_stops.size)
         columns = (self.columns[genes.start : genes.stop] for genes in plan.blocks)
         with closing(read_ahead(self._read, columns)) as columns_of_blocks:
             for genes, runs in zip(plan.blocks, columns_of_blocks, strict=True):
                 matrix = self._decode(runs, pool)
                 if divisors is None:
-                    refuse_inexact(matrix, self.matrix.where, rows=self.cells.rows)
+                    refuse_inexact(matrix, self.matrix.matrix_name, rows=self.cells.rows)
                 else:
                     matrix.data = divide_and_log(matrix.data, divisors[matrix.indices])
                 yield gatherer.gather(
-                    matrix, np.arange(len(genes)), genes, self.max_nonzeros, room, pool, plan.n_threads
+                    matrix, np.arange(len(genes)), genes, self.max_nonzeros, buffers, pool, plan.n_threads
                 )
         self.matrix.refuse_changed()
 
@@ -159,7 +159,7 @@ class ColumnBlocks:
         return matrix
 
 
-def some_of_columns(
+def sample_columns(
     matrix: StoredMatrix, columns: NDArray[np.int64], rows: NDArray[np.int64], n_values: int
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Read about ``n_values`` stored values of CSC columns here and there; give each column and those of ``rows``."""
@@ -167,8 +167,8 @@ def some_of_columns(
     is_wanted[rows] = True
     columns = columns[matrix.indptr[columns] < matrix.indptr[columns + 1]]
     ends = np.cumsum(np.diff(matrix.indptr)[columns])
-    values_per_place = max(1, n_values // _PROBES)
-    targets = np.linspace(0, ends[-1] if columns.size else 0, _PROBES + 1)[:-1]
+    values_per_place = max(1, n_values // _PROBED_PLACES)
+    targets = np.linspace(0, ends[-1] if columns.size else 0, _PROBED_PLACES + 1)[:-1]
     for first in np.unique(np.searchsorted(ends, targets, side="right")).tolist():
         n_left = values_per_place
         for column in columns[first:].tolist():

@@ -38,7 +38,7 @@ class SpilledPiece:
 
 
 @dataclass(frozen=True)
-class Buckets:
+class GeneBuckets:
     """The values of all compared cells, as gene-major pieces in memory and in the scratch file."""
 
     pieces: list[Piece | SpilledPiece]
@@ -48,41 +48,41 @@ class Buckets:
     key_dtype: np.dtype[Any]
     nonzeros: NDArray[np.int64]
     """Of each tested gene."""
-    kept: int
+    kept_bytes: int
     """Bytes of the pieces in memory."""
 
     @property
-    def spilled(self) -> bool:
+    def has_spilled(self) -> bool:
         """Whether any piece is in the scratch file."""
         return any(isinstance(piece, SpilledPiece) for piece in self.pieces)
 
     @classmethod
     def collect(
         cls, stream: PieceStream, plan: Plan, n_codes: int, scratch: Scratch, pool: Executor, bar: Any
-    ) -> Buckets:
+    ) -> GeneBuckets:
         """Read all cells; pieces beyond the plan's memory go to the scratch file."""
         pieces: list[Piece | SpilledPiece] = []
         nonzeros = np.zeros(stream.columns.size, dtype=np.int64)
-        kept = 0
+        kept_bytes = 0
         with closing(stream.pieces(plan.values_per_piece, pool, plan.n_threads)) as all_pieces:
             for piece in all_pieces:
                 nonzeros += piece.indptr[1:].astype(np.int64) - piece.indptr[:-1]
-                if kept + piece.n_bytes <= plan.max_kept_bytes:
-                    kept += piece.n_bytes
+                if kept_bytes + piece.n_bytes <= plan.max_kept_bytes:
+                    kept_bytes += piece.n_bytes
                     pieces.append(piece)
                 else:
                     place = scratch.write(piece.indptr, piece.keys, piece.codes)
                     pieces.append(SpilledPiece(piece.indptr.size - 1, piece.keys.size, place))
                 bar.update(piece.n_cells)
         stream.refuse_changed()
-        return cls(pieces, scratch, stream.codes.dtype, n_codes, plan.matrix.key_dtype, nonzeros, kept)
+        return cls(pieces, scratch, stream.codes.dtype, n_codes, plan.matrix.key_dtype, nonzeros, kept_bytes)
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
         max_keys = max(int(self.nonzeros[block.start : block.stop].sum()) for block in plan.blocks)
         keys = np.empty(max_keys, dtype=self.key_dtype)
         ends = np.empty((max(map(len, plan.blocks)), self.n_codes), dtype=np.uint32)
-        if not self.spilled:
+        if not self.has_spilled:
             for genes in plan.blocks:
                 yield self._gather(genes, self.pieces, genes.start, keys, ends, pool)
             return

@@ -138,7 +138,7 @@ def deal_out_pieces(
         deal_out(piece.keys, piece.codes, piece.indptr, first, starts, ends, keys)
 
 
-def block_of(pieces: Sequence[Piece], n_codes: int) -> GeneBlock:
+def gather_pieces(pieces: Sequence[Piece], n_codes: int) -> GeneBlock:
     """Make one gene block of all genes of some pieces, on this thread."""
     gene_stops = np.asarray(np.sum([piece.indptr[1:] for piece in pieces], axis=0, dtype=np.int64))
     starts = np.r_[0, gene_stops[:-1]]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Rows with up to so many values between them are read together.
 _MAX_GAP = 1 << 14
 # Values are looked at in so many places before the work.
-_PROBES = 8
+_PROBED_PLACES = 8
 # Genes are expected to have so many times the non-zero values that these places let expect.
 MARGIN = 1.1
 
@@ -90,7 +90,7 @@ class RowStream:
         return int((ends - begins).sum())
 
     @cached_property
-    def ascend(self) -> bool:
+    def in_row_order(self) -> bool:
         """Whether the object has the cells in the order of their rows, and none twice."""
         return bool((np.diff(self.rows) > 0).all())
 
@@ -138,7 +138,7 @@ class RowStream:
         is_dense = self.matrix.format == "dense"
         rows = self._decode(read, self.normalization if is_dense else None)
         if self.normalization is None:
-            refuse_inexact(rows, self.matrix.where, columns=self.columns)
+            refuse_inexact(rows, self.matrix.matrix_name, columns=self.columns)
         return to_canonical_csr(rows, None if is_dense else self.normalization)
 
     def load(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> sparse.csr_matrix[Any]:
@@ -185,8 +185,8 @@ class RowStream:
 
     def sample_rows(self, n_values: int) -> Iterator[sparse.csr_matrix[Any]]:
         """Read cells here and there with about ``n_values`` stored values, unsorted and not normalized."""
-        places = np.linspace(0, self.rows.size, _PROBES + 1)[:-1].astype(int)
-        cells_per_place = max(1, n_values // _PROBES // max(1, self.n_values // self.rows.size))
+        places = np.linspace(0, self.rows.size, _PROBED_PLACES + 1)[:-1].astype(int)
+        cells_per_place = max(1, n_values // _PROBED_PLACES // max(1, self.n_values // self.rows.size))
         stop = 0
         for place in np.unique(places).tolist():
             start, stop = max(place, stop), min(place + cells_per_place, self.rows.size)
@@ -197,7 +197,7 @@ class RowStream:
         """Cut the cells into runs of at most ``n_values``, gaps that are read included, or of one cell."""
         begins, ends = self.matrix.find_spans(self.rows)
         lengths = ends - begins
-        if self.ascend:
+        if self.in_row_order:
             gaps = begins[1:] - ends[:-1]
             lengths[1:] += np.where(gaps <= _MAX_GAP, gaps, 0)
         stops = np.cumsum(lengths)
@@ -214,7 +214,7 @@ class RowStream:
         if (np.diff(rows) <= 0).any():
             # Views may have cells in another order, or twice.
             rows, row_of_cell = np.unique(rows, return_inverse=True)
-        runs = read_spans(self.matrix, rows, _MAX_GAP if self.ascend else 0, max_values)
+        runs = read_spans(self.matrix, rows, _MAX_GAP if self.in_row_order else 0, max_values)
         return _ReadCells(cells, runs, row_of_cell)
 
     def _decode(self, read: _ReadCells, normalization: Normalization | None = None) -> sparse.csr_matrix[Any]:

@@ -30,7 +30,7 @@ class StoredMatrix:
     """``"dense"``, ``"CSR"`` or ``"CSC"``."""
     place: str
     """``"in memory"``, or one of the places of stored arrays, such as ``"in an HDF5 file"``."""
-    where: str
+    matrix_name: str
     """What the user calls it, for messages."""
     shape: tuple[int, int]
     dtype: np.dtype[Any]
@@ -49,7 +49,7 @@ class StoredMatrix:
     """Size in bytes and time of the last change (ns) of an HDF5 file when it was opened."""
 
     @classmethod
-    def open(cls, matrix: Any, where: str) -> StoredMatrix:
+    def open(cls, matrix: Any, matrix_name: str) -> StoredMatrix:
         """Open a matrix in a store or in memory; only the indptr of a sparse one is read.
 
         Raises
@@ -61,13 +61,13 @@ class StoredMatrix:
         ValueError
             Its index and its values contradict each other: the file was cut short or is corrupt.
         """
-        refuse_dtype(matrix.dtype, where)
+        refuse_dtype(matrix.dtype, matrix_name)
         is_dense = isinstance(matrix, np.ndarray) or is_stored_array(matrix)
         values, indices, indptr = (matrix, None, np.empty(0)) if is_dense else sparse_arrays(matrix)
         stored = cls(
             format="dense" if is_dense else matrix.format.upper(),
             place=describe_place(values),
-            where=where,
+            matrix_name=matrix_name,
             shape=(int(matrix.shape[0]), int(matrix.shape[1])),
             dtype=native(np.empty(0, dtype=matrix.dtype)).dtype,
             chunk_shape=_chunk_shape(values) if is_dense else (1, 1),
@@ -149,12 +149,14 @@ class StoredMatrix:
         try:
             return read()
         except (OSError, RuntimeError, ValueError, zlib.error) as error:
-            msg = f"{self.where} {self.place} could not be read; is the file whole? The error was: {error}"
+            msg = f"{self.matrix_name} {self.place} could not be read; is the file whole? The error was: {error}"
             raise OSError(msg) from error
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise a ValueError that names the matrix and ``reason``."""
-        msg = f"{self.where} {self.place} cannot be right: {reason}. Was the file cut short, or changed while read?"
+        msg = (
+            f"{self.matrix_name} {self.place} cannot be right: {reason}. Was the file cut short, or changed while read?"
+        )
         raise ValueError(msg)
 
     def refuse_changed(self) -> None:

@@ -7,9 +7,9 @@ class ChunkError(RuntimeError):
     """A chunk of a dask array could not be computed."""
 
     @classmethod
-    def of(cls, where: str, error: BaseException) -> ChunkError:
+    def of(cls, matrix_name: str, error: BaseException) -> ChunkError:
         """Name the array and the error."""
-        return cls(f"{where} is a dask array that could not be computed: {type(error).__name__}: {error}")
+        return cls(f"{matrix_name} is a dask array that could not be computed: {type(error).__name__}: {error}")
 
 
 class ChunkKindError(TypeError):

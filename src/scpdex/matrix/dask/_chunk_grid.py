@@ -25,15 +25,15 @@ def is_dask(matrix: Any) -> bool:
     return dask_array is not None and isinstance(matrix, dask_array.Array)
 
 
-def refuse_unknown_chunks(array: Array, where: str) -> None:
+def refuse_unknown_chunks(array: Array, matrix_name: str) -> None:
     """Raise a ValueError unless the sizes of all chunks are known."""
     if np.isnan(np.concatenate([np.asarray(sizes, dtype=float) for sizes in array.chunks])).any():
-        msg = f"{where} is a dask array with chunks of unknown size: call its compute_chunk_sizes() first."
+        msg = f"{matrix_name} is a dask array with chunks of unknown size: call its compute_chunk_sizes() first."
         raise ValueError(msg)
 
 
 @dataclass(frozen=True)
-class Part:
+class ChunkPart:
     """Neighbouring chunks that are worked on together, and their cells and genes that are compared."""
 
     cells: slice
@@ -51,7 +51,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Grid:
+class ChunkGrid:
     """The chunks of a two-dimensional array, and the cells and genes that are compared in them."""
 
     name: str
@@ -75,7 +75,7 @@ class Grid:
         columns: NDArray[np.int64],
         max_bytes: int,
         library_columns: NDArray[np.int64] | None,
-    ) -> Grid:
+    ) -> ChunkGrid:
         """Put neighbouring columns of chunks into one stripe while its tallest dense chunk takes up to ``max_bytes``.
 
         If library sizes are added up, one stripe holds all library columns, whatever its size.
@@ -101,41 +101,41 @@ class Grid:
         heights, widths = np.diff(self.row_ends).tolist(), np.diff(self.column_ends).tolist()
         return [[(heights[i], widths[j]) for j in chunk_columns] for i in chunk_rows]
 
-    def width(self, stripe: range) -> int:
+    def stripe_width(self, stripe: range) -> int:
         """Count the columns of a stripe."""
         return int(self.column_ends[stripe.stop] - self.column_ends[stripe.start])
 
-    def compared(self, chunk: int) -> NDArray[np.int64]:
+    def find_compared_rows(self, chunk: int) -> NDArray[np.int64]:
         """Give the rows of the compared cells in a row of chunks, counted from its first row."""
         start, end = self.row_ends[chunk], self.row_ends[chunk + 1]
         first, stop = np.searchsorted(self.rows, [start, end]).tolist()
         return np.asarray(self.rows[first:stop] - start)
 
     @property
-    def longest(self) -> int:
+    def max_chunk_rows(self) -> int:
         """Rows of the tallest chunk that is computed."""
-        return int(np.diff(self.row_ends)[self.occupied].max())
+        return int(np.diff(self.row_ends)[self.occupied_chunk_rows].max())
 
     @cached_property
-    def occupied(self) -> NDArray[np.intp]:
+    def occupied_chunk_rows(self) -> NDArray[np.intp]:
         """Rows of chunks that have any compared cell."""
         return np.flatnonzero(np.diff(np.searchsorted(self.rows, self.row_ends)))
 
-    def parts(self, n_rows: int) -> Iterator[Part]:
+    def parts(self, n_rows: int) -> Iterator[ChunkPart]:
         """Cut into parts of so many rows, or of one taller chunk, stripe by stripe."""
-        begins, ends = self.row_ends[self.occupied], self.row_ends[self.occupied + 1]
+        begins, ends = self.row_ends[self.occupied_chunk_rows], self.row_ends[self.occupied_chunk_rows + 1]
         for stripe in self.stripes:
             first_column, stop_column = self.column_ends[stripe.start], self.column_ends[stripe.stop]
             genes = range(*np.searchsorted(self.columns, [first_column, stop_column]).tolist())
             for run in cut_into_runs(begins, ends, 0, n_rows):
-                chunks = self.occupied[run]
+                chunks = self.occupied_chunk_rows[run]
                 # Chunks between them, if any, have no rows.
                 chunk_rows = tuple(chunks.tolist())
                 start, end = self.row_ends[chunks[0]], self.row_ends[chunks[-1] + 1]
                 cells = slice(*np.searchsorted(self.rows, [start, end]).tolist())
                 rows = self.rows[cells] - start
                 has_all_rows = np.array_equal(rows, np.arange(end - start))
-                yield Part(
+                yield ChunkPart(
                     cells=cells,
                     rows=None if has_all_rows else rows,
                     genes=genes,

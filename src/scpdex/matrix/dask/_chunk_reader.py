@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.matrix._normalization import Normalization
-    from scpdex.matrix.dask._chunk_grid import Part
+    from scpdex.matrix.dask._chunk_grid import ChunkPart
 
 # Dense rows become CSR so many values at a time, to spare memory.
 _VALUES_AT_A_TIME = 1 << 20
 
 
 @dataclass(frozen=True)
-class Look:
+class ChunkSample:
     """Description of some rows of an array, from which all rows are estimated."""
 
     format: str
@@ -34,11 +34,11 @@ class Look:
     dtype: np.dtype[Any]
     n_rows: int
     n_values: int
-    """Stored values of these rows, in all columns that were looked at."""
+    """Stored values of these rows, in all sampled columns."""
     bytes_per_value: int
-    nonzero: NDArray[np.int64]
-    """Non-zero values of each column that was looked at."""
-    look_like_counts: NDArray[np.bool_]
+    n_nonzero: NDArray[np.int64]
+    """Non-zero values of each sampled column."""
+    rows_are_counts: NDArray[np.bool_]
     """For each of these rows, whether its values look like counts, in columns that have an effect on results."""
 
 
@@ -46,36 +46,36 @@ class Look:
 class ChunkReader:
     """Makes rows and pieces of computed chunks."""
 
-    where: str
+    matrix_name: str
     """What the user calls the array, for messages."""
     columns: NDArray[np.int64]
     """Column of each tested gene."""
     normalization: Normalization | None
     """How counts are normalized; None leaves values as they are."""
     first_column: int
-    """First column of the stripe that is looked at."""
+    """First column of the first stripe, which is sampled."""
     dtype: np.dtype[Any] | None = None
-    """Dtype of all chunks; None before any was looked at."""
+    """Dtype of all chunks; None before any was sampled."""
 
     @property
     def key_dtype(self) -> np.dtype[Any]:
         """Dtype of the keys of the values."""
-        assert self.dtype is not None, "chunks are looked at before pieces are made of them"  # noqa: S101
+        assert self.dtype is not None, "chunks are sampled before pieces are made of them"  # noqa: S101
         return key_dtype(self.dtype if self.normalization is None else normalized_dtype(self.dtype))
 
-    def look(self, chunks: list[list[Any]], shapes: list[list[tuple[int, int]]]) -> Look:
+    def describe(self, chunks: list[list[Any]], shapes: list[list[tuple[int, int]]]) -> ChunkSample:
         """Describe neighbouring chunks of the first stripe, which must have these shapes."""
         matrix = self._merge(chunks, shapes)
         is_dense = isinstance(matrix, np.ndarray)
         values = matrix if is_dense else matrix.data
-        return Look(
+        return ChunkSample(
             format="dense" if is_dense else matrix.format.upper(),
             dtype=values.dtype,
             n_rows=matrix.shape[0],
             n_values=values.size,
             bytes_per_value=values.itemsize + (0 if is_dense else matrix.indices.itemsize),
-            nonzero=_count_nonzero(matrix),
-            look_like_counts=self._find_rows_of_counts(matrix),
+            n_nonzero=_count_nonzero(matrix),
+            rows_are_counts=self._find_rows_of_counts(matrix),
         )
 
     def _find_rows_of_counts(self, matrix: Any) -> NDArray[np.bool_]:
@@ -96,7 +96,7 @@ class ChunkReader:
         are_counts[rows[is_relevant[columns]]] = False
         return are_counts
 
-    def piece(self, chunks: list[list[Any]], part: Part, codes: NDArray[Any], n_genes: int) -> Piece:
+    def piece(self, chunks: list[list[Any]], part: ChunkPart, codes: NDArray[Any], n_genes: int) -> Piece:
         """Turn the cells of a part gene-major; genes outside the part have no values in the piece.
 
         Raises
@@ -124,7 +124,7 @@ class ChunkReader:
         """Give rows as CSR with sorted columns, none repeated, and normalized if there is a normalization."""
         normalization = None if self.normalization is None else self.normalization.shift_columns(first_column)
         if normalization is None:
-            refuse_inexact(matrix, self.where, columns=self.columns - first_column)
+            refuse_inexact(matrix, self.matrix_name, columns=self.columns - first_column)
         if not isinstance(matrix, np.ndarray):
             return to_canonical_csr(matrix, normalization)
         rows_at_a_time = max(1, _VALUES_AT_A_TIME // matrix.shape[1])
@@ -147,8 +147,8 @@ class ChunkReader:
         if getattr(chunk, "shape", shape) != shape:
             actual, expected = (" x ".join(map(str, lengths)) for lengths in (chunk.shape, shape))
             msg = (
-                f"{self.where} has a chunk of {actual} where its chunks say {expected}: pass chunks= to the map_blocks "
-                "that made it."
+                f"{self.matrix_name} has a chunk of {actual} where its chunks say {expected}: pass chunks= to the "
+                "map_blocks that made it."
             )
             raise ChunkKindError(msg)
         if isinstance(chunk, np.ndarray) and not isinstance(chunk, np.ma.MaskedArray):
@@ -157,12 +157,18 @@ class ChunkReader:
             values = chunk.data  # type: ignore[attr-defined]
         else:
             kind = f"{type(chunk).__module__}.{type(chunk).__qualname__}"
-            msg = f"{self.where} has chunks of {kind}; map_blocks can make numpy arrays or scipy CSR or CSC of them."
+            msg = (
+                f"{self.matrix_name} has chunks of {kind}; map_blocks can make numpy arrays or scipy CSR or CSC of "
+                "them."
+            )
             raise ChunkKindError(msg)
-        refuse_dtype(values.dtype, self.where)
+        refuse_dtype(values.dtype, self.matrix_name)
         fit_values = native(values)
         if self.dtype is not None and fit_values.dtype != self.dtype:
-            msg = f"{self.where} has chunks of {self.dtype} and of {fit_values.dtype}: give all one dtype with astype."
+            msg = (
+                f"{self.matrix_name} has chunks of {self.dtype} and of {fit_values.dtype}: give all one dtype with "
+                "astype."
+            )
             raise ChunkKindError(msg)
         if fit_values is values:
             return chunk

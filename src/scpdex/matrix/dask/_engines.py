@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from dask.array import Array
 
-    from scpdex.matrix.dask._chunk_grid import Grid
-    from scpdex.matrix.dask._chunk_reader import ChunkReader, Look
+    from scpdex.matrix.dask._chunk_grid import ChunkGrid
+    from scpdex.matrix.dask._chunk_reader import ChunkReader, ChunkSample
     from scpdex.matrix.dask._on_cluster import ClusterChunks
     from scpdex.matrix.dask._on_this_machine import LocalChunks
     from scpdex.plan.matrix_info import Workers
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class ChunkEngine(Protocol):
     """The members that each engine has.
 
-    An engine on this machine also gives computed chunks for this process to work on (:meth:`LocalChunks.compute`). An
-    engine with workers of its own runs further tasks beside its chunks (:meth:`ClusterChunks.results`).
+    An engine on this machine also gives computed chunks for this process to work on
+    (:meth:`LocalChunks.compute_parts`). An engine with workers of its own runs further tasks beside its chunks
+    (:meth:`ClusterChunks.run_tasks`).
     """
 
     @property
@@ -31,12 +32,12 @@ class ChunkEngine(Protocol):
         """The workers that compute chunks; None if this machine does."""
         ...
 
-    def look(self, reader: ChunkReader, places: Sequence[int]) -> list[Look]:
+    def sample_chunks(self, reader: ChunkReader, chunk_rows: Sequence[int]) -> list[ChunkSample]:
         """Compute and keep the first stripe of some rows of chunks, and describe each."""
         ...
 
-    def keep_up_to(self, n_bytes: int) -> None:
-        """Keep at most so many bytes of computed values, beside the chunks that were looked at."""
+    def limit_kept_bytes(self, n_bytes: int) -> None:
+        """Keep at most so many bytes of computed values, beside the sampled chunks."""
         ...
 
     def release(self) -> None:
@@ -44,7 +45,7 @@ class ChunkEngine(Protocol):
         ...
 
 
-def find_engine(array: Array, grid: Grid, where: str) -> LocalChunks | ClusterChunks:
+def find_engine(array: Array, grid: ChunkGrid, matrix_name: str) -> LocalChunks | ClusterChunks:
     """Find who computes an array, as dask does: the configured scheduler, a client, or threads of this process."""
     schedule, graph = find_scheduler(array), optimize_graph(array)
     client = client_of(schedule)
@@ -55,4 +56,4 @@ def find_engine(array: Array, grid: Grid, where: str) -> LocalChunks | ClusterCh
     # Imports distributed, which dask works without.
     from scpdex.matrix.dask._on_cluster import ClusterChunks  # noqa: PLC0415
 
-    return ClusterChunks(client, graph, grid, where)
+    return ClusterChunks(client, graph, grid, matrix_name)

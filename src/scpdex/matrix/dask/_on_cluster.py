@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from scpdex.matrix.dask._chunk_grid import Grid
-    from scpdex.matrix.dask._chunk_reader import ChunkReader, Look
+    from scpdex.matrix.dask._chunk_grid import ChunkGrid
+    from scpdex.matrix.dask._chunk_reader import ChunkReader, ChunkSample
 
 # Bytes per thread of a worker that has no memory limit.
 _BYTES_WITHOUT_LIMIT = 1 << 30
@@ -33,33 +33,33 @@ class ClusterChunks(ChunkEngine):
 
     client: Client
     graph: Mapping[Any, Any]
-    grid: Grid
-    where: str
+    grid: ChunkGrid
+    matrix_name: str
     """What the user calls the array, for messages."""
     sampled_futures: list[Any] = field(default_factory=list)
-    """Futures of chunks that were looked at: as long as these are here, workers keep the chunks."""
+    """Futures of the sampled chunks: as long as these are here, workers keep the chunks."""
 
-    def look(self, reader: ChunkReader, places: Sequence[int]) -> list[Look]:
-        """Look at the first stripe of some rows of chunks, which the workers keep."""
+    def sample_chunks(self, reader: ChunkReader, chunk_rows: Sequence[int]) -> list[ChunkSample]:
+        """Compute and describe the first stripe of some rows of chunks; the workers keep these chunks."""
         stripe = self.grid.stripes[0]
-        row_of_task = {f"scpdex-look-{uuid4().hex}": i for i in places}
-        keys = [key for i in places for key in flatten_keys(self.grid.keys([i], stripe))]
+        row_of_task = {f"scpdex-sample-{uuid4().hex}": i for i in chunk_rows}
+        keys = [key for i in chunk_rows for key in flatten_keys(self.grid.keys([i], stripe))]
         self.sampled_futures = self.client.get(self.graph, keys, sync=False)
         tasks = {
-            name: (reader.look, self.grid.keys([i], stripe), self.grid.shapes([i], stripe))
+            name: (reader.describe, self.grid.keys([i], stripe), self.grid.shapes([i], stripe))
             for name, i in row_of_task.items()
         }
-        with self.results(tasks, tasks) as results:
-            look_of_task = dict(results)
-        return [look_of_task[name] for name in tasks]
+        with self.run_tasks(tasks, tasks) as results:
+            sample_of_task = dict(results)
+        return [sample_of_task[name] for name in tasks]
 
     def release(self) -> None:
-        """Let workers forget chunks that were looked at: an error that the user keeps would hold their futures."""
+        """Let workers forget the sampled chunks: an error that the user keeps would hold their futures."""
         for future in self.sampled_futures:
             future.release()
         self.sampled_futures.clear()
 
-    def keep_up_to(self, n_bytes: int) -> None:
+    def limit_kept_bytes(self, n_bytes: int) -> None:
         """Do nothing: workers keep computed values in their memory and on their disks."""
 
     @property
@@ -74,7 +74,7 @@ class ClusterChunks(ChunkEngine):
         return Workers(max(1, len(threads)), max(1, sum(threads.values())), least)
 
     @contextmanager
-    def results(
+    def run_tasks(
         self, tasks: Mapping[Any, Any], keys: Iterable[Any], let_through: tuple[type[Exception], ...] = ()
     ) -> Generator[Iterator[tuple[Any, Any]], None, None]:
         """Have the workers do tasks that may take the array's chunks; give the values of some keys as they are ready.
@@ -106,7 +106,7 @@ class ClusterChunks(ChunkEngine):
             except let_through:
                 raise
             except Exception as error:
-                raise ChunkError.of(self.where, error) from error
+                raise ChunkError.of(self.matrix_name, error) from error
             # Workers need not keep it any longer.
             futures.pop(future.key).release()
             yield future.key, value

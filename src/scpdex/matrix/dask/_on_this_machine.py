@@ -17,8 +17,8 @@ from scpdex.matrix.dask._engines import ChunkEngine
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scpdex.matrix.dask._chunk_grid import Grid, Part
-    from scpdex.matrix.dask._chunk_reader import ChunkReader, Look
+    from scpdex.matrix.dask._chunk_grid import ChunkGrid, ChunkPart
+    from scpdex.matrix.dask._chunk_reader import ChunkReader, ChunkSample
 
 _BEFORE_FIRST_STEP = -1
 # In place of a step: several steps need the task.
@@ -37,7 +37,7 @@ class LocalChunks(ChunkEngine):
     workers = None
     """This machine computes the chunks."""
 
-    def __init__(self, graph: Mapping[Any, Any], grid: Grid, schedule: Callable[..., Sequence[Any]]) -> None:
+    def __init__(self, graph: Mapping[Any, Any], grid: ChunkGrid, schedule: Callable[..., Sequence[Any]]) -> None:
         """Find out which step needs which tasks.
 
         ``schedule`` computes keys of a graph, as dask's local schedulers do.
@@ -51,7 +51,7 @@ class LocalChunks(ChunkEngine):
         self._steps: dict[tuple[range, int], int] = {}
         steps_of_chunk: dict[Any, set[int]] = {}
         for stripe in grid.stripes:
-            for i in grid.occupied.tolist():
+            for i in grid.occupied_chunk_rows.tolist():
                 step = self._steps[stripe, i] = len(self._steps)
                 steps_of_chunk |= {key: {step} for key in flatten_keys(grid.keys([i], stripe))}
         graph = dict(graph)
@@ -74,25 +74,25 @@ class LocalChunks(ChunkEngine):
                 self._sharing_steps[key] = steps
         self._sampled_keys: set[Any] = set()
 
-    def look(self, reader: ChunkReader, places: Sequence[int]) -> list[Look]:
-        """Look at the first stripe of some rows of chunks, which are kept until their turn comes."""
+    def sample_chunks(self, reader: ChunkReader, chunk_rows: Sequence[int]) -> list[ChunkSample]:
+        """Compute and describe the first stripe of some rows of chunks; the chunks are kept until their turn comes."""
         stripe = self._grid.stripes[0]
-        blocks = [self._grid.keys([i], stripe) for i in places]
+        blocks = [self._grid.keys([i], stripe) for i in chunk_rows]
         keys = flatten_keys(blocks)
         self._sampled_keys = set(keys)
-        steps = {self._steps[stripe, i] for i in places}
-        values = self._compute(keys, steps, _BEFORE_FIRST_STEP, reader.where)
-        shapes = [self._grid.shapes([i], stripe) for i in places]
+        steps = {self._steps[stripe, i] for i in chunk_rows}
+        values = self._compute(keys, steps, _BEFORE_FIRST_STEP, reader.matrix_name)
+        shapes = [self._grid.shapes([i], stripe) for i in chunk_rows]
         try:
             return [
-                reader.look([[values[key] for key in row] for row in block], shape)
+                reader.describe([[values[key] for key in row] for row in block], shape)
                 for block, shape in zip(blocks, shapes, strict=True)
             ]
         finally:
             # Comprehensions of Python 3.11 are functions, whose variables the traceback of a kept error keeps.
             values.clear()
 
-    def compute(self, parts: Sequence[Part], reader: ChunkReader) -> list[list[list[Any]]]:
+    def compute_parts(self, parts: Sequence[ChunkPart], reader: ChunkReader) -> list[list[list[Any]]]:
         """Compute the chunks of some neighbouring parts, row by row.
 
         Raises
@@ -102,11 +102,11 @@ class LocalChunks(ChunkEngine):
         """
         blocks = [self._grid.keys(part.chunk_rows, part.chunk_columns) for part in parts]
         steps = {self._steps[part.chunk_columns, i] for part in parts for i in part.chunk_rows}
-        values = self._compute(flatten_keys(blocks), steps, max(steps), reader.where)
+        values = self._compute(flatten_keys(blocks), steps, max(steps), reader.matrix_name)
         return [[[values[key] for key in row] for row in block] for block in blocks]
 
-    def keep_up_to(self, n_bytes: int) -> None:
-        """Keep so many bytes of values at most, beside the chunks that were looked at."""
+    def limit_kept_bytes(self, n_bytes: int) -> None:
+        """Keep so many bytes of values at most, beside the sampled chunks."""
         self._max_bytes_kept = n_bytes
         self._keep(self._kept_values, _BEFORE_FIRST_STEP)
 
@@ -125,7 +125,7 @@ class LocalChunks(ChunkEngine):
             self._pool = ThreadPoolExecutor(n_threads, thread_name_prefix="scpdex-dask")
         return {"pool": self._pool}
 
-    def _compute(self, keys: Sequence[Any], steps: set[int], last_step: int, where: str) -> dict[Any, Any]:
+    def _compute(self, keys: Sequence[Any], steps: set[int], last_step: int, matrix_name: str) -> dict[Any, Any]:
         """Compute chunks of these steps, and keep what is needed after ``last_step``."""
         graph: dict[Any, Any] = {}
         waiting = list(keys)
@@ -144,12 +144,12 @@ class LocalChunks(ChunkEngine):
         try:
             values = dict(zip(wanted, self._schedule(graph, wanted, **self._threads()), strict=True))
         except Exception as error:
-            raise ChunkError.of(where, error) from error
+            raise ChunkError.of(matrix_name, error) from error
         self._keep(self._kept_values | values, last_step)
         return {key: values[key] for key in keys}
 
     def _keep(self, values: dict[Any, Any], last_step: int) -> None:
-        """Keep what is needed after a step: first the chunks that were looked at, then the smallest values."""
+        """Keep what is needed after a step: first the sampled chunks, then the smallest values."""
         needed = {key: value for key, value in values.items() if self._last_step[key] > last_step}
         self._kept_values = {key: value for key, value in needed.items() if key in self._sampled_keys}
         bytes_left = self._max_bytes_kept

@@ -9,7 +9,7 @@ import numpy as np
 
 from scpdex.kernels.gather import gather_dense
 from scpdex.kernels.keys import key_dtype
-from scpdex.matrix._gene_block import GeneBlock, Room
+from scpdex.matrix._gene_block import BlockBuffers, GeneBlock
 from scpdex.matrix._source import Source
 from scpdex.plan.gene_blocks import cut
 from scpdex.plan.matrix_info import MemoryMatrix
@@ -37,23 +37,23 @@ class DenseSource(Source):
     @classmethod
     def open(cls, values: NDArray[Any], cells: ComparedCells, columns: NDArray[np.int64]) -> DenseSource:
         """Say what the plan needs to know: any value may be non-zero."""
-        stored = np.full(columns.size, cells.rows.size, dtype=np.int64)
+        max_nonzeros = np.full(columns.size, cells.rows.size, dtype=np.int64)
         info = MemoryMatrix(
             format="dense",
             dtype=str(values.dtype),
             n_bytes=values.nbytes,
             n_cells=cells.rows.size,
             key_dtype=key_dtype(values.dtype),
-            max_nonzeros=stored,
+            max_nonzeros=max_nonzeros,
         )
         return cls(values, cells, columns, info)
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
-        room = Room.of(plan, self.cells.group_stops.size)
+        buffers = BlockBuffers.of(plan, self.cells.group_stops.size)
         for genes in plan.blocks:
             columns = self.columns[genes.start : genes.stop]
-            yield gather_block(self.values, self.cells, columns, genes, room, pool, plan.n_threads)
+            yield gather_block(self.values, self.cells, columns, genes, buffers, pool, plan.n_threads)
 
 
 def gather_block(
@@ -61,7 +61,7 @@ def gather_block(
     cells: ComparedCells,
     columns: NDArray[np.int64],
     genes: range,
-    room: Room,
+    buffers: BlockBuffers,
     pool: Executor,
     n_threads: int,
 ) -> GeneBlock:
@@ -70,7 +70,9 @@ def gather_block(
 
     def gather(part: range) -> None:
         run = slice(part.start, part.stop)
-        gather_dense(values, cells.rows, cells.group_stops, columns[run], room.keys, starts[run], room.ends[:, run])
+        gather_dense(
+            values, cells.rows, cells.group_stops, columns[run], buffers.keys, starts[run], buffers.ends[:, run]
+        )
 
     list(pool.map(gather, cut(range(len(genes)), -(-len(genes) // n_threads))))
-    return GeneBlock(genes, room.keys, starts, room.ends[:, : len(genes)].T)
+    return GeneBlock(genes, buffers.keys, starts, buffers.ends[:, : len(genes)].T)

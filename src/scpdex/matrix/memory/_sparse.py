@@ -9,7 +9,7 @@ import numpy as np
 
 from scpdex.kernels.gather import count_columns, count_rows, gather_columns, gather_rows, seek_rows
 from scpdex.kernels.keys import key_dtype
-from scpdex.matrix._gene_block import GeneBlock, Room, lay_out_genes
+from scpdex.matrix._gene_block import BlockBuffers, GeneBlock, lay_out_genes
 from scpdex.matrix._source import Source
 from scpdex.plan.gene_blocks import cut
 from scpdex.plan.matrix_info import MemoryMatrix
@@ -38,7 +38,7 @@ class RowSource(Source):
     """Column of each tested gene, ascending."""
     parts: tuple[range, ...]
     """Runs of the cells in the order of their groups: each thread gathers one."""
-    stored: NDArray[np.int64]
+    nonzeros: NDArray[np.int64]
     """Non-zero values of each part of the cells and each tested gene, parts x genes."""
     info: MemoryMatrix
 
@@ -59,8 +59,8 @@ class RowSource(Source):
         counts, canonical = zip(*pool.map(count, parts), strict=True)
         if not all(canonical):
             return cls.open(_canonical(matrix), cells, columns, pool, n_threads)
-        stored = np.stack(counts)[:, columns]
-        return cls(matrix, cells, columns, parts, stored, _describe(matrix, n_cells, stored.sum(axis=0)))
+        nonzeros = np.stack(counts)[:, columns]
+        return cls(matrix, cells, columns, parts, nonzeros, _describe(matrix, n_cells, nonzeros.sum(axis=0)))
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
@@ -73,7 +73,7 @@ class RowSource(Source):
 
         list(pool.map(seek, self.parts))
         slots = find_gene_slots(matrix.shape[1], self.columns)
-        reader = _RowReader(self, Room.of(plan, self.cells.group_stops.size), pool, slots, cursors)
+        reader = _RowReader(self, BlockBuffers.of(plan, self.cells.group_stops.size), pool, slots, cursors)
         for genes in plan.blocks:
             yield reader.read(genes)
 
@@ -83,7 +83,7 @@ class _RowReader:
     """Gathers one block of genes behind the other, with a cursor in each row."""
 
     source: RowSource
-    room: Room
+    buffers: BlockBuffers
     pool: Executor
     slots: NDArray[np.int32] | None
     """See :func:`find_gene_slots`."""
@@ -91,12 +91,12 @@ class _RowReader:
     """For each cell, the place of its first value that has not been gathered yet."""
 
     def read(self, genes: range) -> GeneBlock:
-        source, room = self.source, self.room
+        source, buffers = self.source, self.buffers
         matrix = source.matrix
-        stored = source.stored[:, genes.start : genes.stop]
+        nonzeros = source.nonzeros[:, genes.start : genes.stop]
         starts = lay_out_genes(source.info.max_nonzeros, genes)
         # In each gene, the cells of a part come behind those of the parts before it.
-        places = (starts + np.cumsum(stored, axis=0) - stored).astype(np.uint64)
+        places = (starts + np.cumsum(nonzeros, axis=0) - nonzeros).astype(np.uint64)
         first = int(source.columns[genes.start]) if self.slots is None else genes.start
         stop = int(source.columns[genes.stop - 1]) + 1
 
@@ -115,14 +115,14 @@ class _RowReader:
                 first,
                 stop,
                 self.cursors[run],
-                room.keys,
+                buffers.keys,
                 starts,
                 own_places,
-                room.ends,
+                buffers.ends,
             )
 
         list(self.pool.map(gather, source.parts, places))
-        return GeneBlock(genes, room.keys, starts, room.ends[:, : len(genes)].T)
+        return GeneBlock(genes, buffers.keys, starts, buffers.ends[:, : len(genes)].T)
 
 
 @dataclass(frozen=True)
@@ -141,23 +141,23 @@ class ColumnSource(Source):
     ) -> ColumnSource:
         """Count the stored values of each gene; a matrix with unsorted or repeated indices is copied and sorted."""
         row_repeats = np.bincount(cells.rows, minlength=matrix.shape[0])
-        stored = np.zeros(columns.size, dtype=np.int64)
+        max_nonzeros = np.zeros(columns.size, dtype=np.int64)
 
         def count(part: range) -> bool:
             run = slice(part.start, part.stop)
-            return count_columns(matrix.indices, matrix.indptr, columns[run], row_repeats, stored[run])
+            return count_columns(matrix.indices, matrix.indptr, columns[run], row_repeats, max_nonzeros[run])
 
         if not all(list(pool.map(count, cut(range(columns.size), -(-columns.size // n_threads))))):
             return cls.open(_canonical(matrix), cells, columns, pool, n_threads)
-        return cls(matrix, cells, columns, _describe(matrix, cells.rows.size, stored))
+        return cls(matrix, cells, columns, _describe(matrix, cells.rows.size, max_nonzeros))
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
         gatherer = ColumnGatherer.of(self.cells, self.matrix.shape[0])
-        room = Room.of(plan, self.cells.group_stops.size)
+        buffers = BlockBuffers.of(plan, self.cells.group_stops.size)
         for genes in plan.blocks:
             columns = self.columns[genes.start : genes.stop]
-            yield gatherer.gather(self.matrix, columns, genes, self.info.max_nonzeros, room, pool, plan.n_threads)
+            yield gatherer.gather(self.matrix, columns, genes, self.info.max_nonzeros, buffers, pool, plan.n_threads)
 
 
 @dataclass(frozen=True)
@@ -182,18 +182,18 @@ class ColumnGatherer:
         matrix: Any,
         columns: NDArray[np.int64],
         genes: range,
-        stored: NDArray[np.int64],
-        room: Room,
+        max_nonzeros: NDArray[np.int64],
+        buffers: BlockBuffers,
         pool: Executor,
         n_threads: int,
     ) -> GeneBlock:
         """Gather the values of ``columns``, which hold the tested genes ``genes``, on the pool's threads."""
         if not self.cells.in_row_order:
-            n_values = int(stored[genes.start : genes.stop].sum())
+            n_values = int(max_nonzeros[genes.start : genes.stop].sum())
             matrix = widen_indices(matrix[:, columns], n_values)[self.cells.rows]
             matrix.sort_indices()
             columns = np.arange(columns.size)
-        starts = lay_out_genes(stored, genes)
+        starts = lay_out_genes(max_nonzeros, genes)
 
         def gather(part: range) -> None:
             run = slice(part.start, part.stop)
@@ -205,16 +205,16 @@ class ColumnGatherer:
                 columns[run],
                 self.row_codes,
                 np.empty(longest, dtype=np.int32),
-                room.keys,
+                buffers.keys,
                 starts[run],
-                room.ends[:, run],
+                buffers.ends[:, run],
             )
 
         list(pool.map(gather, cut(range(len(genes)), -(-len(genes) // n_threads))))
-        return GeneBlock(genes, room.keys, starts, room.ends[:, : len(genes)].T)
+        return GeneBlock(genes, buffers.keys, starts, buffers.ends[:, : len(genes)].T)
 
 
-def _describe(matrix: Any, n_cells: int, stored: NDArray[np.int64]) -> MemoryMatrix:
+def _describe(matrix: Any, n_cells: int, max_nonzeros: NDArray[np.int64]) -> MemoryMatrix:
     n_bytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
     return MemoryMatrix(
         format=matrix.format.upper(),
@@ -222,7 +222,7 @@ def _describe(matrix: Any, n_cells: int, stored: NDArray[np.int64]) -> MemoryMat
         n_bytes=n_bytes,
         n_cells=n_cells,
         key_dtype=key_dtype(matrix.dtype),
-        max_nonzeros=stored,
+        max_nonzeros=max_nonzeros,
     )
 
 

@@ -12,7 +12,7 @@ from scpdex.run._task_graph import TaskGraph
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from scpdex.matrix import DaskSource, Part, Piece
+    from scpdex.matrix import ChunkPart, DaskSource, Piece
     from scpdex.run._batches import Batch
     from scpdex.run._job import Job
     from scpdex.run._sufficient_statistics import SufficientStatistics
@@ -39,11 +39,11 @@ def _add_up_here(source: DaskSource, job: Job, bar: Any) -> Generator[Sufficient
     """Add up the parts that the threads of this machine compute."""
     plan, design = job.plan, job.design
 
-    def add_up(piece: Piece, part: Part) -> PartialSums:
+    def add_up(piece: Piece, part: ChunkPart) -> PartialSums:
         return PartialSums.of(piece, part.genes, source.codes[part.cells], design, job.options, plan.max_kept_bytes)
 
     total: PartialSums | None = None
-    with closing(source.each_part(add_up, plan.values_per_piece, job.pool, plan.n_threads)) as partial_sums:
+    with closing(source.map_parts(add_up, plan.values_per_piece, job.pool, plan.n_threads)) as partial_sums:
         for partial in partial_sums:
             bar.update(int(partial.sizes.sum()))
             if total is not None and total.sums.genes != partial.sums.genes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scpdex.matrix import Buckets
+from scpdex.matrix import GeneBuckets
 from scpdex.plan.counted_blocks import cut_counted_blocks
 from scpdex.run._batches import batches_of_blocks
 
@@ -21,6 +21,6 @@ def run(source: ChunkedSource | DaskSource, job: Job) -> Generator[Batch, None, 
     """Collect the values of all rows, and cut the blocks by what is counted in them."""
     plan, rows = job.plan, source.rows
     with job.count(rows.n_steps, "cell") as bar:
-        buckets = Buckets.collect(rows, plan, job.design.sizes.size, job.scratch, job.pool, bar)
-    plan = cut_counted_blocks(plan, buckets.nonzeros, buckets.kept, in_scratch=buckets.spilled)
+        buckets = GeneBuckets.collect(rows, plan, job.design.sizes.size, job.scratch, job.pool, bar)
+    plan = cut_counted_blocks(plan, buckets.nonzeros, buckets.kept_bytes, in_scratch=buckets.has_spilled)
     yield from batches_of_blocks(replace(job, plan=plan), buckets)
