@@ -14,9 +14,9 @@ from distributed import Client, LocalCluster, wait
 
 from scpdex.comparisons.make_design import make_design
 from scpdex.matrix import ChunkPart, ChunkReader, gather_pieces
-from scpdex.plan.gene_blocks import cut
+from scpdex.plan.gene_blocks import cut_range
 from scpdex.plan.plan import PAIRS_PER_TILE
-from scpdex.run._block_statistics import statistics_for
+from scpdex.run._block_kernels import choose_kernels
 from scpdex.run._gene_statistics import write_statistics
 from scpdex.run._partial_sums import PartialSums
 from scpdex.run._statistics_table import Table
@@ -56,7 +56,7 @@ def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Pi
     starts = range(0, n_cells, cells_per_chunk)
     chunks = [adata.X[start : start + cells_per_chunk] for start in starts]
     reader = ChunkReader("X", np.arange(n_genes), None, 0, dtype=adata.X.dtype)
-    blocks = list(cut(range(n_genes), genes_per_block))
+    blocks = list(cut_range(range(n_genes), genes_per_block))
 
     def split(codes: NDArray[np.uint16]) -> list[Piece]:
         pieces = []
@@ -76,9 +76,9 @@ def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Pi
     def rank() -> None:
         for block in gathered:
             table = Table.empty(design, options, len(block.genes), None)
-            part = table.room_for(block.genes)
-            statistics = statistics_for(options, design.ranking_units, n_cells, block.keys.dtype)
-            for tile in cut(block.genes, PAIRS_PER_TILE // design.sizes.size):
+            part = table.allocate_block(block.genes)
+            statistics = choose_kernels(options, design.ranking_units, n_cells, block.keys.dtype)
+            for tile in cut_range(block.genes, PAIRS_PER_TILE // design.sizes.size):
                 write_statistics(statistics.add_up(block.part(tile)), design, options, table, part)
 
     print(f"rank {median_seconds(rank)[0] * nanoseconds:.1f} ns, {design.n_groups:,} groups")

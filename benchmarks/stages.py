@@ -30,9 +30,9 @@ STAGES = {
         "scpdex.matrix.memory._dense.gather_block",
     ],
     "rank or moments": [
-        "scpdex.run._block_statistics.rank_sums",
-        "scpdex.run._block_statistics.group_moments",
-        "scpdex.run._block_statistics.anderson_darling",
+        "scpdex.run._block_kernels.rank_sums",
+        "scpdex.run._block_kernels.group_moments",
+        "scpdex.run._block_kernels.anderson_darling",
     ],
     "p-values": [
         "scpdex.run._apply_tests.rank_sum_test",

@@ -1,4 +1,4 @@
-"""Execute: a task carried out, from the matrix that is opened to the table of statistics of every group and gene."""
+"""Execute a task: open the matrix, plan, and compute the table of statistics of every group and gene."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Executed:
-    """What a task has led to."""
+    """Statistics of a task, before genes are ordered."""
 
     table: Table
     position: NDArray[np.int64] | None
-    """For each tested gene its place in the table; None where that is the same."""
+    """Position in the table of each tested gene; None if the orders are equal."""
     pool: Executor
-    """Threads for what is left to do."""
+    """Threads that order the genes."""
 
 
 @contextmanager
 def execute(task: Task) -> Generator[Executed, None, None]:
-    """Compute the statistics; they may lie in scratch, which is gone with the context.
+    """Compute the statistics. Leaving the context deletes the scratch file that may hold them.
 
     Raises
     ------

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from anndata import AnnData
-from scanpy import logging as logg
 
 from scpdex.comparisons.make_design import make_design
-from scpdex.comparisons.spelling import quote_names
 from scpdex.machine.resources import Resources
 from scpdex.machine.tracebacks import release_locals
 from scpdex.matrix import Expression, open_source, read_annotations, select_expression
@@ -151,7 +149,7 @@ class Task:
         """What the test asks of the plan."""
         design, options = self.design, self.options
         return Requirements(
-            description=options.work,
+            description=options.work_phrase,
             n_groups=design.n_groups,
             n_codes=design.sizes.size,
             most_codes_ranked_together=design.max_codes,
@@ -172,7 +170,6 @@ class Task:
             source, position = open_source(self.expression, self.design, pool, self.resources.limits.n_threads)
             with closing(source):
                 plan = make_plan(source.info, self.requirements, self.resources.limits)
-                source.prepare(plan)
                 yield source, position, plan
         except BaseException as error:
             release_locals(error)
@@ -182,13 +179,6 @@ class Task:
 def parameter_names() -> list[str]:
     """Name the parameters of :func:`scpdex.tl.rank_genes_parallel`."""
     return ["adata", *(field.name for field in fields(Arguments)), *RESULT_PARAMETERS]
-
-
-def warn_of_ignored_arguments(names: Iterable[str], hint: str = "") -> None:
-    """Name the arguments that have no effect, in one warning; ``hint`` says what to pass instead."""
-    if names := list(names):
-        ignored = f"argument {names[0]!r} is" if len(names) == 1 else f"arguments {quote_names(names)} are"
-        logg.warning(f"{ignored} ignored, as in scanpy: no parameter has such a name.{hint}")
 
 
 def _log_base(adata: AnnData, arguments: Arguments) -> float | None:

@@ -67,7 +67,7 @@ def test_threads_of_others_are_left_alone(pbmc, method):
     "stage",
     [
         "matrix.memory._sparse.count_rows",
-        "run._block_statistics.BlockStatistics.add_up",
+        "run._block_kernels.BlockKernels.add_up",
         "matrix.memory._sparse.gather_rows",
         "run._order_genes.adjust_pvals",
         "tl._rank_genes_parallel.order_table",
@@ -92,12 +92,12 @@ def test_nothing_is_left_of_a_call_that_fails(pbmc, monkeypatch, stage, error):
 
 def test_one_thread_that_fails_stops_the_others(pbmc, monkeypatch):
     """With blocks of one gene, the other thread is told to stop long before its last block."""
-    from scpdex.run._block_statistics import BlockStatistics
+    from scpdex.run._block_kernels import BlockKernels
 
     monkeypatch.setattr("scpdex.plan.gene_blocks.GENES_PER_BLOCK", 1)
-    add_up, done, failed = BlockStatistics.add_up, [], threading.Event()
+    add_up, done, failed = BlockKernels.add_up, [], threading.Event()
 
-    def sums_or_fail(self: BlockStatistics, block: Any) -> Any:
+    def sums_or_fail(self: BlockKernels, block: Any) -> Any:
         if block.genes.start == 0:
             failed.set()
             raise MemoryError
@@ -105,7 +105,7 @@ def test_one_thread_that_fails_stops_the_others(pbmc, monkeypatch):
         done.append(block.genes.start)
         return add_up(self, block)
 
-    monkeypatch.setattr(BlockStatistics, "add_up", sums_or_fail)
+    monkeypatch.setattr(BlockKernels, "add_up", sums_or_fail)
     with pytest.raises(MemoryError):
         scpdex.tl.rank_genes_parallel(pbmc, GROUPBY, method="wilcoxon", n_jobs=2)
     assert len(done) < pbmc.raw.n_vars / 2

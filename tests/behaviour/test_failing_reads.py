@@ -62,7 +62,7 @@ STAGES = [
     "machine.scratch_file.Scratch.write",
     "machine.scratch_file.Scratch.read",
     "matrix.chunked._gene_major_pieces.deal_out",
-    "run._block_statistics.BlockStatistics.add_up",
+    "run._block_kernels.BlockKernels.add_up",
     "run._order_genes.adjust_pvals",
     "tl._rank_genes_parallel.write_results",
 ]

@@ -90,12 +90,12 @@ def test_a_plan_that_fails(monkeypatch, verb, arguments, message):
 @pytest.mark.parametrize(
     "stage",
     [
-        "matrix.dask._dask_source._describe",
+        "matrix.dask._dask_source._estimate",
         "task.make_plan",
         "matrix.dask._on_this_machine.LocalChunks.limit_kept_bytes",
         "matrix.chunked._gene_major_pieces.transpose_rows",
         "run._partial_sums.gather_pieces",
-        "run._block_statistics.BlockStatistics.add_up",
+        "run._block_kernels.BlockKernels.add_up",
         "run._order_genes.adjust_pvals",
     ],
 )
@@ -146,7 +146,7 @@ def test_blocks_of_other_storages(tmp_path, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(RowStream, "load", spy)
-    monkeypatch.setattr("scpdex.run._block_statistics.BlockStatistics.add_up", fail)
+    monkeypatch.setattr("scpdex.run._block_kernels.BlockKernels.add_up", fail)
     with pytest.raises(MemoryError) as kept:
         scpdex.tl.rank_genes_parallel(adata, "group", method="wilcoxon")
     gc.collect()

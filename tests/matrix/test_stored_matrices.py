@@ -36,7 +36,7 @@ def test_same_bits(tmp_path, monkeypatch, store, form, dtype, method, reference)
     assert len(plan.blocks) > 1 or plan.strategy == "row passes"
     if form == "CSR" and dtype == "float32" and method == "wilcoxon":
         assert plan.strategy == "row buckets"
-        assert plan.scratch > plan.max_kept_bytes
+        assert plan.scratch > plan.max_bucket_bytes
 
 
 VIEWS = {

@@ -1,6 +1,8 @@
 """The plan: every gene in one block, blocks within their bounds, no more threads than there is work for."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,16 @@ from hypothesis import strategies as st
 
 from scpdex.machine.limits import Limits
 from scpdex.machine.resources import Resources
+from scpdex.plan import strategies as plan_strategies
 from scpdex.plan.counted_blocks import cut_counted_blocks
-from scpdex.plan.gene_blocks import GENES_PER_BLOCK, LEAST_BYTES, SHARE_OF_MATRIX
+from scpdex.plan.gene_blocks import GENES_PER_BLOCK, MIN_BLOCK_BYTES, SHARE_OF_MATRIX
 from scpdex.plan.make_plan import make_plan
-from scpdex.plan.matrix_info import ChunkedMatrix, DaskMatrix, MemoryMatrix, Workers
+from scpdex.plan.matrix_info import ChunkedMatrix, ClusterDaskMatrix, LocalDaskMatrix, MemoryMatrix, Workers
 from scpdex.plan.memory_model import ChunkedMemoryModel, ClientMemoryModel
 from scpdex.plan.requirements import Requirements
+from scpdex.run import strategies as run_strategies
+
+ROOT = Path(__file__).parents[2]
 
 PLENTY = 1 << 40
 RANKS = Requirements(
@@ -46,7 +52,7 @@ def in_memory(nonzeros: list[int]) -> MemoryMatrix:
 
 
 def in_parts(nonzeros: list[int], **other: Any) -> dict[str, Any]:
-    parts = {"expected_nonzeros": np.array(nonzeros, dtype=np.int64), "n_values": sum(nonzeros), "n_rows": 1000}
+    parts = {"expected_nonzeros": np.array(nonzeros, dtype=np.int64), "n_values": sum(nonzeros), "n_spanned_rows": 1000}
     return known(nonzeros) | parts | {"bytes_per_value": 8} | other
 
 
@@ -62,7 +68,7 @@ def test_every_gene_is_in_one_block(stored, n_threads, n_codes):
     assert plan.strategy == "shared buffers"
     assert [gene for block in plan.blocks for gene in block] == list(range(len(stored)))
     assert 1 <= plan.n_threads <= n_threads
-    most = max(LEAST_BYTES, SHARE_OF_MATRIX * 8 * sum(stored))
+    most = max(MIN_BLOCK_BYTES, SHARE_OF_MATRIX * 8 * sum(stored))
     for block in plan.blocks:
         assert len(block) <= GENES_PER_BLOCK
         n_bytes = 4 * sum(stored[block.start : block.stop]) + 4 * n_codes * len(block)
@@ -92,13 +98,16 @@ def test_chunked_plans_keep_to_the_budget(stored, n_threads, n_codes, max_memory
     assert [gene for block in plan.blocks for gene in block] == list(range(len(stored)))
     if plan.strategy == "row buckets":
         model = ChunkedMemoryModel(matrix, requirements, plan.limits)
-        kept = min(plan.max_kept_bytes, model.bucket_bytes(plan.values_per_piece))
+        kept = min(plan.max_bucket_bytes, model.bucket_bytes(plan.values_per_piece))
         again = cut_counted_blocks(plan, matrix.max_nonzeros, kept, in_scratch=plan.scratch > 0)
         assert [gene for block in again.blocks for gene in block] == list(range(len(stored)))
 
 
-def in_chunks(nonzeros: list[int], n_values: int, *, longest: int, workers: Workers | None = None) -> DaskMatrix:
-    return DaskMatrix(**in_parts(nonzeros, n_values=n_values), values_of_longest_chunk=longest, workers=workers)
+def in_chunks(
+    nonzeros: list[int], n_values: int, *, longest: int, workers: Workers | None = None
+) -> LocalDaskMatrix | ClusterDaskMatrix:
+    parts = in_parts(nonzeros, n_values=n_values) | {"values_of_longest_chunk": longest}
+    return LocalDaskMatrix(**parts) if workers is None else ClusterDaskMatrix(**parts, workers=workers)
 
 
 @given(
@@ -120,7 +129,7 @@ def test_workers_keep_to_their_memory(stored, n_workers, n_threads, memory, n_co
     of_gene = 10 * np.array(stored) + 24 * n_codes
     for block in plan.blocks:
         assert len(block) == 1 or of_gene[block.start : block.stop].sum() <= memory
-    bytes_per_value = ClientMemoryModel(matrix, requirements, plan.limits).bytes_per_value_of_part
+    bytes_per_value = ClientMemoryModel(matrix, requirements, plan.limits).bytes_per_value_of_chunk
     assert plan.values_per_piece * bytes_per_value <= memory
     if plan.strategy == "combined sums":
         assert 12 * 49 * n_codes * len(stored) <= memory
@@ -146,7 +155,7 @@ def test_strategies():
     stored = [100_000] * 300
     few = Limits(2, 100_000_000, None)
     much = Limits(2, PLENTY, None)
-    counts = on_disk(stored, are_counts=True, n_rows=200_000, n_cells=200_000)
+    counts = on_disk(stored, are_counts=True, n_spanned_rows=200_000, n_cells=200_000)
     reals = replace(counts, are_counts=False)
     assert (
         make_plan(replace(counts, reads_columns=True, reads_rows=False, format="CSC"), RANKS, few).strategy
@@ -167,7 +176,7 @@ def test_strategies():
 def test_chunks_of_dense_columns():
     """Blocks end where chunks do; where chunks are wider than blocks can be, rows are read instead."""
     stored = [100_000] * 300
-    dense = on_disk(stored, reads_columns=True, format="dense", n_rows=100_000, bytes_per_value=4)
+    dense = on_disk(stored, reads_columns=True, format="dense", n_spanned_rows=100_000, bytes_per_value=4)
     narrow = replace(dense, chunk_of_gene=np.arange(300) // 7)
     plan = make_plan(narrow, RANKS, Limits(2, 60_000_000, None))
     assert plan.strategy == "column blocks"
@@ -178,7 +187,7 @@ def test_chunks_of_dense_columns():
 
 
 def test_chunk_size_and_budget():
-    matrix = on_disk([100_000] * 300, n_rows=100_000, n_cells=100_000)
+    matrix = on_disk([100_000] * 300, n_spanned_rows=100_000, n_cells=100_000)
     plan = make_plan(matrix, RANKS, Limits(2, PLENTY, 7))
     assert [len(block) for block in plan.blocks] == [7] * 42 + [6]
     with pytest.raises(ValueError, match=r"gene_chunk_size=300 would take .* more than max_memory=100 MB"):
@@ -207,3 +216,16 @@ def test_all_cores_of_this_process(monkeypatch, n_jobs):
     monkeypatch.setattr("joblib.cpu_count", lambda: 5)
     assert Resources.of(n_jobs=n_jobs).limits.n_threads == 5
     assert Resources.of(n_jobs=np.int64(3)).limits.n_threads == 3
+
+
+def test_a_strategy_has_one_name():
+    """The same in both folders, in the table of the plan, in what is proposed, and on the page."""
+    folders = [Path(package.__path__[0]) for package in (plan_strategies, run_strategies)]
+    files = [{path.stem for path in folder.glob("*.py")} - {"__init__"} for folder in folders]
+    assert files[0] == files[1] == {strategy.__name__.rpartition(".")[2] for strategy in plan_strategies.STRATEGIES}
+    names = {name.replace("_", " ") for name in files[0]}
+    assert {
+        re.search(r'strategy="([a-z ]+)"', (folders[0] / f"{name}.py").read_text())[1] for name in files[0]
+    } == names
+    page = (ROOT / "docs" / "how-it-chooses.md").read_text(encoding="utf-8")
+    assert {line[2:].split(" |")[0] for line in page.splitlines() if line.startswith("| ")} >= names

@@ -55,7 +55,7 @@ def test_scratch(monkeypatch):
     arguments = {"method": "wilcoxon", **EVERYTHING}
     least = tightest(lazy, **arguments)
     plan = scpdex.get.plan(lazy, "group", max_memory=least, n_jobs=2, **arguments)
-    assert (plan.strategy, plan.scratch > plan.max_kept_bytes) == ("row buckets", True)
+    assert (plan.strategy, plan.scratch > plan.max_bucket_bytes) == ("row buckets", True)
     assert_same_tests(monkeypatch, lazy, memory, max_memory=least, **arguments)
 
 

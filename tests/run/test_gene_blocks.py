@@ -20,7 +20,7 @@ def test_block_sizes(monkeypatch, storage, method, reference, genes, pairs, leas
     expected = by_scpdex(adata, "label", n_jobs=1, **arguments)
     monkeypatch.setattr("scpdex.plan.gene_blocks.GENES_PER_BLOCK", genes)
     monkeypatch.setattr("scpdex.plan.plan.PAIRS_PER_TILE", pairs)
-    monkeypatch.setattr("scpdex.plan.gene_blocks.LEAST_BYTES", least_bytes)
+    monkeypatch.setattr("scpdex.plan.gene_blocks.MIN_BLOCK_BYTES", least_bytes)
     monkeypatch.setattr("scpdex.plan.make_plan.LEAST_NONZEROS_PER_THREAD", 1)
     for n_jobs in (1, 2, 3, 30):
         assert_same_bits(by_scpdex(adata, "label", n_jobs=n_jobs, **arguments), expected)

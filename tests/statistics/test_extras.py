@@ -127,7 +127,10 @@ def test_nothing_changes_by_default():
         ({"extras": "auc"}, r"extras='auc' is not a sequence of names: pass a tuple such as \('auc',\)"),
         ({"extras": None}, "extras=None is not a sequence of names"),
         ({"extras": ["pct"]}, "extras='pct' is not known. Valid: 'auc', 'log10_pvals', 'u', 'means'"),
-        ({"extras": ["u"], "method": "t-test"}, r"extras=\['u'\] are of ranks, which method='t-test' does not take"),
+        (
+            {"extras": ["u"], "method": "t-test"},
+            r"extras=\['u'\] are not for method='t-test': pass one of 'anderson', 'wilcoxon'",
+        ),
         ({"alternative": "more"}, "alternative='more' is not known. Valid: 'two-sided', 'less', 'greater'"),
         ({"alternative": "less", "method": "anderson"}, "alternative='less' is not for method='anderson'"),
         ({"corr_method": "holms"}, "corr_method='holms' is not known. Did you mean 'holm'\\? Valid: 'benjamini-h"),

@@ -247,8 +247,8 @@ FAULTS = (
     ),
     Fault(
         "plan/plan.py",
-        "return cut(block, min(self.genes_per_tile, genes_per_thread))",
-        "return cut(range(block.start, max(block.start + 1, block.stop - 1)), genes_per_thread)",
+        "return cut_range(block, min(self.genes_per_tile, genes_per_thread))",
+        "return cut_range(range(block.start, max(block.start + 1, block.stop - 1)), genes_per_thread)",
         "behaviour/test_against_scipy.py::test_mannwhitneyu",
         "blocks: the last gene is dropped",
     ),
@@ -372,7 +372,7 @@ FAULTS = (
         "min_pct: genes at the limit are left out",
     ),
     Fault(
-        "run/_block_statistics.py",
+        "run/_block_kernels.py",
         "np.flatnonzero(~np.isfinite(sums.means).all(axis=1))",
         "np.flatnonzero(~np.isfinite(sums.means).any(axis=1))",
         "behaviour/test_awkward_data.py::test_not_finite",

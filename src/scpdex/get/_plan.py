@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scpdex.comparisons.labels import REST
 from scpdex.comparisons.spelling import refuse_misspelt
-from scpdex.task import RESULT_PARAMETERS, Arguments, Task, parameter_names, warn_of_ignored_arguments
+from scpdex.messages.ranking_call import warn_of_ignored_arguments
+from scpdex.task import RESULT_PARAMETERS, Arguments, Task, parameter_names
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -77,8 +78,8 @@ def plan(
         their values sorted into genes; ``"row passes"``: sums of each gene and group are kept while all rows pass;
         ``"combined sums"``: sums of dask chunks are combined; ``"gene shuffle"``: dask workers split chunks by gene.
     ``blocks``, ``n_threads``
-        Ranges of the tested genes that are ranked together (an estimate for loaded rows, row buckets and the gene
-        shuffle), and number of threads.
+        Ranges of the tested genes that are ranked together (an estimate for loaded rows and row buckets), and
+        number of threads.
     ``passes``
         Number of times that the matrix is read. t-tests by row passes take a third pass in the rare case that rounding
         moved a mean by more than the spread of its group can hide, and a fourth at most.

@@ -10,7 +10,7 @@ from scpdex.matrix._sample import sample_values
 from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._chunked_source import ChunkedSource
 from scpdex.matrix.chunked._gene_buckets import GeneBuckets
-from scpdex.matrix.chunked._gene_major_pieces import Piece, PieceStream, gather_pieces
+from scpdex.matrix.chunked._gene_major_pieces import Piece, gather_pieces
 from scpdex.matrix.chunked._row_stream import RowStream
 from scpdex.matrix.dask._chunk_grid import ChunkPart
 from scpdex.matrix.dask._chunk_reader import ChunkReader
@@ -28,7 +28,6 @@ __all__ = [
     "GeneBuckets",
     "GeneSource",
     "Piece",
-    "PieceStream",
     "RowStream",
     "Source",
     "gather_pieces",

@@ -44,6 +44,6 @@ def open_source(
     if isinstance(expression.matrix, np.ndarray):
         source = DenseSource.open(expression.matrix, cells, columns)
     else:
-        of_format = RowSource if expression.matrix.format == "csr" else ColumnSource
-        source = of_format.open(expression.matrix, cells, columns, pool, n_threads)
+        source_class = RowSource if expression.matrix.format == "csr" else ColumnSource
+        source = source_class.open(expression.matrix, cells, columns, pool, n_threads)
     return source, position_or_none

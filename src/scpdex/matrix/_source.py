@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """What every storage offers; how its values are read is between its class and the strategies that fit it."""
+    """Members of every source. Strategies call further methods of the sources that they fit."""
 
     info: MatrixInfo
     """What the plan needs to know."""
 
     def prepare(self, plan: Plan) -> None:
-        """Keep to what the plan grants beside the work, such as memory for what several chunks need."""
+        """Apply the plan's limits, such as bytes for values that several chunks share."""
 
     def close(self) -> None:
-        """Let go of all that is kept: chunks, futures, threads."""
+        """Release chunks, futures and threads."""

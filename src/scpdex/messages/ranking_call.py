@@ -14,7 +14,7 @@ from scpdex.messages.counts_or_logs import warn_of_values
 from scpdex.messages.left_out import warn_of_left_out, warn_of_untested
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from anndata import AnnData
@@ -106,3 +106,10 @@ def log_results(
     first = next(iter(results.values()))
     fields = ", ".join(map(repr, ["names", *first.ranked.statistics, *first.fractions]))
     logg.info("    finished", time=start, deep=f"added to `.{storage}`, under {quote_names(list(results))}: {fields}")
+
+
+def warn_of_ignored_arguments(names: Iterable[str], hint: str = "") -> None:
+    """Name the arguments that have no effect, in one warning; ``hint`` says what to pass instead."""
+    if names := list(names):
+        ignored = f"argument {names[0]!r} is" if len(names) == 1 else f"arguments {quote_names(names)} are"
+        logg.warning(f"{ignored} ignored, as in scanpy: no parameter has such a name.{hint}")

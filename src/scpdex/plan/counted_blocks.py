@@ -30,11 +30,11 @@ def cut_counted_blocks(
     nonzeros
         Non-zeros of each tested gene.
     kept_bytes
-        Bytes of these that memory holds.
+        Bytes of the values kept in memory.
     in_scratch
-        Whether others lie in scratch, and are read block by block.
+        Whether the other values are in the scratch file.
     max_bytes
-        Bytes that a block need not exceed.
+        Upper bound of a block; None: the budget.
     """
     matrix = replace(plan.matrix, max_nonzeros=nonzeros)
     model = model_memory(matrix, plan.requirements, plan.limits)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 GENES_PER_BLOCK = 4096
 # A block beside a matrix in memory need not take more than this share of the matrix, or these bytes.
 SHARE_OF_MATRIX = 0.2
-LEAST_BYTES = 32 << 20
+MIN_BLOCK_BYTES = 32 << 20
 
 
-def cut(run: range, length: int) -> Iterator[range]:
+def cut_range(run: range, length: int) -> Iterator[range]:
     """Cut a run into parts of ``length``, the last of which may be shorter."""
     return (range(first, min(first + length, run.stop)) for first in range(run.start, run.stop, length))
 
@@ -36,7 +36,7 @@ def cut_into_blocks(
     ``limits.gene_chunk_size`` genes. They end where a chunk of the file does, if one ends within them.
     """
     if limits.gene_chunk_size is not None:
-        return tuple(cut(range(bytes_per_gene.size), limits.gene_chunk_size))
+        return tuple(cut_range(range(bytes_per_gene.size), limits.gene_chunk_size))
     max_bytes = max(1, max_bytes)
     max_genes = min(GENES_PER_BLOCK, limits.most_genes or GENES_PER_BLOCK)
     n_blocks = max(-(-int(bytes_per_gene.sum()) // max_bytes), -(-bytes_per_gene.size // max_genes))
@@ -59,6 +59,6 @@ def bytes_of_largest(blocks: tuple[range, ...], bytes_per_gene: NDArray[np.int64
     return max(int(bytes_per_gene[block.start : block.stop].sum()) for block in blocks)
 
 
-def bytes_beside_matrix(matrix: MatrixInfo) -> int:
-    """Bytes that a block need not exceed beside a matrix in memory."""
-    return int(max(LEAST_BYTES, SHARE_OF_MATRIX * matrix.n_bytes))
+def target_block_bytes(matrix: MatrixInfo) -> int:
+    """Give the target size of a block beside a matrix in memory, in bytes."""
+    return int(max(MIN_BLOCK_BYTES, SHARE_OF_MATRIX * matrix.n_bytes))

@@ -18,6 +18,11 @@ def code_dtype(n_codes: int) -> np.dtype[Any]:
     return np.dtype(np.uint16 if n_codes <= _CODES_IN_16_BITS else np.uint32)
 
 
+def count_noun(n: int, noun: str, plural: str = "s") -> str:
+    """Count things in words: ``"1 thread"``, ``"2 threads"``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}{plural}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class MatrixInfo:
     """What every storage tells: the compared cells and the tested genes of a matrix."""
@@ -48,6 +53,15 @@ class MatrixInfo:
         """For each tested gene, the non-zeros that it is expected to have."""
         return self.max_nonzeros
 
+    @property
+    def reads_in_parts(self) -> bool:
+        """Whether this process reads the matrix part by part."""
+        return False
+
+    def describe_threads(self, n_threads: int) -> str:
+        """Say who works."""
+        return count_noun(n_threads, "thread")
+
     def without_counts(self) -> Self:
         """Give the same matrix, whose values are not taken for counts."""
         return replace(self, are_counts=False)
@@ -68,10 +82,15 @@ class _PartsMatrix(MatrixInfo):
     """For each tested gene, the non-zeros that a sample of the cells lets expect, with a margin."""
     n_values: int
     """Values of the compared cells, of all genes, zeros included where they are stored."""
-    n_rows: int
-    """Rows of the matrix; dense in a file: from the first to the last compared one."""
+    n_spanned_rows: int
+    """Rows that are read or indexed: all, or those of a dense file from the first to the last compared one."""
     bytes_per_value: int
     """Bytes of a value as it is read, its index included."""
+
+    @property
+    def reads_in_parts(self) -> bool:
+        """Whether this process reads the matrix part by part."""
+        return True
 
     @property
     def likely_nonzeros(self) -> NDArray[np.int64]:
@@ -112,5 +131,25 @@ class DaskMatrix(_PartsMatrix):
     place: str = "in dask chunks"
     values_of_longest_chunk: int
     """Values that the longest chunks which are computed together are expected to hold."""
-    workers: Workers | None
-    """The workers that compute the chunks; None where this machine does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalDaskMatrix(DaskMatrix):
+    """A dask array whose chunks this machine computes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterDaskMatrix(DaskMatrix):
+    """A dask array whose chunks the workers of a cluster compute."""
+
+    workers: Workers
+
+    @property
+    def reads_in_parts(self) -> bool:
+        """Whether this process reads the matrix part by part: its workers do."""
+        return False
+
+    def describe_threads(self, _: int) -> str:
+        """Say who works."""
+        workers = self.workers
+        return f"{count_noun(workers.n_threads, 'thread')} of {count_noun(workers.n_workers, 'dask worker')}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from scpdex.plan.matrix_info import ChunkedMatrix, DaskMatrix, MatrixInfo, code_dtype
+from scpdex.plan.matrix_info import ChunkedMatrix, ClusterDaskMatrix, LocalDaskMatrix, MatrixInfo, code_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,12 +47,13 @@ LEAST_VALUES_PER_PIECE = 1 << 14
 _VALUES_IN_32_BITS = 1 << 31
 
 AnyMatrix = TypeVar("AnyMatrix", bound=MatrixInfo)
-PartsMatrix = TypeVar("PartsMatrix", ChunkedMatrix, DaskMatrix)
+PartsMatrix = TypeVar("PartsMatrix", ChunkedMatrix, LocalDaskMatrix, ClusterDaskMatrix)
+ReadMatrix = TypeVar("ReadMatrix", ChunkedMatrix, LocalDaskMatrix)
 
 
 @dataclass(frozen=True)
 class MemoryModel(Generic[AnyMatrix]):
-    """What a call takes of memory at each stage; of a matrix in memory, nothing is read."""
+    """Memory of a call, stage by stage, for a matrix in memory."""
 
     matrix: AnyMatrix
     requirements: Requirements
@@ -79,7 +81,7 @@ class MemoryModel(Generic[AnyMatrix]):
 
     @property
     def fixed_bytes(self) -> int:
-        """Bytes from the begin of a call to its end: cells, genes, and work buffers of the threads."""
+        """Bytes from the beginning of a call to its end: cells, genes, and work buffers of the threads."""
         genes = BYTES_PER_GENE * self.matrix.n_genes
         return self.cell_bytes + genes + self.limits.n_threads * self.bytes_per_thread
 
@@ -94,9 +96,14 @@ class MemoryModel(Generic[AnyMatrix]):
         return self.requirements.bytes_per_pair * self.requirements.n_groups * self.matrix.n_genes
 
     @property
+    def shared_bytes(self) -> int:
+        """Bytes for values that several dask chunks need; none elsewhere."""
+        return 0
+
+    @property
     def bytes_beside_fixed(self) -> int:
-        """Bytes of the budget that all else has."""
-        return self.limits.max_memory - self.fixed_bytes
+        """Bytes of the budget that are left for the table, kept values and blocks."""
+        return self.limits.max_memory - self.fixed_bytes - self.shared_bytes
 
     @property
     def spill_table(self) -> bool:
@@ -113,6 +120,11 @@ class MemoryModel(Generic[AnyMatrix]):
     def table_bytes_in_scratch(self) -> int:
         """Bytes of the statistics that wait in scratch."""
         return self.table_bytes if self.spill_table else 0
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that are held whatever the step: fixed and shared ones, and the table, unless it waits in scratch."""
+        return self.fixed_bytes + self.shared_bytes + self.table_bytes_in_memory
 
     @property
     def room(self) -> int:
@@ -146,23 +158,43 @@ class MemoryModel(Generic[AnyMatrix]):
 
     @property
     def least_bytes(self) -> int:
-        """Bytes that any plan takes, with half as much again as the largest step for what goes on beside it."""
+        """Least budget of any plan: fixed bytes and 1.5 times the largest step."""
         return self.fixed_bytes + 3 * self.largest_step_bytes // 2 + 1
 
 
 @dataclass(frozen=True)
 class PartsMemoryModel(MemoryModel[PartsMatrix]):
-    """What a call takes of memory where the matrix is read in parts."""
+    """Memory of a call where the matrix is read in parts, here or by workers."""
 
     @property
     def cell_bytes(self) -> int:
         """Bytes that all cells take."""
-        return BYTES_PER_CELL * max(self.matrix.n_cells, self.matrix.n_rows)
+        return BYTES_PER_CELL * max(self.matrix.n_cells, self.matrix.n_spanned_rows)
 
     @property
+    def sum_bytes(self) -> int:
+        """Bytes of the sums that are kept for each gene and group while rows pass."""
+        bytes_per_pair = MOMENT_SUM_BYTES if self.requirements.only_moments else RANK_SUM_BYTES
+        bytes_per_pair += EXPM1_SUM_BYTES if self.requirements.sums_expm1 else 0
+        return bytes_per_pair * self.requirements.n_codes * self.matrix.n_genes
+
+    @property
+    def bytes_per_value_of_chunk(self) -> int:
+        """Bytes per value of a dask chunk while it is turned gene-major."""
+        bytes_per_value = self.matrix.bytes_per_value + self.bytes_per_entry
+        # Dense rows become sparse ones, some at a time, and then one; sparse ones may be put together.
+        bytes_per_value += 2 * (self.matrix.key_dtype.itemsize + 4)
+        return bytes_per_value + (self.matrix.key_dtype.itemsize if self.requirements.normalizes else 0)
+
+
+@dataclass(frozen=True)
+class ReadMemoryModel(PartsMemoryModel[ReadMatrix], ABC):
+    """Memory of a call that reads rows in pieces and turns them gene-major."""
+
+    @property
+    @abstractmethod
     def bytes_per_value_in_transit(self) -> int:
-        """Bytes per value of a piece, of all pieces that are being read and turned gene-major: 0 on a client."""
-        return 0
+        """Bytes per value of a piece, of all pieces that are being read and turned gene-major."""
 
     def transit_bytes(self, values_per_piece: int) -> int:
         """Bytes of the rows that are being read and turned gene-major."""
@@ -180,17 +212,10 @@ class PartsMemoryModel(MemoryModel[PartsMatrix]):
         n_pieces = -(-n_values // values_per_piece)
         return n_values * self.bytes_per_entry + BYTES_PER_GENE_AND_PIECE * self.matrix.n_genes * n_pieces
 
-    @property
-    def sum_bytes(self) -> int:
-        """Bytes of the sums that are kept for each gene and group while rows pass."""
-        bytes_per_pair = MOMENT_SUM_BYTES if self.requirements.only_moments else RANK_SUM_BYTES
-        bytes_per_pair += EXPM1_SUM_BYTES if self.requirements.sums_expm1 else 0
-        return bytes_per_pair * self.requirements.n_codes * self.matrix.n_genes
-
 
 @dataclass(frozen=True)
-class ChunkedMemoryModel(PartsMemoryModel[ChunkedMatrix]):
-    """What a call takes of memory where rows or columns are read from a file, or from memory in parts."""
+class ChunkedMemoryModel(ReadMemoryModel[ChunkedMatrix]):
+    """Memory of a call that reads rows or columns of a file, or of memory in parts."""
 
     @property
     def bytes_per_value_in_transit(self) -> int:
@@ -204,7 +229,7 @@ class ChunkedMemoryModel(PartsMemoryModel[ChunkedMatrix]):
     @property
     def column_read_bytes(self) -> NDArray[np.int64]:
         """Bytes of each gene that is read as a column: what is read ahead, decoded, its result, and copies of that."""
-        stored = np.full_like(self.matrix.max_nonzeros, self.matrix.n_rows)
+        stored = np.full_like(self.matrix.max_nonzeros, self.matrix.n_spanned_rows)
         stored = stored if self.matrix.format == "dense" else self.matrix.max_nonzeros
         n_copies = 3 + 2 * self.matrix.reorders_cells + 2 * self.requirements.normalizes
         return n_copies * self.matrix.bytes_per_value * stored
@@ -226,48 +251,35 @@ class ChunkedMemoryModel(PartsMemoryModel[ChunkedMatrix]):
 
 
 @dataclass(frozen=True)
-class DaskMemoryModel(PartsMemoryModel[DaskMatrix]):
-    """What chunks of a dask array take of memory, on any machine."""
-
-    @property
-    def bytes_per_value_of_part(self) -> int:
-        """Bytes per value of a chunk while it is turned gene-major."""
-        bytes_per_value = self.matrix.bytes_per_value + self.bytes_per_entry
-        # Dense rows become sparse ones, some at a time, and then one; sparse ones may be put together.
-        bytes_per_value += 2 * (self.matrix.key_dtype.itemsize + 4)
-        return bytes_per_value + (self.matrix.key_dtype.itemsize if self.requirements.normalizes else 0)
-
-
-@dataclass(frozen=True)
-class LocalMemoryModel(DaskMemoryModel):
-    """What a call takes of the memory of this machine where dask computes chunks on it."""
+class LocalMemoryModel(ReadMemoryModel[LocalDaskMatrix]):
+    """Memory of this machine where dask computes chunks on it."""
 
     @property
     def bytes_per_value_in_transit(self) -> int:
         """Bytes per value of a part, of all parts that are being computed and turned gene-major."""
         computed = BATCHES_IN_TRANSIT * self.limits.n_threads * self.matrix.bytes_per_value
-        turned = (self.limits.n_threads + 1) * (self.bytes_per_value_of_part - self.matrix.bytes_per_value)
+        turned = (self.limits.n_threads + 1) * (self.bytes_per_value_of_chunk - self.matrix.bytes_per_value)
         return computed + turned
 
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of the sampled chunks, and as many again for values that several chunks share."""
+        return 2 * SAMPLED_CHUNKS * self.matrix.values_of_longest_chunk * self.matrix.bytes_per_value
+
     def transit_bytes(self, values_per_piece: int) -> int:
-        """Bytes of the parts in transit, of the sampled chunks, and of as much that several chunks need."""
-        sampled = SAMPLED_CHUNKS * self.matrix.values_of_longest_chunk * self.matrix.bytes_per_value
-        return super().transit_bytes(values_per_piece) + 2 * sampled
+        """Bytes of the parts in transit and of the sampled chunks."""
+        return super().transit_bytes(values_per_piece) + self.sample_bytes
 
     def values_per_piece(self, max_bytes: int) -> int:
         """Values of a part: chunks are computed whole, whatever is compared of them."""
-        return max(super().values_per_piece(max_bytes), self.matrix.values_of_longest_chunk)
+        fitting = super().values_per_piece(max(0, max_bytes - self.sample_bytes))
+        return max(fitting, self.matrix.values_of_longest_chunk)
 
     @property
     def shared_bytes(self) -> int:
-        """Bytes for what several chunks need, such as a median: an eighth of the budget, if there is as much."""
+        """Bytes for values that several chunks need, such as a median: at most an eighth of the budget."""
         spare = self.limits.max_memory - self.least_bytes
         return min(self.limits.max_memory // 8, spare, 2 * self.matrix.n_bytes)
-
-    @property
-    def bytes_beside_fixed(self) -> int:
-        """Bytes of the budget that all else has."""
-        return super().bytes_beside_fixed - self.shared_bytes
 
     @property
     def largest_step_bytes(self) -> int:
@@ -276,18 +288,18 @@ class LocalMemoryModel(DaskMemoryModel):
 
 
 @dataclass(frozen=True)
-class ClientMemoryModel(DaskMemoryModel):
-    """What a call takes of the memory of a dask client, whose workers compute and rank."""
+class ClientMemoryModel(PartsMemoryModel[ClusterDaskMatrix]):
+    """Memory of a dask client, whose workers compute and rank."""
 
     @property
     def fixed_bytes(self) -> int:
-        """Bytes from the begin of a call to its end: cells, genes, and the arrays of a tile."""
+        """Bytes from the beginning of a call to its end: cells, genes, and the arrays of a tile."""
         tile = BYTES_PER_THREAD + BYTES_PER_CODE_AND_THREAD * self.requirements.most_codes_ranked_together
         return self.cell_bytes + BYTES_PER_GENE * self.matrix.n_genes + tile
 
     @property
-    def largest_step_bytes(self) -> int:
-        """Bytes of the step that takes most and cannot be cut: none, since workers gather the genes."""
+    def least_bytes(self) -> int:
+        """Least budget of any plan: the strategies of a cluster say themselves what their client lacks."""
         return 0
 
 
@@ -295,7 +307,8 @@ def model_memory(matrix: MatrixInfo, requirements: Requirements, limits: Limits)
     """Give the memory model of a matrix, by its storage."""
     if isinstance(matrix, ChunkedMatrix):
         return ChunkedMemoryModel(matrix, requirements, limits)
-    if isinstance(matrix, DaskMatrix):
-        on_this_machine = matrix.workers is None
-        return (LocalMemoryModel if on_this_machine else ClientMemoryModel)(matrix, requirements, limits)
+    if isinstance(matrix, LocalDaskMatrix):
+        return LocalMemoryModel(matrix, requirements, limits)
+    if isinstance(matrix, ClusterDaskMatrix):
+        return ClientMemoryModel(matrix, requirements, limits)
     return MemoryModel(matrix, requirements, limits)

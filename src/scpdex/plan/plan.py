@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scpdex.machine.byte_sizes import format_bytes
-from scpdex.plan.gene_blocks import cut
-from scpdex.plan.matrix_info import DaskMatrix, MemoryMatrix
+from scpdex.plan.gene_blocks import cut_range
+from scpdex.plan.matrix_info import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ class Candidate:
 
     strategy: str
     """Name of the strategy, and of its files in ``plan/strategies`` and ``run/strategies``."""
-    words: str
+    log_phrase: str
     """What it does, for the line of the log."""
     blocks: tuple[range, ...]
     """Tested genes that are worked on together."""
@@ -40,14 +40,18 @@ class Candidate:
     """Bytes that are expected to be held beyond the results, and beyond a matrix in memory."""
     scratch: int
     """Bytes that are expected to be written to the temporary folder."""
-    work: float
+    accesses_per_value: float
     """How often each value is read, moved or written: what candidates are compared by."""
     spill_table: bool
     """Whether statistics wait in scratch until genes are ordered."""
     values_per_piece: int = 0
     """Values of rows that are read together."""
-    max_kept_bytes: int = 0
-    """Bytes of what is kept of the rows: values, beyond which buckets go to scratch; or tallies (of one part)."""
+    max_bucket_bytes: int = 0
+    """Bytes of sorted values that memory may hold; further ones go to scratch."""
+    max_tally_bytes: int = 0
+    """Bytes that tallies may take, those of one part where parts are added up."""
+    loaded_bytes: int = 0
+    """Bytes of the rows that are loaded."""
     shared_bytes: int = 0
     """Bytes that may be kept of what several dask chunks need."""
     refusal: str | None = None
@@ -58,8 +62,8 @@ class Candidate:
 class Plan(Candidate):
     """The candidate that was chosen, for a matrix, a test and the limits of a call.
 
-    Whatever the strategy, blocks of neighbouring genes are ranked one after the other: all threads gather a block, then
-    share its genes, a tile at a time. ``repr`` gives the plan in words.
+    Statistics are made block by block of neighbouring genes: threads share the genes of a block, a tile at a time.
+    ``repr`` gives the plan in words.
     """
 
     matrix: MatrixInfo
@@ -87,25 +91,18 @@ class Plan(Candidate):
         about = "about " if self.blocks_are_guessed and n_blocks > 1 and not self.limits.gene_chunk_size else ""
         text = (
             f"{matrix.format} {matrix.dtype} {matrix.place}, {matrix.n_cells:,} cells x {matrix.n_genes:,} genes"
-            f"{self.words}: {self.requirements.description} in {about}{_count(n_blocks, 'block')} of up to "
-            f"{_count(widest, 'gene')} "
+            f"{self.log_phrase}: {self.requirements.description} in {about}{count_noun(n_blocks, 'block')} of up to "
+            f"{count_noun(widest, 'gene')} on {matrix.describe_threads(self.n_threads)}"
         )
-        if isinstance(matrix, DaskMatrix) and (workers := matrix.workers) is not None:
-            return f"{text}on {_count(workers.n_threads, 'thread')} of {_count(workers.n_workers, 'dask worker')}"
-        text += f"on {_count(self.n_threads, 'thread')}"
-        if isinstance(matrix, MemoryMatrix):
+        if not matrix.reads_in_parts:
             return text
         scratch = format_bytes(self.scratch) if self.scratch else "no"
         return (
-            f"{text}; {_count(self.passes, 'pass', 'es')} over the data, {format_bytes(self.peak_memory)} of "
+            f"{text}; {count_noun(self.passes, 'pass', 'es')} over the data, {format_bytes(self.peak_memory)} of "
             f"{format_bytes(self.max_memory)} memory, {scratch} scratch"
         )
 
     def tiles(self, block: range) -> Iterator[range]:
         """Cut a block into runs of genes whose statistics are made together, some for each thread."""
         genes_per_thread = -(-len(block) // (_TILES_PER_THREAD * self.n_threads))
-        return cut(block, min(self.genes_per_tile, genes_per_thread))
-
-
-def _count(n: int, noun: str, plural: str = "s") -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}{plural}"
+        return cut_range(block, min(self.genes_per_tile, genes_per_thread))

@@ -8,7 +8,6 @@ from scpdex.machine.byte_sizes import format_bytes
 from scpdex.plan.gene_blocks import bytes_of_largest, cut_into_blocks
 
 if TYPE_CHECKING:
-    from scpdex.plan.matrix_info import Workers
     from scpdex.plan.memory_model import ClientMemoryModel
 
 # Sums of parts that are held at once, beyond one per thread: those being combined, and their sum.
@@ -26,17 +25,17 @@ LEAST_BYTES_PER_BLOCK = 8 << 20
 _MOST_CUTS = 100_000
 
 
-def share_rows(model: ClientMemoryModel, workers: Workers) -> int:
+def share_rows(model: ClientMemoryModel) -> int:
     """Give the values of a part: of one chunk of rows, or of as many as the memory of a thread allows."""
-    matrix = model.matrix
+    matrix, workers = model.matrix, model.matrix.workers
     fair_share = max(LEAST_VALUES_PER_PART, matrix.n_values // (_PER_THREAD * workers.n_threads))
-    fitting = workers.memory // _MEMORY_PER_PART // model.bytes_per_value_of_part
+    fitting = workers.memory // _MEMORY_PER_PART // model.bytes_per_value_of_chunk
     return max(matrix.values_of_longest_chunk, min(fitting, fair_share))
 
 
-def share_genes(model: ClientMemoryModel, workers: Workers, values_per_part: int) -> tuple[tuple[range, ...], int]:
+def share_genes(model: ClientMemoryModel, values_per_part: int) -> tuple[tuple[range, ...], int]:
     """Give the blocks of genes, and the bytes that a worker takes for the largest of them."""
-    nonzeros = model.matrix.expected_nonzeros
+    nonzeros, workers = model.matrix.expected_nonzeros, model.matrix.workers
     # The block, and the parts that its values come in.
     bytes_per_gene = model.block_bytes(nonzeros, spill_table=True) + nonzeros * model.bytes_per_entry
     n_blocks = min(_PER_THREAD * workers.n_threads, max(1, _MOST_CUTS * values_per_part // model.matrix.n_values))
@@ -53,10 +52,10 @@ def client_peak(model: ClientMemoryModel, blocks: tuple[range, ...], sum_bytes: 
     return model.fixed_bytes + max(sum_bytes + statistics, model.adjustment_bytes)
 
 
-def refuse_workers(model: ClientMemoryModel, workers: Workers) -> str | None:
+def refuse_workers(model: ClientMemoryModel) -> str | None:
     """Say that a chunk does not fit the memory of a worker's thread; None if it does."""
-    n_values = model.matrix.values_of_longest_chunk
-    n_bytes = n_values * model.bytes_per_value_of_part
+    n_values, workers = model.matrix.values_of_longest_chunk, model.matrix.workers
+    n_bytes = n_values * model.bytes_per_value_of_chunk
     if n_bytes <= workers.memory:
         return None
     return (

@@ -1,6 +1,5 @@
 """Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, and data frames."""
 
-from scpdex.results._converted_forms import read_names
 from scpdex.results._data_frames import Backend, CodedColumn, concatenate_frames, make_frame, refuse_backend
 from scpdex.results._file_limits import (
     exceed_hdf5_limit,
@@ -44,7 +43,6 @@ __all__ = [
     "match_fraction_columns",
     "read_groups",
     "read_label_names",
-    "read_names",
     "read_params",
     "read_result",
     "refuse_backend",

@@ -9,16 +9,16 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scpdex.machine.threads import run_on_threads
-from scpdex.run._block_statistics import statistics_for
+from scpdex.run._block_kernels import choose_kernels
 from scpdex.run._gene_statistics import write_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from scpdex.matrix import GeneBlock, GeneSource
-    from scpdex.run._block_statistics import BlockStatistics
+    from scpdex.run._block_kernels import BlockKernels
     from scpdex.run._job import Job
-    from scpdex.run._statistics_table import Statistics, Table
+    from scpdex.run._statistics_table import Table
     from scpdex.run._sufficient_statistics import SufficientStatistics
 
 
@@ -30,7 +30,7 @@ class Batch(Protocol):
         ...
 
 
-class _TestedHere(ABC):
+class _LocalBatch(ABC):
     """Genes whose sufficient statistics become statistics on the threads of this machine, tile by tile."""
 
     job: Job
@@ -46,9 +46,9 @@ class _TestedHere(ABC):
 
     def write_to(self, table: Table) -> None:
         """Share the tiles among the threads."""
-        job, part = self.job, table.room_for(self.genes)
+        job, part = self.job, table.allocate_block(self.genes)
 
-        def work(tile: range, part: Statistics = part) -> None:
+        def work(tile: range) -> None:
             with self.add_up(tile) as statistics:
                 write_statistics(statistics, job.design, job.options, table, part)
 
@@ -56,19 +56,19 @@ class _TestedHere(ABC):
         table.keep(part)
 
 
-class BlockKernels:
+class KernelPool:
     """Kernels with their work buffers, one for each thread: a thread takes those that another has put back."""
 
     def __init__(self, job: Job) -> None:
         """Allocate the buffers, which are touched only where they are used."""
         matrix = job.plan.matrix
         longest_gene = int(matrix.max_nonzeros.max())
-        self._idle: SimpleQueue[BlockStatistics] = SimpleQueue()
+        self._idle: SimpleQueue[BlockKernels] = SimpleQueue()
         for _ in range(job.plan.n_threads):
-            self._idle.put(statistics_for(job.options, job.design.ranking_units, longest_gene, matrix.key_dtype))
+            self._idle.put(choose_kernels(job.options, job.design.ranking_units, longest_gene, matrix.key_dtype))
 
     @contextmanager
-    def borrow(self) -> Generator[BlockStatistics, None, None]:
+    def borrow(self) -> Generator[BlockKernels, None, None]:
         """Lend the kernels of one thread."""
         statistics = self._idle.get()
         try:
@@ -78,12 +78,12 @@ class BlockKernels:
 
 
 @dataclass(frozen=True)
-class GatheredGenes(_TestedHere):
+class GatheredBatch(_LocalBatch):
     """A gene block, whose values the kernels add up."""
 
     job: Job
     block: GeneBlock
-    kernels: BlockKernels
+    kernels: KernelPool
     bar: Any
     """Counts genes."""
 
@@ -101,7 +101,7 @@ class GatheredGenes(_TestedHere):
 
 
 @dataclass(frozen=True)
-class SummedGenes(_TestedHere):
+class SummedBatch(_LocalBatch):
     """Genes whose values were added up while rows passed."""
 
     job: Job
@@ -119,29 +119,32 @@ class SummedGenes(_TestedHere):
 
 
 @dataclass(frozen=True)
-class RankedElsewhere:
+class WorkerBatch:
     """Genes whose statistics a worker has made."""
 
     genes: range
-    statistics: Table
+    table: Table
     """Of these genes only."""
 
     def write_to(self, table: Table) -> None:
         """Take the statistics over."""
-        table.place(self.genes, self.statistics)
+        table.copy_genes(self.genes, self.table)
 
 
-def batches_of(job: Job, sums: SufficientStatistics) -> Iterator[SummedGenes]:
+def cut_into_batches(job: Job, sums: SufficientStatistics) -> Iterator[SummedBatch]:
     """Cut genes that were added up into the blocks of the plan."""
     for block in job.plan.blocks:
         genes = range(max(block.start, sums.genes.start), min(block.stop, sums.genes.stop))
         if genes:
-            yield SummedGenes(job, sums.part(genes))
+            yield SummedBatch(job, sums.part(genes))
 
 
-def batches_of_blocks(job: Job, source: GeneSource) -> Generator[GatheredGenes, None, None]:
+def gather_batches(job: Job, source: GeneSource) -> Generator[GatheredBatch, None, None]:
     """Gather the blocks of the plan one after the other, each of which overwrites the one before it."""
-    with job.count(job.plan.matrix.n_genes, "gene") as bar, closing(source.blocks(job.plan, job.pool)) as blocks:
-        kernels = BlockKernels(job)
+    with (
+        job.open_progress_bar(job.plan.matrix.n_genes, "gene") as bar,
+        closing(source.blocks(job.plan, job.pool)) as blocks,
+    ):
+        kernels = KernelPool(job)
         for block in blocks:
-            yield GatheredGenes(job, block, kernels, bar)
+            yield GatheredBatch(job, block, kernels, bar)

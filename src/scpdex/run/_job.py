@@ -27,8 +27,8 @@ class Job:
     """The threads of this machine that compute."""
     scratch: Scratch
     show_progress: bool | None
-    """None: when the work is long and someone is watching."""
+    """None shows it for long work in a terminal or notebook only."""
 
-    def count(self, total: int, unit: str) -> Any:
+    def open_progress_bar(self, total: int, unit: str) -> Any:
         """Open a progress bar that counts up to ``total``."""
         return progress_bar(total, unit=unit, show=self.show_progress)

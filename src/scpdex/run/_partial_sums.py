@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.matrix import gather_pieces
-from scpdex.run._block_statistics import Moments
+from scpdex.run._block_kernels import Moments
 from scpdex.run._tallies import NotCountsError, Tallies
 
 if TYPE_CHECKING:

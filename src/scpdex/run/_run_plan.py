@@ -30,6 +30,7 @@ def run_plan(source: Source, job: Job) -> Table:
         A chunk of a dask array could not be computed.
     """
     plan = job.plan
+    source.prepare(plan)
     refuse_scratch_beyond_disk(plan.scratch)
     table = Table.empty(job.design, job.options, plan.matrix.n_genes, job.scratch if plan.spill_table else None)
     strategy = import_module(f"scpdex.run.strategies.{plan.strategy.replace(' ', '_')}")

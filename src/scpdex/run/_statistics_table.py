@@ -79,7 +79,7 @@ class Table:
             scratch,
         )
 
-    def room_for(self, genes: range) -> Statistics:
+    def allocate_block(self, genes: range) -> Statistics:
         """Allocate the statistics of a block."""
         shape = (self.n_groups, len(genes))
         return Statistics(genes, {name: np.empty(shape, dtype=dtype) for name, dtype in self.dtypes.items()})
@@ -92,7 +92,7 @@ class Table:
             offsets = {name: self.scratch.write(values) for name, values in part.columns.items()}
             self.parts.append(_Spilled(part.genes, offsets))
 
-    def place(self, genes: range, other: Table) -> None:
+    def copy_genes(self, genes: range, other: Table) -> None:
         """Copy another table, in memory, whose genes are ``genes`` of this one."""
         copied = slice(genes.start, genes.stop)
         for name in ("not_finite", "are_counts", "highest", "undefined", "overflows"):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import GroupSizes
-    from scpdex.matrix import Piece, RowStream
+    from scpdex.matrix import Piece
 
 _LEAST_WIDTH = 4
 
@@ -141,15 +141,12 @@ class Tallies:
         starts: NDArray[np.int64],
         twice_midranks: NDArray[np.int64],
         twice_u: NDArray[np.int64],
-        stream: RowStream,
         genes: slice,
-    ) -> None:
-        """Add twice the midranks of the values of some genes of a piece."""
+    ) -> bool:
+        """Add twice the midranks of the values of some genes of a piece; False if a value was not tallied."""
         starts = starts[genes.start : genes.stop + 1]
-        if not add_twice_midranks(
-            piece.keys, piece.codes, piece.indptr, genes.start, starts, twice_midranks, twice_u[genes]
-        ):
-            stream.refuse("its values were changed while it was read")
+        keys = (piece.keys, piece.codes, piece.indptr)
+        return bool(add_twice_midranks(*keys, genes.start, starts, twice_midranks, twice_u[genes]))
 
     def tie_sums(self, zeros: NDArray[np.int64]) -> NDArray[np.int64]:
         """Sum of t**3 - t over the ties: genes x 1 against the rest, genes x codes or x 0 against a reference."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -9,9 +10,9 @@ from uuid import uuid4
 import numpy as np
 
 from scpdex.matrix import gather_pieces
-from scpdex.plan.gene_blocks import cut
+from scpdex.plan.gene_blocks import cut_range
 from scpdex.plan.worker_shares import FAN_IN
-from scpdex.run._block_statistics import statistics_for
+from scpdex.run._block_kernels import choose_kernels
 from scpdex.run._gene_statistics import write_statistics
 from scpdex.run._partial_sums import PartialSums
 from scpdex.run._statistics_table import Table
@@ -50,16 +51,16 @@ class _Task:
     def add_up(self, chunks: list[list[Any]], part: ChunkPart, codes: NDArray[Any]) -> PartialSums:
         """Add up the chunks of a part."""
         piece = self.split(chunks, part, codes)
-        return PartialSums.of(piece, part.genes, codes, self.design, self.options, self.plan.max_kept_bytes)
+        return PartialSums.of(piece, part.genes, codes, self.design, self.options, self.plan.max_tally_bytes)
 
     def rank(self, pieces: list[Piece]) -> Table:
         """Rank the genes of pieces that together hold all cells."""
         block = gather_pieces(pieces, self.design.sizes.size)
         table = Table.empty(self.design, self.options, len(block.genes), None)
-        part = table.room_for(block.genes)
+        part = table.allocate_block(block.genes)
         longest = int(block.ends[:, -1].max())
-        statistics = statistics_for(self.options, self.design.ranking_units, longest, block.keys.dtype)
-        for tile in cut(block.genes, self.plan.genes_per_tile):
+        statistics = choose_kernels(self.options, self.design.ranking_units, longest, block.keys.dtype)
+        for tile in cut_range(block.genes, self.plan.genes_per_tile):
             write_statistics(statistics.add_up(block.part(tile)), self.design, self.options, table, part)
         table.keep(part)
         return table
@@ -78,8 +79,8 @@ class TaskGraph:
         self.names = {
             what: f"scpdex-{what}-{token}" for what in ("job", "split", "sums", "combine", "cells", "genes", "rank")
         }
-        light = replace(job.design, codes=np.empty(0, dtype=job.design.codes.dtype))
-        task = _Task(source.reader, light, job.options, replace(job.plan, blocks=()))
+        design_without_codes = replace(job.design, codes=np.empty(0, dtype=job.design.codes.dtype))
+        task = _Task(source.reader, design_without_codes, job.options, replace(job.plan, blocks=()))
         self.shared = (self.names["job"],)
         self.tasks: dict[Key, Any] = {self.shared: task}
 
@@ -94,7 +95,7 @@ class TaskGraph:
             A chunk could not be computed.
         """
         leaves: dict[range, list[Key]] = {}
-        for part, key in self._on_parts("sums", _Task.add_up):
+        for part, key in self._add_part_tasks("sums", _Task.add_up):
             leaves.setdefault(part.genes, []).append(key)
         roots = []
         for keys in leaves.values():
@@ -104,8 +105,9 @@ class TaskGraph:
                 level = [(self.names["combine"], len(self.tasks) + k) for k in range(len(groups))]
                 self.tasks |= {key: (PartialSums.sum_of, group) for key, group in zip(level, groups, strict=True)}
             roots += level
-        for _, partial in self._results(roots):
-            yield partial.to_statistics(self.design)
+        with closing(self._results(roots)) as results:
+            for _, partial in results:
+                yield partial.to_statistics(self.design)
 
     def shuffle(self) -> Generator[tuple[range, Table], None, None]:
         """Split parts of the cells by gene, and rank each block of genes on one worker; give blocks as they are done.
@@ -115,7 +117,7 @@ class TaskGraph:
         RuntimeError
             A chunk could not be computed.
         """
-        parts = list(self._on_parts("split", _Task.split))
+        parts = list(self._add_part_tasks("split", _Task.split))
         blocks = {(self.names["rank"], block.start): block for block in self.plan.blocks}
         for key, block in blocks.items():
             pieces = []
@@ -124,20 +126,21 @@ class TaskGraph:
                     pieces.append((self.names["genes"], *piece[1:], block.start))
                     self.tasks[pieces[-1]] = (_copy_genes, piece, block)
             self.tasks[key] = (_Task.rank, self.shared, pieces)
-        for key, table in self._results(blocks):
-            yield blocks[key], table
+        with closing(self._results(blocks)) as results:
+            for key, table in results:
+                yield blocks[key], table
 
     def _results(self, keys: Iterable[Key]) -> Generator[tuple[Key, Any], None, None]:
         """Submit all tasks, and give the results of some as they are ready."""
-        ticks = [key for key in self.tasks if key[0] == self.names["cells"]]
-        with self.source.cluster.run_tasks(self.tasks, [*ticks, *keys], (NotCountsError,)) as results:
+        progress_keys = [key for key in self.tasks if key[0] == self.names["cells"]]
+        with self.source.cluster.run_tasks(self.tasks, [*progress_keys, *keys], (NotCountsError,)) as results:
             for key, value in results:
                 if key[0] == self.names["cells"]:
                     self.bar.update(value)
                 else:
                     yield key, value
 
-    def _on_parts(self, name: str, work: Any) -> Iterator[tuple[ChunkPart, Key]]:
+    def _add_part_tasks(self, name: str, work: Any) -> Iterator[tuple[ChunkPart, Key]]:
         """Add a task for each part, and one that counts its cells once that is done."""
         for k, part in enumerate(self.source.parts(self.plan.values_per_piece)):
             key = (self.names[name], k)

@@ -10,7 +10,14 @@ import numpy as np
 
 from scpdex.comparisons.spelling import suggest_name
 from scpdex.statistics.multiple_testing import refuse_correction
-from scpdex.statistics.reported_columns import FloatType, ReportedColumn, extras_without, known_extras, select_columns
+from scpdex.statistics.reported_columns import (
+    FloatType,
+    ReportedColumn,
+    extras_without,
+    known_extras,
+    methods_with,
+    select_columns,
+)
 
 Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "anderson", "logreg"]
 # scanpy 1.13's name for another implementation of the rank-sum test.
@@ -77,10 +84,13 @@ class TestOptions:
         self._refuse_combinations()
 
     def _refuse_combinations(self) -> None:
-        missing = extras_without(self.method) & set(self.extras)
-        if missing and self.is_t_test:
-            names = sorted(missing)
-            msg = f"extras={names!r} are of ranks, which method={self.method!r} does not take: 'wilcoxon' does."
+        missing = sorted(extras_without(self.method) & set(self.extras))
+        # Logistic regression, which has none, is refused with all else that it does not take.
+        if missing and self.method != "logreg":
+            msg = (
+                f"extras={missing!r} are not for method={self.method!r}: pass one of "
+                f"{', '.join(map(repr, methods_with(missing)))}."
+            )
             raise ValueError(msg)
         if self.alternative != "two-sided" and self.method == "anderson":
             msg = f"alternative={self.alternative!r} is not for method='anderson', which has no direction."
@@ -128,7 +138,7 @@ class TestOptions:
         return {column.name: column.stored_type for column in self.reported if column.stored_type is not None}
 
     @property
-    def work(self) -> str:
+    def work_phrase(self) -> str:
         """Phrase for the plan's message: the work on each gene."""
         return "moments summed" if self.is_t_test else "genes ranked"
 

@@ -134,6 +134,13 @@ def extras_without(method: str) -> set[str]:
     return {column.extra for column in COLUMNS if column.extra is not None and method not in column.methods}
 
 
+def methods_with(extras: Iterable[str]) -> list[str]:
+    """Name the methods that have all of some extras."""
+    names = set(extras)
+    shared = [column.methods for column in COLUMNS if column.extra in names]
+    return sorted(frozenset.intersection(*shared))
+
+
 def stored_types() -> dict[str, FloatType]:
     """Map each column that a result may have to its dtype there, in the order of scanpy's layout."""
     return {column.name: column.stored_type for column in COLUMNS if column.stored_type is not None}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scpdex.comparisons.spelling import refuse_misspelt
+from scpdex.messages.ranking_call import warn_of_ignored_arguments
 from scpdex.statistics.logistic_regression import classifier_parameters, make_classifier
-from scpdex.task import parameter_names, warn_of_ignored_arguments
+from scpdex.task import parameter_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

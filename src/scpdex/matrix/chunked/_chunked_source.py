@@ -76,7 +76,7 @@ class ChunkedSource(Source):
             max_nonzeros=nonzeros,
             expected_nonzeros=expected_nonzeros,
             n_values=n_values,
-            n_rows=n_rows,
+            n_spanned_rows=n_rows,
             bytes_per_value=matrix.bytes_per_value,
             are_counts=are_counts,
             on_disk=expression.on_disk,

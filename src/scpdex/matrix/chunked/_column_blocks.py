@@ -16,7 +16,7 @@ from scpdex.matrix._rankable_values import refuse_inexact
 from scpdex.matrix.chunked._spans import cut_into_runs, decode_spans, read_spans
 from scpdex.matrix.memory._dense import gather_block
 from scpdex.matrix.memory._sparse import ColumnGatherer
-from scpdex.plan.gene_blocks import cut
+from scpdex.plan.gene_blocks import cut_range
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -73,7 +73,7 @@ class DenseBlocks:
             n_rows = stop - first
             if n_columns > columns_of_run.size:
                 n_rows = max(1, _BYTES_PER_READ // (n_columns * values.itemsize) // height) * height
-            for part in cut(range(first, stop), n_rows):
+            for part in cut_range(range(first, stop), n_rows):
                 block = self.matrix.read_block(slice(part.start, part.stop), span)
                 values[part.start - first : part.stop - first, run] = block[:, columns_of_run - columns_of_run[0]]
         refuse_inexact(values, self.matrix.matrix_name, rows=self.cells.rows - first)

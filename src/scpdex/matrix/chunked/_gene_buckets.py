@@ -11,7 +11,7 @@ import numpy as np
 from scpdex.machine.threads import read_ahead, run_on_threads
 from scpdex.matrix._gene_block import GeneBlock, lay_out_genes
 from scpdex.matrix.chunked._gene_major_pieces import INDPTR_DTYPE, Piece, deal_out_pieces
-from scpdex.plan.gene_blocks import cut
+from scpdex.plan.gene_blocks import cut_range
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -67,7 +67,7 @@ class GeneBuckets:
         with closing(stream.pieces(plan.values_per_piece, pool, plan.n_threads)) as all_pieces:
             for piece in all_pieces:
                 nonzeros += piece.indptr[1:].astype(np.int64) - piece.indptr[:-1]
-                if kept_bytes + piece.n_bytes <= plan.max_kept_bytes:
+                if kept_bytes + piece.n_bytes <= plan.max_bucket_bytes:
                     kept_bytes += piece.n_bytes
                     pieces.append(piece)
                 else:
@@ -120,5 +120,5 @@ class GeneBuckets:
             deal_out_pieces(pieces, first + part.start, starts[run], ends[run], keys)
 
         bytes_per_gene = max(1, int(self.nonzeros[genes.start : genes.stop].sum()) * keys.itemsize // len(genes))
-        run_on_threads(pool, gather, cut(range(len(genes)), max(1, _BYTES_PER_TASK // bytes_per_gene)))
+        run_on_threads(pool, gather, cut_range(range(len(genes)), max(1, _BYTES_PER_TASK // bytes_per_gene)))
         return GeneBlock(genes, keys, starts, ends)

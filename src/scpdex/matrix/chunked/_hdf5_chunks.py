@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from scpdex.plan.gene_blocks import cut
+from scpdex.plan.gene_blocks import cut_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ class RawRun:
         if pool is None:
             fill(range(len(self.chunks)))
         else:
-            list(pool.map(fill, cut(range(len(self.chunks)), _CHUNKS_PER_TASK)))
+            list(pool.map(fill, cut_range(range(len(self.chunks)), _CHUNKS_PER_TASK)))
         return values
 
     def _decode_chunk(self, chunk: Chunk) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from scpdex.matrix.dask._chunk_grid import ChunkGrid
 from scpdex.matrix.dask._chunk_reader import ChunkReader
 from scpdex.matrix.dask._engines import find_engine
 from scpdex.matrix.dask._on_this_machine import LocalChunks
-from scpdex.plan.matrix_info import DaskMatrix, code_dtype
+from scpdex.plan.matrix_info import ClusterDaskMatrix, LocalDaskMatrix, code_dtype
 from scpdex.plan.memory_model import SAMPLED_CHUNKS
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Chunks that were not sampled may hold values where those that were are empty.
+# Sampled chunks may be empty where others are not: the least density that is assumed.
 _MIN_DENSITY = 0.01
 
 
@@ -50,7 +50,7 @@ class DaskSource(Source):
     reader: ChunkReader
     codes: NDArray[Any]
     """Code of each compared cell's group."""
-    info: DaskMatrix
+    info: LocalDaskMatrix | ClusterDaskMatrix
 
     @classmethod
     def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> DaskSource:
@@ -83,8 +83,10 @@ class DaskSource(Source):
                 sample.rows_are_counts[grid.find_compared_rows(i)].all()
                 for sample, i in zip(samples, chunk_rows, strict=True)
             )
-            info = replace(_describe(array, grid, samples, reader, codes.size), are_counts=are_counts)
-            return cls(engine, grid, reader, codes, replace(info, workers=engine.workers))
+            estimate = _estimate(array, grid, samples, reader, codes.size) | {"are_counts": are_counts}
+            workers = engine.workers
+            info = LocalDaskMatrix(**estimate) if workers is None else ClusterDaskMatrix(**estimate, workers=workers)
+            return cls(engine, grid, reader, codes, info)
         except BaseException:
             # The engine keeps the chunks that were computed, and its threads wait for more.
             engine.release()
@@ -93,14 +95,14 @@ class DaskSource(Source):
     @property
     def is_local(self) -> bool:
         """Whether this machine computes the chunks."""
-        return isinstance(self.engine, LocalChunks)
+        return self.engine.workers is None
 
     def prepare(self, plan: Plan) -> None:
-        """Keep no more of what several chunks need than the plan grants."""
+        """Limit the bytes kept of values that several chunks share."""
         self.engine.limit_kept_bytes(plan.shared_bytes)
 
     def close(self) -> None:
-        """Let go of chunks that are kept, and end the threads."""
+        """Release the sampled chunks and end the threads."""
         self.engine.release()
 
     @property
@@ -157,10 +159,10 @@ class DaskSource(Source):
         """Do nothing: chunks are computed once, so that none can change in between."""
 
 
-def _describe(
+def _estimate(
     array: Array, grid: ChunkGrid, samples: list[ChunkSample], reader: ChunkReader, n_cells: int
-) -> DaskMatrix:
-    """Describe the array for the plan, as far as the sampled chunks tell."""
+) -> dict[str, Any]:
+    """Estimate from the sampled chunks what the plan needs to know of the array."""
     n_rows, n_columns = array.shape
     bytes_per_value = samples[0].bytes_per_value
     n_sampled_rows = sum(sample.n_rows for sample in samples)
@@ -171,18 +173,16 @@ def _describe(
     nonzeros_of_columns[reader.first_column : reader.first_column + n_nonzero.size] = n_nonzero
     expected = np.minimum(np.ceil(MARGIN * n_cells / n_sampled_rows * nonzeros_of_columns[grid.columns]), n_cells)
     widest_stripe = max(grid.stripe_width(stripe) for stripe in grid.stripes)
-    return DaskMatrix(
-        format=samples[0].format,
-        dtype=f"{reader.dtype}" if reader.normalization is None else f"{reader.dtype} counts",
-        n_bytes=int(density * n_columns * n_rows) * bytes_per_value,
-        n_cells=n_cells,
-        key_dtype=reader.key_dtype,
-        max_nonzeros=np.full(grid.columns.size, n_cells, dtype=np.int64),
-        expected_nonzeros=expected.astype(np.int64),
-        n_values=max(1, int(density * n_columns * n_cells)),
-        n_rows=n_rows,
-        bytes_per_value=bytes_per_value,
-        are_counts=False,
-        values_of_longest_chunk=max(1, int(density * widest_stripe * grid.max_chunk_rows)),
-        workers=None,
-    )
+    return {
+        "format": samples[0].format,
+        "dtype": f"{reader.dtype}" if reader.normalization is None else f"{reader.dtype} counts",
+        "n_bytes": int(density * n_columns * n_rows) * bytes_per_value,
+        "n_cells": n_cells,
+        "key_dtype": reader.key_dtype,
+        "max_nonzeros": np.full(grid.columns.size, n_cells, dtype=np.int64),
+        "expected_nonzeros": expected.astype(np.int64),
+        "n_values": max(1, int(density * n_columns * n_cells)),
+        "n_spanned_rows": n_rows,
+        "bytes_per_value": bytes_per_value,
+        "values_of_longest_chunk": max(1, int(density * widest_stripe * grid.max_chunk_rows)),
+    }

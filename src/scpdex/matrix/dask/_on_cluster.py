@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from distributed import as_completed
 
+from scpdex.matrix.dask._chunk_engine import ChunkEngine
 from scpdex.matrix.dask._chunk_errors import ChunkError, ChunkKindError, ChunkValueError
 from scpdex.matrix.dask._dask_graph import add_layer, flatten_keys
 from scpdex.matrix.dask._distributed import lend_thread
-from scpdex.matrix.dask._engines import ChunkEngine
 from scpdex.plan.matrix_info import Workers
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from dask import config, threaded
 from dask.sizeof import sizeof
 from dask.system import CPU_COUNT
 
+from scpdex.matrix.dask._chunk_engine import ChunkEngine
 from scpdex.matrix.dask._chunk_errors import ChunkError
 from scpdex.matrix.dask._dask_graph import as_task, find_dependencies, find_dependents, flatten_keys, sort_tasks
-from scpdex.matrix.dask._engines import ChunkEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

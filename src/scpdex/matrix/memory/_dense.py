@@ -11,7 +11,7 @@ from scpdex.kernels.gather import gather_dense
 from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._gene_block import BlockBuffers, GeneBlock
 from scpdex.matrix._source import Source
-from scpdex.plan.gene_blocks import cut
+from scpdex.plan.gene_blocks import cut_range
 from scpdex.plan.matrix_info import MemoryMatrix
 
 if TYPE_CHECKING:
@@ -74,5 +74,5 @@ def gather_block(
             values, cells.rows, cells.group_stops, columns[run], buffers.keys, starts[run], buffers.ends[:, run]
         )
 
-    list(pool.map(gather, cut(range(len(genes)), -(-len(genes) // n_threads))))
+    list(pool.map(gather, cut_range(range(len(genes)), -(-len(genes) // n_threads))))
     return GeneBlock(genes, buffers.keys, starts, buffers.ends[:, : len(genes)].T)

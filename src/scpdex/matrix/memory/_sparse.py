@@ -11,7 +11,7 @@ from scpdex.kernels.gather import count_columns, count_rows, gather_columns, gat
 from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._gene_block import BlockBuffers, GeneBlock, lay_out_genes
 from scpdex.matrix._source import Source
-from scpdex.plan.gene_blocks import cut
+from scpdex.plan.gene_blocks import cut_range
 from scpdex.plan.matrix_info import MemoryMatrix
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class RowSource(Source):
     ) -> RowSource:
         """Count the non-zero values of each gene; a matrix with unsorted or repeated indices is copied and sorted."""
         n_cells = cells.rows.size
-        parts = tuple(cut(range(n_cells), -(-n_cells // n_threads)))
+        parts = tuple(cut_range(range(n_cells), -(-n_cells // n_threads)))
 
         def count(part: range) -> tuple[NDArray[np.int64], bool]:
             counts = np.zeros(matrix.shape[1], dtype=np.int64)
@@ -147,7 +147,7 @@ class ColumnSource(Source):
             run = slice(part.start, part.stop)
             return count_columns(matrix.indices, matrix.indptr, columns[run], row_repeats, max_nonzeros[run])
 
-        if not all(list(pool.map(count, cut(range(columns.size), -(-columns.size // n_threads))))):
+        if not all(list(pool.map(count, cut_range(range(columns.size), -(-columns.size // n_threads))))):
             return cls.open(_canonical(matrix), cells, columns, pool, n_threads)
         return cls(matrix, cells, columns, _describe(matrix, cells.rows.size, max_nonzeros))
 
@@ -210,7 +210,7 @@ class ColumnGatherer:
                 buffers.ends[:, run],
             )
 
-        list(pool.map(gather, cut(range(len(genes)), -(-len(genes) // n_threads))))
+        list(pool.map(gather, cut_range(range(len(genes)), -(-len(genes) // n_threads))))
         return GeneBlock(genes, buffers.keys, starts, buffers.ends[:, : len(genes)].T)
 
 

@@ -1,4 +1,4 @@
-"""Column blocks: CSC, or dense chunks of few columns, of which blocks of columns are read one by one."""
+"""Column blocks: blocks of columns of CSC or of narrow dense chunks, read one after the other."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def propose(matrix: MatrixInfo, requirements: Requirements, limits: Limits) -> C
         return None
     return Candidate(
         strategy="column blocks",
-        words=", column by column",
+        log_phrase=", column by column",
         blocks=blocks,
         passes=1,
-        peak_memory=model.fixed_bytes + model.table_bytes_in_memory + bytes_of_largest(blocks, bytes_per_gene),
+        peak_memory=model.held_bytes + bytes_of_largest(blocks, bytes_per_gene),
         scratch=model.table_bytes_in_scratch,
         # Values are read, and gathered.
-        work=reads + 1,
+        accesses_per_value=reads + 1,
         spill_table=model.spill_table,
     )
 

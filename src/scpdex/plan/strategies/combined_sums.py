@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scpdex.plan.gene_blocks import cut_into_blocks
-from scpdex.plan.matrix_info import DaskMatrix
+from scpdex.plan.matrix_info import ClusterDaskMatrix, LocalDaskMatrix
 from scpdex.plan.memory_model import ClientMemoryModel, LocalMemoryModel
 from scpdex.plan.plan import Candidate
 from scpdex.plan.worker_shares import (
@@ -20,8 +20,7 @@ from scpdex.plan.worker_shares import (
 
 if TYPE_CHECKING:
     from scpdex.machine.limits import Limits
-    from scpdex.plan.matrix_info import MatrixInfo, Workers
-    from scpdex.plan.memory_model import DaskMemoryModel
+    from scpdex.plan.matrix_info import MatrixInfo
     from scpdex.plan.requirements import Requirements
 
 _WORDS = ", sums of chunks combined"
@@ -31,13 +30,13 @@ _WORK = 2
 
 def propose(matrix: MatrixInfo, requirements: Requirements, limits: Limits) -> Candidate | None:
     """Propose to add up moments, or tallies of counts, where sums are fewer than values."""
-    if not isinstance(matrix, DaskMatrix) or limits.gene_chunk_size is not None:
+    if not isinstance(matrix, LocalDaskMatrix | ClusterDaskMatrix) or limits.gene_chunk_size is not None:
         return None
     if not requirements.only_moments and not requirements.can_use_tallies(are_counts=matrix.are_counts):
         return None
-    if matrix.workers is None:
+    if isinstance(matrix, LocalDaskMatrix):
         return _propose_here(LocalMemoryModel(matrix, requirements, limits))
-    return _propose_for_workers(ClientMemoryModel(matrix, requirements, limits), matrix.workers)
+    return _propose_for_workers(ClientMemoryModel(matrix, requirements, limits))
 
 
 def _propose_here(model: LocalMemoryModel) -> Candidate | None:
@@ -45,49 +44,50 @@ def _propose_here(model: LocalMemoryModel) -> Candidate | None:
     quarter = model.bytes_beside_fixed // 4
     values_per_part = model.values_per_piece(quarter)
     n_parts = model.limits.n_threads + PARTS_IN_TRANSIT
-    held = model.transit_bytes(values_per_part) + n_parts * model.sum_bytes
-    if held > model.room or not _are_fewer_than_values(model, values_per_part):
+    parts_bytes = model.transit_bytes(values_per_part) + n_parts * model.sum_bytes
+    if parts_bytes > model.room or not _are_fewer_than_values(model, values_per_part):
         return None
     bytes_per_gene = model.block_bytes(model.matrix.expected_nonzeros, spill_table=model.spill_table)
     return Candidate(
         strategy="combined sums",
-        words=_WORDS,
+        log_phrase=_WORDS,
         blocks=cut_into_blocks(bytes_per_gene, quarter, model.limits),
         passes=1,
-        peak_memory=model.fixed_bytes + model.shared_bytes + model.table_bytes_in_memory + held,
+        peak_memory=model.held_bytes + parts_bytes,
         scratch=model.table_bytes_in_scratch,
-        work=_WORK,
+        accesses_per_value=_WORK,
         spill_table=model.spill_table,
         values_per_piece=values_per_part,
-        max_kept_bytes=(model.room - held) // n_parts,
+        max_tally_bytes=(model.room - parts_bytes) // n_parts,
         shared_bytes=model.shared_bytes,
     )
 
 
-def _propose_for_workers(model: ClientMemoryModel, workers: Workers) -> Candidate | None:
+def _propose_for_workers(model: ClientMemoryModel) -> Candidate | None:
     """Add up parts on the workers, and combine their sums there."""
-    values_per_part = share_rows(model, workers)
+    workers = model.matrix.workers
+    values_per_part = share_rows(model)
     too_large = (FAN_IN + PARTS_IN_TRANSIT) * model.sum_bytes > workers.memory or 2 * model.sum_bytes > model.room
     if too_large or not _are_fewer_than_values(model, values_per_part):
         return None
-    blocks, _ = share_genes(model, workers, values_per_part)
+    blocks, _ = share_genes(model, values_per_part)
     peak_memory = client_peak(model, blocks, 2 * model.sum_bytes)
     return Candidate(
         strategy="combined sums",
-        words=_WORDS,
+        log_phrase=_WORDS,
         blocks=blocks,
         passes=1,
         peak_memory=peak_memory,
         scratch=model.table_bytes_in_scratch,
-        work=_WORK,
+        accesses_per_value=_WORK,
         spill_table=model.spill_table,
         values_per_piece=values_per_part,
-        max_kept_bytes=workers.memory // (FAN_IN + PARTS_IN_TRANSIT) - model.sum_bytes,
-        refusal=refuse_workers(model, workers) or refuse_client(model, peak_memory),
+        max_tally_bytes=workers.memory // (FAN_IN + PARTS_IN_TRANSIT) - model.sum_bytes,
+        refusal=refuse_workers(model) or refuse_client(model, peak_memory),
     )
 
 
-def _are_fewer_than_values(model: DaskMemoryModel, values_per_part: int) -> bool:
+def _are_fewer_than_values(model: LocalMemoryModel | ClientMemoryModel, values_per_part: int) -> bool:
     """Tell whether the sums of all parts are no more work than the values themselves."""
     n_pairs = model.requirements.n_codes * model.matrix.n_genes
     return n_pairs * -(-model.matrix.n_values // values_per_part) <= model.matrix.n_values

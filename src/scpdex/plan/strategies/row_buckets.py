@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scpdex.plan.gene_blocks import bytes_of_largest, cut_into_blocks
-from scpdex.plan.matrix_info import ChunkedMatrix, DaskMatrix
+from scpdex.plan.matrix_info import ChunkedMatrix, LocalDaskMatrix
 from scpdex.plan.memory_model import ChunkedMemoryModel, LocalMemoryModel
 from scpdex.plan.plan import Candidate
 
@@ -19,10 +19,9 @@ def propose(matrix: MatrixInfo, requirements: Requirements, limits: Limits) -> C
     """Propose to sort the values of all rows into genes; what exceeds the budget waits in scratch."""
     model: ChunkedMemoryModel | LocalMemoryModel
     if isinstance(matrix, ChunkedMatrix) and matrix.reads_rows:
-        model, shared_bytes = ChunkedMemoryModel(matrix, requirements, limits), 0
-    elif isinstance(matrix, DaskMatrix) and matrix.workers is None:
+        model = ChunkedMemoryModel(matrix, requirements, limits)
+    elif isinstance(matrix, LocalDaskMatrix):
         model = LocalMemoryModel(matrix, requirements, limits)
-        shared_bytes = model.shared_bytes
     else:
         return None
     # A quarter is for what is in transit, and later for blocks.
@@ -31,25 +30,24 @@ def propose(matrix: MatrixInfo, requirements: Requirements, limits: Limits) -> C
     transit_bytes, bucket_bytes = model.transit_bytes(values_per_piece), model.bucket_bytes(values_per_piece)
     bytes_per_gene = model.block_bytes(matrix.expected_nonzeros, spill_table=model.spill_table)
     bytes_from_scratch = bytes_per_gene + model.scratch_read_bytes(matrix.expected_nonzeros)
-    max_kept_bytes = max(0, model.room - max(transit_bytes, quarter, int(bytes_from_scratch.max())))
-    kept_bytes = min(bucket_bytes, max_kept_bytes)
+    max_bucket_bytes = max(0, model.room - max(transit_bytes, quarter, int(bytes_from_scratch.max())))
+    kept_bytes = min(bucket_bytes, max_bucket_bytes)
     spilled_bytes = bucket_bytes - kept_bytes
     bytes_per_gene = bytes_from_scratch if spilled_bytes else bytes_per_gene
     blocks = cut_into_blocks(bytes_per_gene, model.room - kept_bytes, limits)
     step_bytes = max(transit_bytes, bytes_of_largest(blocks, bytes_per_gene))
-    held = model.fixed_bytes + shared_bytes + model.table_bytes_in_memory + kept_bytes
     return Candidate(
         strategy="row buckets",
-        words=", rows sorted into genes",
+        log_phrase=", rows sorted into genes",
         blocks=blocks,
         blocks_are_guessed=True,
         passes=1,
-        peak_memory=held + step_bytes,
+        peak_memory=model.held_bytes + kept_bytes + step_bytes,
         scratch=spilled_bytes + model.table_bytes_in_scratch,
         # Values are read, turned gene-major, and gathered; in scratch, they are written and read as well.
-        work=5 if spilled_bytes else 3,
+        accesses_per_value=5 if spilled_bytes else 3,
         spill_table=model.spill_table,
         values_per_piece=values_per_piece,
-        max_kept_bytes=max_kept_bytes,
-        shared_bytes=shared_bytes,
+        max_bucket_bytes=max_bucket_bytes,
+        shared_bytes=model.shared_bytes,
     )

@@ -24,20 +24,20 @@ def propose(matrix: MatrixInfo, requirements: Requirements, limits: Limits) -> C
     model = ChunkedMemoryModel(matrix, requirements, limits)
     quarter = model.bytes_beside_fixed // 4
     values_per_piece = model.values_per_piece(quarter)
-    held = model.sum_bytes + model.transit_bytes(values_per_piece)
-    if held > model.room:
+    sums_and_rows = model.sum_bytes + model.transit_bytes(values_per_piece)
+    if sums_and_rows > model.room:
         return None
     bytes_per_gene = model.block_bytes(matrix.expected_nonzeros, spill_table=model.spill_table)
     return Candidate(
         strategy="row passes",
-        words=", sums kept while rows pass",
+        log_phrase=", sums kept while rows pass",
         blocks=cut_into_blocks(bytes_per_gene, quarter, limits),
         passes=2,
-        peak_memory=model.fixed_bytes + model.table_bytes_in_memory + held,
+        peak_memory=model.held_bytes + sums_and_rows,
         scratch=model.table_bytes_in_scratch,
         # Values are read, and turned gene-major, twice.
-        work=4,
+        accesses_per_value=4,
         spill_table=model.spill_table,
         values_per_piece=values_per_piece,
-        max_kept_bytes=model.room - held,
+        max_tally_bytes=model.room - sums_and_rows,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scpdex.plan.gene_blocks import bytes_beside_matrix, bytes_of_largest, cut_into_blocks
+from scpdex.plan.gene_blocks import bytes_of_largest, cut_into_blocks, target_block_bytes
 from scpdex.plan.matrix_info import MemoryMatrix
 from scpdex.plan.memory_model import MemoryModel
 from scpdex.plan.plan import Candidate
@@ -21,15 +21,15 @@ def propose(matrix: MatrixInfo, requirements: Requirements, limits: Limits) -> C
         return None
     model = MemoryModel(matrix, requirements, limits)
     bytes_per_gene = model.block_bytes(matrix.max_nonzeros, spill_table=model.spill_table)
-    blocks = cut_into_blocks(bytes_per_gene, min(model.room, bytes_beside_matrix(matrix)), limits)
+    blocks = cut_into_blocks(bytes_per_gene, min(model.room, target_block_bytes(matrix)), limits)
     return Candidate(
         strategy="shared buffers",
-        words="",
+        log_phrase="",
         blocks=blocks,
         passes=1,
-        peak_memory=model.fixed_bytes + model.table_bytes_in_memory + bytes_of_largest(blocks, bytes_per_gene),
+        peak_memory=model.held_bytes + bytes_of_largest(blocks, bytes_per_gene),
         scratch=model.table_bytes_in_scratch,
         # Values are gathered.
-        work=1,
+        accesses_per_value=1,
         spill_table=model.spill_table,
     )

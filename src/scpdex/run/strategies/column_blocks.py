@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scpdex.run._batches import batches_of_blocks
+from scpdex.run._batches import gather_batches
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -16,4 +16,4 @@ if TYPE_CHECKING:
 
 def run(source: ChunkedSource, job: Job) -> Generator[Batch, None, None]:
     """Read the blocks of the plan."""
-    yield from batches_of_blocks(job, source)
+    yield from gather_batches(job, source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from scpdex.run._batches import batches_of
+from scpdex.run._batches import cut_into_batches
 from scpdex.run._partial_sums import PartialSums
 from scpdex.run._task_graph import TaskGraph
 
@@ -28,19 +28,18 @@ def run(source: DaskSource, job: Job) -> Generator[Batch, None, None]:
     RuntimeError
         A chunk could not be computed.
     """
-    with job.count(source.n_steps, "cell") as bar:
-        add_up = _add_up_here(source, job, bar) if source.is_local else TaskGraph(source, job, bar).combine_sums()
-        with closing(add_up) as stripes:
-            for sums in stripes:
-                yield from batches_of(job, sums)
+    add_up = _add_up_on_this_machine if source.is_local else _add_up_on_workers
+    with job.open_progress_bar(source.n_steps, "cell") as bar, closing(add_up(source, job, bar)) as stripes:
+        for sums in stripes:
+            yield from cut_into_batches(job, sums)
 
 
-def _add_up_here(source: DaskSource, job: Job, bar: Any) -> Generator[SufficientStatistics, None, None]:
+def _add_up_on_this_machine(source: DaskSource, job: Job, bar: Any) -> Generator[SufficientStatistics, None, None]:
     """Add up the parts that the threads of this machine compute."""
     plan, design = job.plan, job.design
 
     def add_up(piece: Piece, part: ChunkPart) -> PartialSums:
-        return PartialSums.of(piece, part.genes, source.codes[part.cells], design, job.options, plan.max_kept_bytes)
+        return PartialSums.of(piece, part.genes, source.codes[part.cells], design, job.options, plan.max_tally_bytes)
 
     total: PartialSums | None = None
     with closing(source.map_parts(add_up, plan.values_per_piece, job.pool, plan.n_threads)) as partial_sums:
@@ -52,3 +51,8 @@ def _add_up_here(source: DaskSource, job: Job, bar: Any) -> Generator[Sufficient
             total = partial if total is None else PartialSums.sum_of([total, partial])
     if total is not None:
         yield total.to_statistics(design)
+
+
+def _add_up_on_workers(source: DaskSource, job: Job, bar: Any) -> Generator[SufficientStatistics, None, None]:
+    """Add up the parts where the workers of a cluster compute them."""
+    yield from TaskGraph(source, job, bar).combine_sums()

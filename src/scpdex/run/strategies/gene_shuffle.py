@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from scpdex.run._batches import RankedElsewhere
+from scpdex.run._batches import WorkerBatch
 from scpdex.run._task_graph import TaskGraph
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ def run(source: DaskSource, job: Job) -> Generator[Batch, None, None]:
         A chunk could not be computed.
     """
     with (
-        job.count(source.n_steps, "cell") as cells,
-        job.count(job.plan.matrix.n_genes, "gene") as genes,
+        job.open_progress_bar(source.n_steps, "cell") as cells,
+        job.open_progress_bar(job.plan.matrix.n_genes, "gene") as genes,
         closing(TaskGraph(source, job, cells).shuffle()) as blocks,
     ):
         for block, table in blocks:
-            yield RankedElsewhere(block, table)
+            yield WorkerBatch(block, table)
             genes.update(len(block))

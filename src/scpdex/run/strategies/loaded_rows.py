@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scpdex.plan.counted_blocks import cut_counted_blocks
-from scpdex.plan.gene_blocks import bytes_beside_matrix
-from scpdex.run._batches import batches_of_blocks
+from scpdex.plan.gene_blocks import target_block_bytes
+from scpdex.run._batches import gather_batches
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def run(source: ChunkedSource, job: Job) -> Generator[Batch, None, None]:
     """Load all rows, and cut the blocks by what is counted in them."""
     plan = job.plan
-    with job.count(source.rows.n_steps, "cell") as bar:
+    with job.open_progress_bar(source.rows.n_steps, "cell") as bar:
         loaded = source.load(plan, job.pool, bar)
-    max_bytes = bytes_beside_matrix(plan.matrix)
-    plan = cut_counted_blocks(plan, loaded.info.max_nonzeros, plan.max_kept_bytes, max_bytes=max_bytes)
-    yield from batches_of_blocks(replace(job, plan=plan), loaded)
+    max_bytes = target_block_bytes(plan.matrix)
+    plan = cut_counted_blocks(plan, loaded.info.max_nonzeros, plan.loaded_bytes, max_bytes=max_bytes)
+    yield from gather_batches(replace(job, plan=plan), loaded)

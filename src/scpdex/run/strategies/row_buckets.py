@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scpdex.matrix import GeneBuckets
 from scpdex.plan.counted_blocks import cut_counted_blocks
-from scpdex.run._batches import batches_of_blocks
+from scpdex.run._batches import gather_batches
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run(source: ChunkedSource | DaskSource, job: Job) -> Generator[Batch, None, None]:
     """Collect the values of all rows, and cut the blocks by what is counted in them."""
     plan, rows = job.plan, source.rows
-    with job.count(rows.n_steps, "cell") as bar:
+    with job.open_progress_bar(rows.n_steps, "cell") as bar:
         buckets = GeneBuckets.collect(rows, plan, job.design.sizes.size, job.scratch, job.pool, bar)
     plan = cut_counted_blocks(plan, buckets.nonzeros, buckets.kept_bytes, in_scratch=buckets.has_spilled)
-    yield from batches_of_blocks(replace(job, plan=plan), buckets)
+    yield from gather_batches(replace(job, plan=plan), buckets)

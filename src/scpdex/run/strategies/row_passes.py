@@ -12,8 +12,8 @@ import numpy as np
 from scpdex.kernels.accumulate import add_deviations, add_expm1, add_values
 from scpdex.kernels.moments import HIDDEN, MOST_PASSES
 from scpdex.machine.threads import run_on_threads
-from scpdex.plan.gene_blocks import cut
-from scpdex.run._batches import batches_of
+from scpdex.plan.gene_blocks import cut_range
+from scpdex.run._batches import cut_into_batches
 from scpdex.run._sufficient_statistics import SufficientStatistics
 from scpdex.run._tallies import NotCountsError, Tallies
 
@@ -35,9 +35,8 @@ def run(source: ChunkedSource, job: Job) -> Generator[Batch, None, None]:
     NotCountsError
         Values are not counts, or are too high to be tallied.
     """
-    with job.count(job.plan.passes * source.rows.n_steps, "cell") as bar:
-        sums = _RowPasses(source.rows, job, bar).add_up()
-    yield from batches_of(job, sums)
+    with job.open_progress_bar(job.plan.passes * source.rows.n_steps, "cell") as bar:
+        yield from cut_into_batches(job, _RowPasses(source.rows, job, bar).add_up())
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class _RowPasses:
             self._on_genes(partial(_add_values, piece, sums, counts, highest, options.log_scale))
             if tallies is None:
                 return
-            if not (counts.all() and tallies.make_room(highest, self.job.plan.max_kept_bytes)):
+            if not (counts.all() and tallies.make_room(highest, self.job.plan.max_tally_bytes)):
                 raise NotCountsError
             self._on_genes(partial(tallies.add, piece))
 
@@ -112,7 +111,7 @@ class _RowPasses:
                 self._on_genes(partial(_add_deviations, piece, means, residuals, sums.squares))
 
             self._pass(add)
-            for genes in cut(range(means.shape[0]), self.job.plan.genes_per_tile):
+            for genes in cut_range(range(means.shape[0]), self.job.plan.genes_per_tile):
                 tile = slice(genes.start, genes.stop)
                 mean, residual = means[tile], residuals[tile] - n_zeros[tile] * means[tile]
                 square = sums.squares[tile] + n_zeros[tile] * mean * mean
@@ -131,7 +130,7 @@ class _RowPasses:
         sums.twice_u = np.zeros(zeros.shape, dtype=np.int64)
 
         def add(piece: Piece) -> None:
-            self._on_genes(partial(tallies.add_midranks, piece, starts, twice_midranks, sums.twice_u, self.stream))
+            self._on_genes(partial(self._add_midranks, tallies, piece, starts, twice_midranks, sums.twice_u))
 
         self._pass(add)
         sums.twice_u += zeros * twice_midranks_of_zero[:, None]
@@ -140,6 +139,18 @@ class _RowPasses:
         sums.tie_sums = tallies.tie_sums(zeros)
         sums.means /= np.maximum(sizes, 1)
 
+    def _add_midranks(
+        self,
+        tallies: Tallies,
+        piece: Piece,
+        starts: NDArray[np.int64],
+        twice_midranks: NDArray[np.int64],
+        twice_u: NDArray[np.int64],
+        genes: slice,
+    ) -> None:
+        if not tallies.add_midranks(piece, starts, twice_midranks, twice_u, genes):
+            self.stream.refuse("its values were changed while it was read")
+
 
 def _add_values(
     piece: Piece,
@@ -147,24 +158,24 @@ def _add_values(
     counts: NDArray[np.bool_],
     highest: NDArray[np.float64],
     log_scale: float,
-    some: slice,
+    genes: slice,
 ) -> None:
     add_values(
         piece.keys,
         piece.codes,
         piece.indptr,
-        some.start,
-        sums.nonzero[some],
-        sums.means[some],
-        sums.not_finite[some],
-        counts[some],
-        highest[some],
+        genes.start,
+        sums.nonzero[genes],
+        sums.means[genes],
+        sums.not_finite[genes],
+        counts[genes],
+        highest[genes],
     )
     if sums.expm1 is not None:
-        add_expm1(piece.keys, piece.codes, piece.indptr, some.start, log_scale, sums.expm1[some])
+        add_expm1(piece.keys, piece.codes, piece.indptr, genes.start, log_scale, sums.expm1[genes])
 
 
 def _add_deviations(
-    piece: Piece, means: NDArray[np.float64], residuals: NDArray[np.float64], squares: NDArray[np.float64], some: slice
+    piece: Piece, means: NDArray[np.float64], residuals: NDArray[np.float64], squares: NDArray[np.float64], genes: slice
 ) -> None:
-    add_deviations(piece.keys, piece.codes, piece.indptr, some.start, means[some], residuals[some], squares[some])
+    add_deviations(piece.keys, piece.codes, piece.indptr, genes.start, means[genes], residuals[genes], squares[genes])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Keys = tuple["NDArray[Any]", "NDArray[np.int64]", "NDArray[np.uint32]"]
 
 
-class BlockStatistics(ABC):
+class BlockKernels(ABC):
     """Adds up the cells of each group, for each gene of a block.
 
     ``sizes`` are the cells of each code, an array for each ranking unit, whose codes follow one another. Values are
@@ -77,7 +77,7 @@ class BlockStatistics(ABC):
         return self._may_be_counts
 
 
-class Moments(BlockStatistics):
+class Moments(BlockKernels):
     """Means and squared deviations, for t-tests."""
 
     def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
@@ -85,7 +85,7 @@ class Moments(BlockStatistics):
         group_moments(*keys, self._sizes[i], sums.means, sums.squares)
 
 
-class Ranks(BlockStatistics):
+class Ranks(BlockKernels):
     """Rank sums and tie sums, for the Wilcoxon test; ``longest_gene`` is the number of its keys."""
 
     def __init__(
@@ -120,7 +120,7 @@ class Ranks(BlockStatistics):
         sums.means /= np.maximum(unit.sizes, 1)
 
 
-class SortedValues(BlockStatistics):
+class SortedValues(BlockKernels):
     """Rank sums and A squared, for the Anderson-Darling test, which takes values in order."""
 
     def __init__(
@@ -149,9 +149,9 @@ class SortedValues(BlockStatistics):
         sums.means /= np.maximum(unit.sizes, 1)
 
 
-def statistics_for(
+def choose_kernels(
     options: TestOptions, units: Sequence[GroupSizes], longest_gene: int, key_dtype: np.dtype[Any]
-) -> BlockStatistics:
+) -> BlockKernels:
     """Choose the kernels that a test needs, for cells that are ranked unit by unit."""
     log_scale = None if options.mean_in_log_space else options.log_scale
     if options.is_t_test:
