@@ -1,5 +1,6 @@
 """Fixtures: real data sets, and every storage that a matrix in memory can have."""
 
+import gc
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -18,6 +19,12 @@ from storages import STORAGES
 # No clock in a test.
 settings.register_profile("scpdex", deadline=None)
 settings.load_profile("scpdex")
+
+
+def pytest_collection_finish() -> None:
+    """Leave packages and tests out of garbage collection, which would look at all of them each time."""
+    gc.freeze()
+
 
 DATA = Path(os.environ.get("SCPDEX_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
