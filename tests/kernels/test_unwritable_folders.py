@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rank_dtypes import RANK
 
 _CACHING = ("scpdex", "scanpy", "fast_array_utils")
 
