@@ -1,4 +1,4 @@
-"""Open: from an expression matrix to its gene source."""
+"""Open a source: from the selected expression matrix to what gives its values gene by gene."""
 
 from __future__ import annotations
 
@@ -26,24 +26,27 @@ def open_source(
 ) -> tuple[Source, NDArray[np.int64] | None]:
     """Open the matrix for the compared cells and the tested genes.
 
-    Returns the source, which has its genes in column order and each once, and for each tested gene its position
-    there, or None where that is the order of the results as well.
+    Returns
+    -------
+    The source, which has its genes in the order of the columns, each once; and the position of each tested gene in the
+    source, or None if that is the order of the results too.
     """
-    columns, position = np.unique(expression.genes, return_inverse=True)
-    in_order = position.size == columns.size and bool((position == np.arange(columns.size)).all())
-    position_or_none = None if in_order else position
+    columns, positions = np.unique(expression.genes, return_inverse=True)
+    source = _open(expression, design, columns, pool, n_threads)
+    return source, None if np.array_equal(positions, np.arange(columns.size)) else positions
+
+
+def _open(expression: Expression, design: Design, columns: NDArray[np.int64], pool: Executor, n_threads: int) -> Source:
     if expression.is_dask:
-        # dask need not be there for matrices of other kinds.
+        # Imports dask, which other matrices do not need.
         from scpdex.matrix.dask._dask_source import DaskSource  # noqa: PLC0415
 
-        return DaskSource.open(expression, design, columns), position_or_none
+        return DaskSource.open(expression, design, columns)
     if expression.chunked:
-        return ChunkedSource.open(expression, design, columns), position_or_none
-    cells = ComparedCells.of(design, expression.cells)
-    source: Source
-    if isinstance(expression.matrix, np.ndarray):
-        source = DenseSource.open(expression.matrix, cells, columns)
-    else:
-        source_class = RowSource if expression.matrix.format == "csr" else ColumnSource
-        source = source_class.open(expression.matrix, cells, columns, pool, n_threads)
-    return source, position_or_none
+        return ChunkedSource.open(expression, design, columns)
+    matrix, cells = expression.matrix, ComparedCells.of(design, expression.cells)
+    if isinstance(matrix, np.ndarray):
+        return DenseSource.open(matrix, cells, columns)
+    if matrix.format == "csr":
+        return RowSource.open(matrix, cells, columns, pool, n_threads)
+    return ColumnSource.open(matrix, cells, columns, pool, n_threads)

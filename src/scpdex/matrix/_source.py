@@ -13,7 +13,7 @@ class Source:
     """Members of every source. Strategies call further methods of the sources that they fit."""
 
     info: MatrixInfo
-    """What the plan needs to know."""
+    """Description of the matrix for the plan."""
 
     def prepare(self, plan: Plan) -> None:
         """Apply the plan's limits, such as bytes for values that several chunks share."""

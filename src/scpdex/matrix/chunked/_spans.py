@@ -48,12 +48,12 @@ def read_spans(matrix: StoredMatrix, majors: NDArray[np.int64], max_gap: int, ma
     begins, ends = matrix.find_spans(majors)
     runs = []
     for run in cut_into_runs(begins, ends, max_gap, max_values):
-        of_run = majors[run]
+        run_majors = majors[run]
         if matrix.format == "dense":
-            content: Any = matrix.read_block(slice(int(of_run[0]), int(of_run[-1]) + 1), slice(None))
+            content: Any = matrix.read_block(slice(int(run_majors[0]), int(run_majors[-1]) + 1), slice(None))
         else:
             content = matrix.read_run(int(begins[run][0]), int(ends[run][-1]))
-        runs.append(StoredRun(of_run, content))
+        runs.append(StoredRun(run_majors, content))
     return runs
 
 

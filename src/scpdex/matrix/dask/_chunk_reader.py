@@ -135,7 +135,7 @@ class ChunkReader:
 
     def _merge(self, chunks: list[list[Any]], shapes: list[list[tuple[int, int]]]) -> Any:
         """Join chunks, given row by row, to one matrix."""
-        rows = [list(map(self._fit_chunk, *of_row)) for of_row in zip(chunks, shapes, strict=True)]
+        rows = [list(map(self._fit_chunk, *chunk_row)) for chunk_row in zip(chunks, shapes, strict=True)]
         if len(rows) == 1 and len(rows[0]) == 1:
             return rows[0][0]
         if all(isinstance(chunk, np.ndarray) for row in rows for chunk in row):

@@ -140,9 +140,9 @@ class LocalChunks(ChunkEngine):
         shared = [key for key in needed_later if not self._sharing_steps.get(key, set()).isdisjoint(steps)]
         indirect = [key for key in needed_later if key not in self._sharing_steps]
         # A few of them are chunks that were cut more than once; many are all that goes into a median.
-        wanted = [*keys, *shared, *(indirect if len(indirect) <= len(keys) else ())]
+        computed_keys = [*keys, *shared, *(indirect if len(indirect) <= len(keys) else ())]
         try:
-            values = dict(zip(wanted, self._schedule(graph, wanted, **self._threads()), strict=True))
+            values = dict(zip(computed_keys, self._schedule(graph, computed_keys, **self._threads()), strict=True))
         except Exception as error:
             raise ChunkError.of(matrix_name, error) from error
         self._keep(self._kept_values | values, last_step)
