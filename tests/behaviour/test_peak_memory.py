@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,65 +86,59 @@ def _high_at_last() -> ad.AnnData:
     return adata
 
 
-# What is made, how it is stored, which part is ranked, the budget in MB, further arguments.
+OBJECTS = {
+    "fractions": lambda: _screen(20_000, 500, 0.3, 20),
+    "counts": lambda: _screen(20_000, 500, 0.3, 20, counts=True),
+    "many cells": lambda: _screen(60_000, 500, 0.3, 20),
+    "many genes": lambda: _screen(10_000, 20_000, 0.02, 5),
+    "many groups": lambda: _screen(20_000, 500, 0.3, 500),
+    "counts of many groups": lambda: _screen(20_000, 500, 0.3, 200, counts=True),
+    "no counts after all": _high_at_last,
+}
+SHUFFLED, SOME_GENES = np.random.default_rng(2).permutation(20_000), np.random.default_rng(2).permutation(500)[:400]
+# Which object, how it is stored, which part is ranked, the budget in MB, further arguments.
 CASES = {
-    "rows": (lambda: _screen(20_000, 500, 0.3, 20), "csr", ..., 30, {}),
-    "scattered cells": (lambda: _screen(60_000, 500, 0.3, 20), "csr", slice(None, None, 40), 30, {}),
-    "cells in another order": (
-        lambda: _screen(20_000, 500, 0.3, 20),
-        "csr",
-        np.random.default_rng(2).permutation(20_000),
-        30,
-        {},
-    ),
-    "many genes": (lambda: _screen(10_000, 20_000, 0.02, 5), "csr", ..., 40, {}),
-    "a few genes": (lambda: _screen(20_000, 500, 0.3, 20), "csr", ..., 25, {"mask_var": np.arange(500) % 8 == 0}),
-    "moments of many groups": (lambda: _screen(20_000, 500, 0.3, 500), "csr", ..., 40, {"method": "t-test"}),
-    "counts of many groups": (lambda: _screen(20_000, 500, 0.3, 200, counts=True), "csr", ..., 40, {}),
-    "no counts after all": (_high_at_last, "csr", ..., 40, {}),
-    "columns": (lambda: _screen(20_000, 500, 0.3, 20), "csc", ..., 20, {}),
-    "scattered columns": (lambda: _screen(20_000, 500, 0.3, 20), "csc", ..., 20, {"mask_var": np.arange(500) % 4 == 0}),
-    "normalized columns": (lambda: _screen(20_000, 500, 0.3, 20, counts=True), "csc", ..., 20, {"normalize": 1e4}),
-    "normalized genes of a view, in columns": (
-        lambda: _screen(20_000, 500, 0.3, 20, counts=True),
-        "csc",
-        (slice(None), np.random.default_rng(2).permutation(500)[:400]),
-        20,
-        {"normalize": 1e4},
-    ),
-    "normalized genes of a view, dense": (
-        lambda: _screen(20_000, 500, 0.3, 20, counts=True),
-        "dense",
-        (slice(None), np.random.default_rng(2).permutation(500)[:400]),
-        40,
-        {"normalize": 1e4},
-    ),
-    "columns in another order": (
-        lambda: _screen(20_000, 500, 0.3, 20),
-        "csc",
-        np.random.default_rng(2).permutation(20_000),
-        25,
-        {},
-    ),
-    "dense": (lambda: _screen(20_000, 500, 0.3, 20), "dense", ..., 25, {}),
-    "scattered dense columns": (
-        lambda: _screen(20_000, 500, 0.3, 20),
-        "dense",
-        ...,
-        25,
-        {"mask_var": np.arange(500) % 8 == 0},
-    ),
-    "normalized dense": (lambda: _screen(20_000, 500, 0.3, 20, counts=True), "dense", ..., 40, {"normalize": 1e4}),
+    "rows": ("fractions", "csr", ..., 30, {}),
+    "scattered cells": ("many cells", "csr", slice(None, None, 40), 30, {}),
+    "cells in another order": ("fractions", "csr", SHUFFLED, 30, {}),
+    "many genes": ("many genes", "csr", ..., 40, {}),
+    "a few genes": ("fractions", "csr", ..., 25, {"mask_var": np.arange(500) % 8 == 0}),
+    "moments of many groups": ("many groups", "csr", ..., 40, {"method": "t-test"}),
+    "counts of many groups": ("counts of many groups", "csr", ..., 40, {}),
+    "no counts after all": ("no counts after all", "csr", ..., 40, {}),
+    "columns": ("fractions", "csc", ..., 20, {}),
+    "scattered columns": ("fractions", "csc", ..., 20, {"mask_var": np.arange(500) % 4 == 0}),
+    "normalized columns": ("counts", "csc", ..., 20, {"normalize": 1e4}),
+    "normalized genes of a view, in columns": ("counts", "csc", (slice(None), SOME_GENES), 20, {"normalize": 1e4}),
+    "normalized genes of a view, dense": ("counts", "dense", (slice(None), SOME_GENES), 40, {"normalize": 1e4}),
+    "columns in another order": ("fractions", "csc", SHUFFLED, 25, {}),
+    "dense": ("fractions", "dense", ..., 25, {}),
+    "scattered dense columns": ("fractions", "dense", ..., 25, {"mask_var": np.arange(500) % 8 == 0}),
+    "normalized dense": ("counts", "dense", ..., 40, {"normalize": 1e4}),
 }
 
 
-@pytest.mark.parametrize(("make", "storage", "cells", "megabytes", "arguments"), CASES.values(), ids=CASES.keys())
-def test_arrays_within_the_budget(tmp_path, make, storage, cells, megabytes, arguments):
+@pytest.fixture(scope="module")
+def stored_once(tmp_path_factory) -> Callable[[str, str], Path]:
+    """Write an object in a storage, the first time that it is asked for."""
+    folder = tmp_path_factory.mktemp("stored")
+
+    @cache
+    def path_of(name: str, storage: str) -> Path:
+        adata = OBJECTS[name]()
+        adata.X = adata.X.toarray() if storage == "dense" else adata.X.asformat(storage)
+        path = folder / f"{name} {storage}.h5ad"
+        adata.write_h5ad(path, compression="gzip", compression_opts=1)
+        return path
+
+    return path_of
+
+
+@pytest.mark.xdist_group("stored once")
+@pytest.mark.parametrize(("name", "storage", "cells", "megabytes", "arguments"), CASES.values(), ids=CASES.keys())
+def test_arrays_within_the_budget(stored_once, name, storage, cells, megabytes, arguments):
     """All arrays of a call at once, results aside, in cases that take memory in different places."""
-    adata = make()
-    adata.X = adata.X.toarray() if storage == "dense" else adata.X.asformat(storage)
-    adata.write_h5ad(tmp_path / "x.h5ad", compression="gzip")
-    whole = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+    whole = ad.read_h5ad(stored_once(name, storage), backed="r")
     disk = whole if cells is ... else whole[cells]
     arguments = {"method": "wilcoxon", "tie_correct": True, "n_jobs": 2, "copy": True} | arguments
     scpdex.tl.rank_genes_parallel(whole[:, :20], "group", **(arguments | {"mask_var": None}))

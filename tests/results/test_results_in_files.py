@@ -45,12 +45,12 @@ def test_files(pbmc, tmp_path, store, storage):
 
 @pytest.fixture(scope="module")
 def screen() -> ad.AnnData:
-    """3,000 groups of 2 or 3 cells x 2,000 genes, ranked."""
+    """2,000 groups of 2 or 3 cells x 500 genes, ranked: h5ad files hold the records of half as many groups."""
     rng = np.random.default_rng(0)
-    labels = np.resize([f"gene{i}" for i in range(3_000)], 7_000)
-    values = sparse.random(labels.size, 2_000, density=0.02, format="csr", dtype=np.float32, random_state=rng)
+    labels = np.resize([f"gene{i}" for i in range(2_000)], 5_000)
+    values = sparse.random(labels.size, 500, density=0.02, format="csr", dtype=np.float32, random_state=rng)
     obs = pd.DataFrame({"gene": pd.Categorical(labels)}, index=[f"cell{i}" for i in range(labels.size)])
-    adata = ad.AnnData(values, obs=obs, var=pd.DataFrame(index=[f"gene{j}" for j in range(2_000)]))
+    adata = ad.AnnData(values, obs=obs, var=pd.DataFrame(index=[f"gene{j}" for j in range(500)]))
     rank(adata, "varm", "gene", reference="gene7")
     return adata
 
@@ -67,7 +67,7 @@ def test_thousands_of_groups_in_files(screen, tmp_path, store):
     rank(expected, "uns", "gene", reference="gene7")
     assert_same_bits(back.uns[KEY], expected.uns[KEY])
     table = sc.get.rank_genes_groups_df(back, "gene5")
-    assert len(table) == 2_000
+    assert len(table) == 500
     with pytest.raises(Exception, match="header message is too large"):
         back.write_h5ad(tmp_path / "again.h5ad")
 
