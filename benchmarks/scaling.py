@@ -17,6 +17,7 @@ from scpdex.matrix import ChunkPart, ChunkReader, gather_pieces
 from scpdex.plan.gene_blocks import cut_range
 from scpdex.plan.plan import PAIRS_PER_TILE
 from scpdex.run._block_kernels import choose_kernels
+from scpdex.run._gene_rows import GeneRows
 from scpdex.run._gene_statistics import write_statistics
 from scpdex.run._partial_sums import PartialSums
 from scpdex.run._statistics_table import Table
@@ -75,11 +76,10 @@ def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Pi
 
     def rank() -> None:
         for block in gathered:
-            table = Table.empty(design, options, len(block.genes), None)
-            part = table.allocate_block(block.genes)
+            table = Table.empty(design, options, len(block.genes), GeneRows.of_block(len(block.genes)))
             statistics = choose_kernels(options, design.ranking_units, n_cells, block.keys.dtype)
             for tile in cut_range(block.genes, PAIRS_PER_TILE // design.sizes.size):
-                write_statistics(statistics.add_up(block.part(tile)), design, options, table, part)
+                write_statistics(statistics.add_up(block.part(tile)), design, options, table)
 
     print(f"rank {median_seconds(rank)[0] * nanoseconds:.1f} ns, {design.n_groups:,} groups")
     few = make_design(adata.obs.assign(group=np.resize(list("abcdefghijklmnopqrst"), n_cells)), "group")

@@ -39,7 +39,7 @@ STAGES = {
         "scpdex.run._apply_tests.welch_test",
         "scpdex.run._apply_tests.anderson_darling_test",
     ],
-    "fold changes": ["scpdex.statistics.reported_columns.log2_fold_change"],
+    "fold changes": ["scpdex.run._gene_statistics.log2_fold_changes"],
     "order and adjust": ["scpdex.tl._rank_genes_parallel.order_table"],
     "record arrays": ["scpdex.tl._rank_genes_parallel.write_results"],
 }

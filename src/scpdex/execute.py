@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
+import numpy as np
 from scanpy import logging as logg
 
 from scpdex.machine.scratch_file import Scratch
 from scpdex.messages.counts_or_logs import warn_of_fractional_counts
 from scpdex.plan.make_plan import make_plan
-from scpdex.run import Job, NotCountsError, run_plan
+from scpdex.run import GeneRows, Job, NotCountsError, run_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from concurrent.futures import Executor
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from scpdex.plan.plan import Plan
+    from scpdex.results import GeneMatrices, RankedGenes
     from scpdex.run import Table
     from scpdex.task import Task
 
@@ -31,15 +31,26 @@ class Executed:
     """Statistics of a task, before genes are ordered."""
 
     table: Table
-    position: NDArray[np.int64] | None
-    """Position in the table of each tested gene; None if the orders are equal."""
     pool: Executor
     """Threads that order the genes."""
+    plan: Plan
 
 
 @contextmanager
-def execute(task: Task) -> Generator[Executed, None, None]:
+def execute(
+    task: Task, targets: Sequence[RankedGenes | GeneMatrices] = (), n_vars: int | None = None
+) -> Generator[Executed, None, None]:
     """Compute the statistics. Leaving the context deletes the scratch file that may hold them.
+
+    Parameters
+    ----------
+    task
+        What is to be computed.
+    targets
+        Results of the comparisons, whose matrices hold the statistics until genes are ordered, if they have a row for
+        each tested gene.
+    n_vars
+        Number of rows of the results, one for each variable; None is a row for each tested gene.
 
     Raises
     ------
@@ -54,18 +65,22 @@ def execute(task: Task) -> Generator[Executed, None, None]:
     with (
         Scratch() as scratch,
         ThreadPoolExecutor(resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
-        task.open(pool) as (source, position, plan),
+        task.open(pool) as (source, position, first_plan),
     ):
-        logg.info(f"    {plan}{f' in {gettempdir()}' if plan.scratch else ''}")
+        logg.info(f"    {first_plan}{f' in {gettempdir()}' if first_plan.scratch else ''}")
         if expression.target_sum is not None and not source.info.are_counts:
             warn_of_fractional_counts(expression)
-        job = Job(plan, design, options, pool, scratch, resources.show_progress)
-        table = None
+        n_tested = expression.genes.size
+        tested = np.arange(n_tested) if n_vars is None else expression.var_positions
+        rows = GeneRows.of(tested, n_tested if n_vars is None else n_vars, position)
+        job = Job(first_plan, design, options, pool, scratch, resources.show_progress)
+        in_results = targets if task.holds_statistics_in_results else ()
+        plan, table = first_plan, None
         with suppress(NotCountsError):
-            table = run_plan(source, job)
+            table = run_plan(source, job, rows, in_results)
         if table is None:
-            plan_without_tallies = make_plan(source.info.without_counts(), task.requirements, resources.limits)
-            logg.info(f"    values cannot be tallied; {plan_without_tallies}")
-            table = run_plan(source, replace(job, plan=plan_without_tallies))
-        expression.refuse_not_finite(table.not_finite if position is None else table.not_finite[position])
-        yield Executed(table, position, pool)
+            plan = make_plan(source.info.without_counts(), task.requirements, resources.limits)
+            logg.info(f"    values cannot be tallied; {plan}")
+            table = run_plan(source, replace(job, plan=plan), rows, in_results)
+        expression.refuse_not_finite(rows.in_order(table.not_finite))
+        yield Executed(table, pool, plan)

@@ -145,9 +145,21 @@ class Task:
         return cls(design, expression, options, resources)
 
     @property
+    def n_ranks(self) -> int:
+        """Genes of each group in the result."""
+        n_tested = self.expression.genes.size
+        return n_tested if self.options.n_genes is None else min(self.options.n_genes, n_tested)
+
+    @property
+    def holds_statistics_in_results(self) -> bool:
+        """Whether the result has room for the statistics of all tested genes."""
+        return not self.options.as_measured and self.n_ranks == self.expression.genes.size
+
+    @property
     def requirements(self) -> Requirements:
         """What the test asks of the plan."""
         design, options = self.design, self.options
+        bytes_per_pair = sum(np.dtype(dtype).itemsize for dtype in options.columns.values())
         return Requirements(
             description=options.work_phrase,
             n_groups=design.n_groups,
@@ -158,7 +170,8 @@ class Task:
             sums_expm1=not options.mean_in_log_space,
             exact_tie_sums=bool(design.sizes.sum() < EXACT_TIE_SUMS_BELOW),
             sorts_values=options.needs_order,
-            bytes_per_pair=sum(np.dtype(dtype).itemsize for dtype in options.columns.values()),
+            bytes_per_pair=0 if self.holds_statistics_in_results else bytes_per_pair,
+            bytes_per_pair_to_order=0 if options.as_measured else bytes_per_pair,
             bytes_per_pair_to_adjust=bytes_of_family(options.corr_method) if options.corr_scope == "all" else 0,
             normalizes=self.expression.target_sum is not None,
         )

@@ -39,7 +39,7 @@ def test_worker_that_dies_while_genes_are_ranked(mortal, monkeypatch):
     from scpdex.run._statistics_table import Table
 
     memory = labelled(values_of("float32"))
-    place, killed = Table.copy_genes, []
+    place, killed = Table.copy_block, []
 
     def kill_a_worker(self: Table, genes: range, other: Table) -> None:
         if not killed:
@@ -48,7 +48,7 @@ def test_worker_that_dies_while_genes_are_ranked(mortal, monkeypatch):
             os.kill(process, signal.SIGKILL)
         place(self, genes, other)
 
-    monkeypatch.setattr(Table, "copy_genes", kill_a_worker)
+    monkeypatch.setattr(Table, "copy_block", kill_a_worker)
     assert_same_tests(
         monkeypatch, in_chunks(memory, RAGGED, -1), memory, method="wilcoxon", gene_chunk_size=1, **EVERYTHING
     )

@@ -35,6 +35,7 @@ RANKS = Requirements(
     exact_tie_sums=True,
     sorts_values=False,
     bytes_per_pair=20,
+    bytes_per_pair_to_order=20,
     bytes_per_pair_to_adjust=0,
     normalizes=False,
 )

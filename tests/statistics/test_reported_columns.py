@@ -74,14 +74,14 @@ def test_order_of_columns_in_tables(storage):
 @pytest.mark.parametrize("method", ["wilcoxon", "t-test"])
 @pytest.mark.parametrize("storage", ["uns", "varm"])
 def test_a_new_column_is_one_line(monkeypatch, tmp_path, method, storage):
-    """It is computed, stored, written, read back and put into tables, and the plan counts its bytes."""
+    """It is computed, stored, written, read back and put into tables; the plan counts it beyond the result."""
     adata = labelled(values_of("float64"))
-    before = scpdex.get.plan(adata, "group", method=method, max_memory="1GB")
+    before = scpdex.get.plan(adata, "group", method=method, n_genes=7, max_memory="1GB")
     difference = ReportedColumn(
         "mean_difference", lambda genes: genes.means - genes.other_means, np.float64, np.float32, extra="difference"
     )
     monkeypatch.setattr(reported_columns, "COLUMNS", (*COLUMNS, difference))
-    after = scpdex.get.plan(adata, "group", method=method, max_memory="1GB", extras=["difference"])
+    after = scpdex.get.plan(adata, "group", method=method, n_genes=7, max_memory="1GB", extras=["difference"])
     assert after.peak_memory - before.peak_memory == 8 * adata.n_vars * 5
     arguments = {"method": method, "extras": ["difference", "means"], "min_pct": 0.1, "storage": storage}
     scpdex.tl.rank_genes_parallel(adata, "group", **arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +39,12 @@ class GroupSizes:
         """Number of cells of each tested group."""
         return self.sizes[: self.n_groups]
 
-    @property
+    @cached_property
+    def size_classes(self) -> NDArray[np.int64]:
+        """Position of each tested group's size among the distinct sizes."""
+        return np.unique(self.group_sizes, return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
     def other_sizes(self) -> NDArray[np.int64]:
         """Number of cells that each tested group is compared with."""
         if self.against_rest:

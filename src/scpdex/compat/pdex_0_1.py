@@ -187,10 +187,10 @@ def parallel_differential_expression(
     start = logg.info(f"comparing {n_targets:,} groups of {groupby_key!r} with {design.reference!r} by {metric}")
     with execute(Task(design.design, expression, options, resources)) as executed:
         table = executed.table
-        genes = slice(None) if executed.position is None else executed.position
-        statistics = {name: values[:, genes] for name, values in table.of_groups(slice(0, n_targets)).items()}
+        (comparison,) = table.comparisons
+        statistics = {name: comparison.columns.read(name, slice(None)) for name in options.columns}
         assert table.reference_means is not None, "statistics are reported as measured"  # noqa: S101
-        target_means, reference_means = statistics["target_means"], table.reference_means[genes]
+        target_means, reference_means = statistics["target_means"], table.rows.in_order(table.reference_means)
     if is_log1p and exp_post_agg:
         with np.errstate(over="ignore"):
             target_means, reference_means = np.expm1(target_means), np.expm1(reference_means)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scpdex.results import RankedResult
+    from scpdex.results import RankedGenes, RankedResult
 
 # Columns of the table by the stored field.
 _FRACTION_COLUMNS = {"pts": "pct_nz_group", "pts_rest": "pct_nz_reference"}
@@ -37,7 +37,9 @@ class TableRequest:
     on_target: str | None
     gene_symbols: str | None
 
-    def make_columns(self, adata: AnnData, key: str, result: RankedResult, all_groups: Sequence[str]) -> dict[str, Any]:
+    def make_columns(
+        self, adata: AnnData, key: str, result: RankedResult[RankedGenes], all_groups: Sequence[str]
+    ) -> dict[str, Any]:
         """Make the columns of the table of one result; ``all_groups`` are the categories of its column ``group``."""
         symbols = None if self.gene_symbols is None else _find_symbols(adata, result, self.gene_symbols)
         groups = result.ranked.groups
@@ -104,7 +106,7 @@ def _has_tested_gene(
     return is_tested
 
 
-def _find_symbols(adata: AnnData, result: RankedResult, gene_symbols: str) -> pd.Series[Any]:
+def _find_symbols(adata: AnnData, result: RankedResult[RankedGenes], gene_symbols: str) -> pd.Series[Any]:
     """Find the symbols of the genes, missing where a gene has none."""
     in_raw = result.uses_raw and gene_symbols in adata.raw.var.columns
     var = read_annotations(adata.raw.var if in_raw else adata.var, gene_symbols)
@@ -130,7 +132,7 @@ def _order_ranks_by_gene(genes: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _take_fractions(
-    result: RankedResult, row_genes: NDArray[np.intp], row_groups: NDArray[np.intp]
+    result: RankedResult[RankedGenes], row_genes: NDArray[np.intp], row_groups: NDArray[np.intp]
 ) -> dict[str, NDArray[Any]]:
     """Take the fraction of each row's gene in its group, and in the cells that the group is compared with."""
     columns = {}

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scpdex.results import RankedResult
+    from scpdex.results import RankedGenes, RankedResult
 
 
 def find_target_rows(
-    adata: AnnData, result: RankedResult, gene_names: NDArray[Any], on_target: str
+    adata: AnnData, result: RankedResult[RankedGenes], gene_names: NDArray[Any], on_target: str
 ) -> tuple[NDArray[np.intp], dict[str, NDArray[Any]], list[str | None]]:
     """Find each group's target: its gene, groups x 1, or -1; its statistics, groups x 1; and its name.
 

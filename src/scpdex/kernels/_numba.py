@@ -29,8 +29,9 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def _hash_kernel_sources() -> str:
-    """Digest of the source of all kernels: a compiled kernel contains the kernels that it calls."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    """Digest of all sources of kernels: a compiled kernel contains the kernels that it calls."""
+    package = Path(__file__).parent.parent
+    sources = sorted([*package.glob("kernels/*.py"), *package.glob("statistics/*.py")])
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 

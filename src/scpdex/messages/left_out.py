@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from scanpy import logging as logg
 
 from scpdex.comparisons.make_design import describe_skipped_levels
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scpdex.comparisons.design import Design
-    from scpdex.results import RankedGenes
+    from scpdex.results import GeneMatrices, RankedGenes
 
 
 def warn_of_left_out(design: Design) -> None:
@@ -47,12 +46,9 @@ def warn_of_left_out(design: Design) -> None:
         )
 
 
-def warn_of_untested(ranked: Sequence[RankedGenes]) -> None:
-    """Warn of groups without a single tested gene: the first of their genes has no p-value."""
-    untested: dict[str, None] = {}
-    for genes in ranked:
-        is_nan = np.isnan(genes.statistics["pvals"][0])
-        untested |= dict.fromkeys(genes.groups[g] for g in np.flatnonzero(is_nan).tolist())
+def warn_of_untested(ranked: Sequence[RankedGenes | GeneMatrices]) -> None:
+    """Warn of groups without a single tested gene."""
+    untested = dict.fromkeys(group for result in ranked for group in result.groups_without_numbers())
     if untested:
         logg.warning(
             f"groups {quote_names(list(untested))} have NaN for every gene: no gene passes min_pct and min_logfc."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scanpy import logging as logg
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons.design import Design
     from scpdex.matrix import Expression
-    from scpdex.results import RankedGenes, RankedResult, Storage
+    from scpdex.results import GeneMatrices, RankedGenes, RankedResult, Storage
     from scpdex.run import Table
     from scpdex.statistics.options import TestOptions
 
@@ -75,7 +75,11 @@ def warn_of_preset(method: str | None, mean_in_log_space: bool | None) -> None:
 
 
 def warn_of_numbers(
-    table: Table, ranked: Sequence[RankedGenes], design: Design, options: TestOptions, expression: Expression
+    table: Table,
+    ranked: Sequence[RankedGenes | GeneMatrices],
+    design: Design,
+    options: TestOptions,
+    expression: Expression,
 ) -> None:
     """Warn, once each, of groups that were left out, and of data whose numbers mean less than they seem to."""
     warn_of_left_out(design)
@@ -96,7 +100,7 @@ def warn_of_numbers(
 
 
 def log_results(
-    results: Mapping[str, RankedResult], storage: Storage, start: datetime, *, is_split: bool, without_x: bool
+    results: Mapping[str, RankedResult[Any]], storage: Storage, start: datetime, *, is_split: bool, without_x: bool
 ) -> None:
     """Log where the results, by their keys in ``uns``, are stored, and how long the call took."""
     if is_split:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scanpy import logging as logg
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def warn_of_unwritable_results(
-    results: Mapping[str, RankedResult], key: str, storage: Storage, index_name: object
+    results: Mapping[str, RankedResult[Any]], key: str, storage: Storage, index_name: object
 ) -> None:
     """Warn of results, by their keys in ``uns``, that files cannot hold, and name the way out.
 
@@ -44,7 +44,7 @@ def warn_of_unwritable_results(
         _warn_of_records(results, texts, index_name)
 
 
-def _warn_of_records(results: Mapping[str, RankedResult], texts: list[str], index_name: object) -> None:
+def _warn_of_records(results: Mapping[str, RankedResult[Any]], texts: list[str], index_name: object) -> None:
     """Warn of too many groups, and of those that cannot be fields or columns; ``texts`` have their own warning."""
     all_groups = [result.ranked.groups for result in results.values()]
     too_many = [len(groups) for groups in all_groups if exceed_hdf5_limit(groups)]
@@ -72,10 +72,10 @@ def _warn_of_records(results: Mapping[str, RankedResult], texts: list[str], inde
         )
 
 
-def _warn_of_keys(results: Mapping[str, RankedResult], key: str, storage: Storage) -> None:
+def _warn_of_keys(results: Mapping[str, RankedResult[Any]], key: str, storage: Storage) -> None:
     """Warn of the key, or else of the levels, whose entries files cannot hold."""
 
-    def is_unwritable(result_key: str, result: RankedResult) -> bool:
+    def is_unwritable(result_key: str, result: RankedResult[Any]) -> bool:
         fields = ("ranks", *result.ranked.statistics, *result.fractions) if storage == "varm" else ()
         return any(map(is_unwritable_entry, [result_key, *(make_matrix_name(result_key, field) for field in fields)]))
 

@@ -29,6 +29,11 @@ SORT_BUFFER_BYTES = 64
 # Work buffers of a thread: digit tables, and the arrays of a tile; and per group, where a tile is one gene.
 BYTES_PER_THREAD = 4 << 20
 BYTES_PER_CODE_AND_THREAD = 128
+# Per gene and group whose genes are ordered: sort keys and their positions, the order, adjusted p-values.
+ORDER_BYTES = 40
+# Groups that a thread orders together: as many as fit its cache, and fill cache lines of the results.
+SLICE_BYTES = 1 << 20
+LEAST_GROUPS_PER_SLICE = 8
 # Sums per gene and group that are kept while rows pass, and what they become at the end.
 MOMENT_SUM_BYTES = 49
 RANK_SUM_BYTES = 56
@@ -108,6 +113,8 @@ class MemoryModel(Generic[AnyMatrix]):
     @property
     def spill_table(self) -> bool:
         """Whether statistics wait in scratch, since they would take a third of the budget, or all of it at the end."""
+        if self.table_bytes == 0:
+            return False
         exceeds_third = self.table_bytes > self.bytes_beside_fixed // 3
         return exceeds_third or self.table_bytes + self.adjustment_bytes > self.limits.max_memory
 
@@ -132,9 +139,26 @@ class MemoryModel(Generic[AnyMatrix]):
         return self.bytes_beside_fixed - self.table_bytes_in_memory
 
     @property
+    def order_bytes(self) -> int:
+        """Bytes of one group while its genes are ordered."""
+        read = self.requirements.bytes_per_pair_to_order
+        return (read + ORDER_BYTES) * self.matrix.n_genes if read else 0
+
+    @property
+    def groups_per_slice(self) -> int:
+        """Neighbouring groups whose genes a thread orders together: so many as fit its cache, and the budget."""
+        if self.order_bytes == 0:
+            return self.requirements.n_groups
+        room = self.limits.max_memory - self.cell_bytes - self.table_bytes_in_memory - self.adjustment_bytes
+        fitting = room // (self.limits.n_threads * self.order_bytes)
+        wanted = max(LEAST_GROUPS_PER_SLICE, SLICE_BYTES // self.order_bytes)
+        return max(1, min(fitting, wanted))
+
+    @property
     def peak_at_end(self) -> int:
-        """Bytes while p-values of all groups are adjusted together; 0 where each group's are."""
-        return self.adjustment_bytes + self.table_bytes_in_memory if self.adjustment_bytes else 0
+        """Bytes while p-values are adjusted, and genes are ordered."""
+        ordered = self.limits.n_threads * self.groups_per_slice * self.order_bytes
+        return self.cell_bytes + self.adjustment_bytes + self.table_bytes_in_memory + ordered
 
     def block_bytes(self, nonzeros: NDArray[np.int64], *, spill_table: bool) -> NDArray[np.int64]:
         """Bytes that each gene takes in a block: keys, group boundaries, and statistics on their way to scratch."""

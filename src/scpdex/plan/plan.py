@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scpdex.machine.byte_sizes import format_bytes
 from scpdex.plan.gene_blocks import cut_range
 from scpdex.plan.matrix_info import count_noun
+from scpdex.plan.memory_model import model_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +80,11 @@ class Plan(Candidate):
     def max_memory(self) -> int:
         """Bytes that may be held beyond the results."""
         return self.limits.max_memory
+
+    @property
+    def groups_per_slice(self) -> int:
+        """Neighbouring groups whose genes a thread orders together."""
+        return model_memory(self.matrix, self.requirements, self.limits).groups_per_slice
 
     @property
     def genes_per_tile(self) -> int:

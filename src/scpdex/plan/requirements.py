@@ -28,7 +28,9 @@ class Requirements:
     sorts_values: bool
     """Whether the test needs the values of a gene in order, one by one."""
     bytes_per_pair: int
-    """Bytes of the statistics of a gene and group."""
+    """Bytes of the statistics of a gene and group beyond the result, until genes are ordered."""
+    bytes_per_pair_to_order: int
+    """Bytes of the statistics of a gene and group that are read when genes are ordered; 0 where they are not."""
     bytes_per_pair_to_adjust: int
     """Bytes per gene and group, beyond the result, that adjusting all p-values together takes."""
     normalizes: bool

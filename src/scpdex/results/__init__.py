@@ -10,7 +10,7 @@ from scpdex.results._file_limits import (
 )
 from scpdex.results._fractions import Fractions, match_fraction_columns
 from scpdex.results._level_list import LevelList, make_level_key
-from scpdex.results._ranked_result import RankedGenes, RankedResult
+from scpdex.results._ranked_result import GeneMatrices, RankedGenes, RankedResult
 from scpdex.results._read_records import find_positions
 from scpdex.results._read_result import read_groups, read_result
 from scpdex.results._scanpy_records import make_name_array
@@ -23,6 +23,7 @@ __all__ = [
     "Backend",
     "CodedColumn",
     "Fractions",
+    "GeneMatrices",
     "LabelColumn",
     "LevelList",
     "RankedGenes",

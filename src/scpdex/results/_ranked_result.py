@@ -1,12 +1,17 @@
-"""Ranked result: the ordered genes and statistics of each group, with names, parameters and fractions."""
+"""Ranked result: the genes and statistics of each group, in either layout, with names, parameters and fractions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+
+from scpdex.kernels.columns import invert_order, write_columns, write_ordered_columns
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from scpdex.results._fractions import Fractions
@@ -14,21 +19,99 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RankedGenes:
-    """The genes of each group, from the highest score to the lowest."""
+    """The genes of each group, from the highest score to the lowest: the layout of scanpy's records."""
 
     groups: tuple[str, ...]
-    order: NDArray[np.intp]
+    order: NDArray[Any]
     """Position of each gene among the tested genes: groups x ranks."""
     statistics: dict[str, NDArray[Any]]
     """By scanpy's field names, ``scores`` and, where the test has them, the others: ranks x groups."""
 
+    @classmethod
+    def empty(cls, groups: Sequence[str], n_ranks: int, fields: Mapping[str, Any]) -> RankedGenes:
+        """Allocate a result, ``fields`` with their dtypes."""
+        shape = (n_ranks, len(groups))
+        statistics = {name: np.empty(shape, dtype=dtype) for name, dtype in fields.items()}
+        return cls(tuple(groups), np.empty(shape[::-1], dtype=np.int32), statistics)
+
+    def unwritten_fields(self, _: Mapping[str, NDArray[Any]]) -> list[str]:
+        """List the fields that :meth:`write_groups` has to write: all, since all are put in order."""
+        return list(self.statistics)
+
+    def write_groups(self, first: int, order: NDArray[np.int32], values: Mapping[str, NDArray[Any]]) -> None:
+        """Write neighbouring groups from position ``first`` on: their ``order``, and ``values`` by field.
+
+        Both are groups x tested genes.
+        """
+        self.order[first : first + order.shape[0]] = order[:, : self.order.shape[1]]
+        for name, columns in values.items():
+            write_ordered_columns(columns, order, first, self.statistics[name])
+
+    def groups_without_numbers(self) -> list[str]:
+        """List the groups without a single tested gene: the first of their genes has no p-value."""
+        return [self.groups[g] for g in np.flatnonzero(np.isnan(self.statistics["pvals"][0])).tolist()]
+
 
 @dataclass(frozen=True)
-class RankedResult:
+class GeneMatrices:
+    """The numbers of each variable and group: the layout of matrices in ``varm``."""
+
+    groups: tuple[str, ...]
+    ranks: NDArray[np.int32]
+    """0 for a group's first gene, and -1 for genes that are not in the result: variables x groups."""
+    statistics: dict[str, NDArray[Any]]
+    """By field: variables x groups, NaN where the rank is -1."""
+    rows: NDArray[np.int64]
+    """Row of each tested gene."""
+    n_ranks: int
+    """Genes of each group that are in the result."""
+
+    @classmethod
+    def empty(
+        cls, groups: Sequence[str], n_ranks: int, fields: Mapping[str, Any], rows: NDArray[np.int64], n_vars: int
+    ) -> GeneMatrices:
+        """Allocate a result, ``fields`` with their dtypes; variables that are not tested have no numbers."""
+        shape = (n_vars, len(groups))
+        ranks = np.empty(shape, dtype=np.int32)
+        statistics = {name: np.empty(shape, dtype=dtype) for name, dtype in fields.items()}
+        untested = np.setdiff1d(np.arange(n_vars), rows)
+        ranks[untested] = -1
+        for matrix in statistics.values():
+            matrix[untested] = np.nan
+        return cls(tuple(groups), ranks, statistics, rows, n_ranks)
+
+    def unwritten_fields(self, written: Mapping[str, NDArray[Any]]) -> list[str]:
+        """List the fields that :meth:`write_groups` has to write, given the arrays that are ``written`` already."""
+        return [name for name, matrix in self.statistics.items() if written.get(name) is not matrix]
+
+    def write_groups(self, first: int, order: NDArray[np.int32], values: Mapping[str, NDArray[Any]]) -> None:
+        """Write neighbouring groups from position ``first`` on: the ranks of their ``order``, and ``values`` by field.
+
+        Both are groups x tested genes; values beyond the last rank become NaN.
+        """
+        ranks = np.empty_like(order)
+        invert_order(order, self.n_ranks, ranks)
+        write_columns(ranks, self.rows, first, self.ranks)
+        for name, columns in values.items():
+            if self.n_ranks < order.shape[1]:
+                np.put_along_axis(columns, order[:, self.n_ranks :], np.nan, axis=1)
+            write_columns(columns, self.rows, first, self.statistics[name])
+
+    def groups_without_numbers(self) -> list[str]:
+        """List the groups without a single tested gene."""
+        highest = np.fmax.reduce(self.statistics["pvals"], axis=0)
+        return [self.groups[g] for g in np.flatnonzero(np.isnan(highest)).tolist()]
+
+
+Layout = TypeVar("Layout", bound=RankedGenes | GeneMatrices)
+
+
+@dataclass(frozen=True)
+class RankedResult(Generic[Layout]):
     """One result of a ranking, before it is stored or after it is read, in ``uns`` or ``varm``."""
 
     params: dict[str, Any]
-    ranked: RankedGenes
+    ranked: Layout
     """``order`` is -1 for empty ranks, which a filter, or genes that were left out of ``adata`` later, leave."""
     gene_names: NDArray[Any]
     """Name of each gene that ``order`` refers to; of a result that was read, in the order of var, and names that var
@@ -38,7 +121,7 @@ class RankedResult:
     uses_raw: bool
     """Whether ``var_positions`` refer to raw.var."""
     fractions: Fractions
-    """Columns, and genes x columns, of ``pts`` and ``pts_rest``."""
+    """Columns, and genes x columns, of ``pts`` and ``pts_rest``; variables x columns beside matrices."""
     shared_names: tuple[str, ...] = ()
     """Names of several ranked genes each, which records cannot distinguish: their fractions are NaN."""
     shared_names_in_var: tuple[str, ...] = ()

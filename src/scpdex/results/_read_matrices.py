@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def read_matrices(
     adata: AnnData, entry: Mapping[str, Any], params: dict[str, Any], key: str, positions: NDArray[np.intp] | None
-) -> RankedResult:
+) -> RankedResult[RankedGenes]:
     """Read the groups at some positions, in this order; None reads all groups, without a copy of the fractions.
 
     Raises

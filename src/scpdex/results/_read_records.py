@@ -42,7 +42,7 @@ def read_gene_names(entry: Mapping[str, Any], key: str) -> dict[str, NDArray[Any
 
 def read_records(
     adata: AnnData, entry: Mapping[str, Any], params: dict[str, Any], key: str, positions: NDArray[np.intp] | None
-) -> RankedResult:
+) -> RankedResult[RankedGenes]:
     """Read the groups at some positions, in this order; None reads all groups."""
     names = read_gene_names(entry, key)
     groups = tuple(names)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from scpdex.results._ranked_result import RankedResult
+    from scpdex.results._ranked_result import RankedGenes, RankedResult
 
 
-def read_result(adata: AnnData, key: str, groups: Sequence[str] | None = None) -> RankedResult:
+def read_result(adata: AnnData, key: str, groups: Sequence[str] | None = None) -> RankedResult[RankedGenes]:
     """Read some groups of a result, in this order; None reads all groups.
 
     Raises

@@ -12,16 +12,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.results._ranked_result import RankedResult
+    from scpdex.results._ranked_result import RankedGenes, RankedResult
+
+_FIELDS_PER_LINE = 8
+_ROWS_PER_STEP = 1024
 
 
-def make_records(result: RankedResult, var_names: pd.Index[Any]) -> dict[str, Any]:
+def make_records(result: RankedResult[RankedGenes], var_names: pd.Index[Any]) -> dict[str, Any]:
     """Make the entry of ``uns``: parameters, tables of fractions, and a record array for each field."""
     tables = {}
     for name, (columns, fractions) in result.fractions.items():
         # Fractions of groups are known for every tested gene; those of a rest without cells are all NaN.
         tested = ~np.isnan(result.fractions["pts"][1][:, 0])
-        tables[name] = pd.DataFrame(fractions[tested], index=var_names[tested], columns=list(columns))
+        # A table of all genes needs no copy.
+        rows = slice(None) if tested.all() else tested
+        tables[name] = pd.DataFrame(fractions[rows], index=var_names[rows], columns=list(columns), copy=False)
     ranked = result.ranked
     records = {"names": _make_name_records(result.gene_names, ranked.order, ranked.groups)}
     records |= {name: _view_as_records(values, ranked.groups) for name, values in ranked.statistics.items()}
@@ -39,8 +44,13 @@ def _make_name_records(gene_names: NDArray[Any], order: NDArray[np.intp], groups
     dtype = np.dtype({"names": list(groups), "formats": ["O"] * len(groups)})
     # np.empty would visit all fields of all rows, one by one.
     names = np.zeros(order.shape[1], dtype=dtype)
-    for g, group in enumerate(groups):
-        names[group] = gene_names[order[g]]
+    # Neighbouring fields are filled for so few rows at a time that their cache lines stay in the cache.
+    for first in range(0, len(groups), _FIELDS_PER_LINE):
+        fields = range(first, min(first + _FIELDS_PER_LINE, len(groups)))
+        for start in range(0, order.shape[1], _ROWS_PER_STEP):
+            rows = slice(start, start + _ROWS_PER_STEP)
+            for g in fields:
+                names[groups[g]][rows] = gene_names[order[g, rows]]
     return names.view(np.recarray)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def write_results(
     adata: AnnData,
-    results: Mapping[str, RankedResult],
+    results: Mapping[str, RankedResult[Any]],
     level_lists: Mapping[str, dict[str, Any]],
     storage: Storage,
     var_names: pd.Index[Any],

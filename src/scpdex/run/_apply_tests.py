@@ -12,12 +12,12 @@ from scpdex.statistics.log_tails import log10_normal_tail, log10_t_tail
 from scpdex.statistics.rank_sum import exact_pvals, rank_sum_test
 from scpdex.statistics.scores import TestResult
 from scpdex.statistics.student import student_test
-from scpdex.statistics.tails import normal_tail, t_tail
-from scpdex.statistics.van_elteren import VanElteren
+from scpdex.statistics.tails import SIGN_OF_ALTERNATIVE, t_tail
+from scpdex.statistics.van_elteren import add_stratum, van_elteren_test
 from scpdex.statistics.welch import welch_test
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -45,46 +45,48 @@ def test_strata(
     for sums, sides in zip(sums_of_strata, comparison.stratum_sizes, strict=True):
         if pooled is None:
             pooled = sums.zeros_like()
-            test = VanElteren(sums.nonzero.shape[0], n_groups)
-        test.add(sums.twice_u[:, :n_groups], sums.tie_sums[:, :n_groups], sides.group_sizes, sides.other_sizes)
+            deviations, variances = np.zeros((2, sums.nonzero.shape[0], n_groups))
+        add_stratum(sums.twice_u, sums.tie_sums, sides.group_sizes, sides.other_sizes, deviations, variances)
         pooled.add_stratum(sums, sides.sizes)
     assert pooled is not None, "there are strata"  # noqa: S101
     pooled.means /= np.maximum(comparison.sizes, 1)
-    scores, defined = test.scores()
-    return _normal_result(scores, scores, defined, options.alternative), pooled
+    scores, pvals = np.empty((2, *deviations.shape))
+    van_elteren_test(deviations, variances, SIGN_OF_ALTERNATIVE[options.alternative], scores, pvals)
+    return _normal_result(scores, pvals, lambda: scores, options.alternative), pooled
 
 
 def _normal_result(
     scores: NDArray[np.float64],
-    statistics: NDArray[np.float64],
-    defined: NDArray[np.bool_],
+    pvals: NDArray[np.float64],
+    compute_statistics: Callable[[], NDArray[np.float64]],
     alternative: Alternative,
 ) -> TestResult:
-    """Take p-values of z from the normal distribution; 1 where z is not defined."""
-    pvals = normal_tail(scores, alternative)
-    pvals[~np.broadcast_to(defined, pvals.shape)] = 1
+    """Make the result of a test whose scores are standard normal."""
 
     def compute_log10_pvals() -> NDArray[np.float64]:
-        return np.where(defined, log10_normal_tail(scores, alternative), 0)
+        return np.where((scores == 0) & (pvals == 1), 0, log10_normal_tail(scores, alternative))
 
-    return TestResult(scores, statistics, pvals, compute_log10_pvals)
+    return TestResult(scores, pvals, compute_statistics, compute_log10_pvals)
 
 
 def _rank_test(sums: SufficientStatistics, comparison: Comparison, options: TestOptions) -> TestResult:
-    twice_u = sums.twice_u[:, : comparison.n_groups]
-    tie_sums = sums.tie_sums[:, : comparison.n_groups]
+    n_groups = comparison.n_groups
+    scores, pvals = np.empty((2, sums.twice_u.shape[0], n_groups))
     sizes = (comparison.group_sizes, comparison.other_sizes)
-    scores, defined = rank_sum_test(
-        twice_u,
-        tie_sums if options.tie_correct else None,
+    rank_sum_test(
+        sums.twice_u,
+        sums.tie_sums if options.tie_correct else None,
+        sums.nonzero,
         *sizes,
-        use_continuity=options.use_continuity,
-        alternative=options.alternative,
+        comparison.size_classes,
+        options.use_continuity,
+        SIGN_OF_ALTERNATIVE[options.alternative],
+        scores,
+        pvals,
     )
-    result = _normal_result(scores, twice_u / 2, defined, options.alternative)
     if options.exact:
-        exact_pvals(twice_u, tie_sums, *sizes, result.pvals, options.alternative)
-    return result
+        exact_pvals(sums.twice_u[:, :n_groups], sums.tie_sums[:, :n_groups], *sizes, pvals, options.alternative)
+    return _normal_result(scores, pvals, lambda: sums.twice_u[:, :n_groups] / 2, options.alternative)
 
 
 def _anderson_test(sums: SufficientStatistics, comparison: Comparison) -> TestResult:
@@ -93,7 +95,7 @@ def _anderson_test(sums: SufficientStatistics, comparison: Comparison) -> TestRe
     # Distributions of different spread may have equal rank sums: their sign is 1, not 0.
     sign = np.where(sums.twice_u[:, : comparison.n_groups] < mean, -1, 1)
     scores = sign * np.nan_to_num(sums.anderson)
-    return TestResult(scores, statistics, pvals, lambda: np.log10(pvals))
+    return TestResult(scores, pvals, lambda: statistics, lambda: np.log10(pvals))
 
 
 def _t_test(sums: SufficientStatistics, comparison: Comparison, options: TestOptions) -> TestResult:
@@ -126,4 +128,4 @@ def _t_test(sums: SufficientStatistics, comparison: Comparison, options: TestOpt
     def compute_log10_pvals() -> NDArray[np.float64]:
         return np.where(undefined, 0, log10_t_tail(t, freedom, options.alternative))
 
-    return TestResult(np.where(undefined, 0, t), t, pvals, compute_log10_pvals)
+    return TestResult(np.where(undefined, 0, t), pvals, lambda: t, compute_log10_pvals)

@@ -46,14 +46,15 @@ class _LocalBatch(ABC):
 
     def write_to(self, table: Table) -> None:
         """Share the tiles among the threads."""
-        job, part = self.job, table.allocate_block(self.genes)
+        job = self.job
 
         def work(tile: range) -> None:
             with self.add_up(tile) as statistics:
-                write_statistics(statistics, job.design, job.options, table, part)
+                write_statistics(statistics, job.design, job.options, table)
 
+        table.begin_block(self.genes)
         run_on_threads(job.pool, work, job.plan.tiles(self.genes))
-        table.keep(part)
+        table.end_block()
 
 
 class KernelPool:
@@ -128,7 +129,7 @@ class WorkerBatch:
 
     def write_to(self, table: Table) -> None:
         """Take the statistics over."""
-        table.copy_genes(self.genes, self.table)
+        table.copy_block(self.genes, self.table)
 
 
 def cut_into_batches(job: Job, sums: SufficientStatistics) -> Iterator[SummedBatch]:

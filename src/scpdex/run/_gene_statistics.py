@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.run._apply_tests import test_strata, test_sums
+from scpdex.statistics.fold_change import log2_fold_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Comparison, Design
-    from scpdex.run._statistics_table import Statistics, Table
+    from scpdex.run._statistics_table import Table
     from scpdex.run._sufficient_statistics import SufficientStatistics
     from scpdex.statistics.options import TestOptions
     from scpdex.statistics.scores import TestResult
@@ -25,22 +26,21 @@ if TYPE_CHECKING:
 # Sums of the largest values are infinite, and so are their means: results that are undefined then are NaN.
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def write_statistics(
-    sums_of_ranked: Iterable[SufficientStatistics], design: Design, options: TestOptions, table: Table, part: Statistics
+    sums_of_ranked: Iterable[SufficientStatistics], design: Design, options: TestOptions, table: Table
 ) -> None:
-    """Test a few genes, and write their statistics to ``table`` and to the block's ``part`` of it.
+    """Test a few genes, and write their statistics to ``table``.
 
     ``sums_of_ranked`` yields the sufficient statistics of each set of cells that are ranked together, in the order of
     the design, so that one set is in memory at a time.
     """
     in_turn = iter(sums_of_ranked)
-    for comparison, groups, codes in design.comparison_slices():
+    for comparison, comparison_table in zip(design.comparisons, table.comparisons, strict=True):
         if comparison.stratum_sizes:
             tested, sums = test_strata(islice(in_turn, len(comparison.stratum_sizes)), comparison, options)
         else:
             sums = next(in_turn)
             tested = test_sums(sums, comparison, options)
         genes = slice(sums.genes.start, sums.genes.stop)
-        genes_of_part = slice(genes.start - part.genes.start, genes.stop - part.genes.start)
         table.not_finite[genes] += sums.not_finite
         table.are_counts[genes], table.highest[genes] = sums.are_counts, sums.highest
         statistics = GeneStatistics(tested, sums, comparison, options)
@@ -53,12 +53,12 @@ def write_statistics(
             columns = statistics.filtered(columns)
         if table.reference_means is not None:
             table.reference_means[genes] = statistics.other_fold_change_means[:, 0]
-        if table.fractions is not None:
-            table.fractions[codes, genes] = statistics.fractions.T
-        if table.rest_fractions is not None:
-            table.rest_fractions[groups, genes] = statistics.other_fractions.T
-        for name, written in part.columns.items():
-            written[groups, genes_of_part] = columns[name].T
+        rows = table.rows.index(sums.genes)
+        if comparison_table.fractions is not None:
+            comparison_table.fractions[rows] = statistics.fractions[:, list(comparison.selected_codes)]
+        if comparison_table.rest_fractions is not None:
+            comparison_table.rest_fractions[rows] = statistics.other_fractions
+        comparison_table.columns.write(sums.genes, columns)
 
 
 class GeneStatistics:
@@ -91,18 +91,35 @@ class GeneStatistics:
     @property
     def fold_change_means(self) -> NDArray[np.float64]:
         """Mean that fold changes compare: of the values as they are, or of ``expm1`` of them."""
-        return self.means if self.sums.expm1 is None else self._expm1_means[:, : self.comparison.n_groups]
+        return self._fold_change_means_of_codes[:, : self.comparison.n_groups]
+
+    @cached_property
+    def fold_changes(self) -> NDArray[np.float32]:
+        """Log2 fold changes."""
+        comparison = self.comparison
+        changes = np.empty(self.means.shape, dtype=np.float32)
+        log2_fold_changes(
+            self._fold_change_means_of_codes,
+            self.sums.nonzero,
+            comparison.sizes,
+            comparison.other_sizes,
+            comparison.size_classes,
+            comparison.against_rest,
+            self.log_scale,
+            changes,
+        )
+        return changes
 
     @cached_property
     def other_fold_change_means(self) -> NDArray[np.float64]:
-        """The same of the cells that each group is compared with, genes x groups or genes x 1."""
-        if self.sums.expm1 is None:
-            return self.other_means
-        return _means_of_others(self._expm1_means, self.comparison)
+        """The mean that fold changes compare of the cells that each group is compared with."""
+        return _means_of_others(self._fold_change_means_of_codes, self.comparison)
 
     @cached_property
-    def _expm1_means(self) -> NDArray[np.float64]:
-        """Mean of ``expm1`` of the values, genes x codes."""
+    def _fold_change_means_of_codes(self) -> NDArray[np.float64]:
+        """Mean that fold changes compare, genes x codes."""
+        if self.sums.expm1 is None:
+            return self.sums.means
         return np.asarray(self.sums.expm1 / np.maximum(self.comparison.sizes, 1))
 
     @cached_property

@@ -10,15 +10,17 @@ from scpdex.machine.scratch_file import refuse_scratch_beyond_disk
 from scpdex.run._statistics_table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from scpdex.matrix import Source
+    from scpdex.results import GeneMatrices, RankedGenes
     from scpdex.run._batches import Batch
+    from scpdex.run._gene_rows import GeneRows
     from scpdex.run._job import Job
 
 
-def run_plan(source: Source, job: Job) -> Table:
-    """Compute the statistics of every tested gene and group.
+def run_plan(source: Source, job: Job, rows: GeneRows, targets: Sequence[RankedGenes | GeneMatrices]) -> Table:
+    """Compute the statistics of every tested gene and group, in the matrices of the ``targets`` if these are given.
 
     Raises
     ------
@@ -32,10 +34,12 @@ def run_plan(source: Source, job: Job) -> Table:
     plan = job.plan
     source.prepare(plan)
     refuse_scratch_beyond_disk(plan.scratch)
-    table = Table.empty(job.design, job.options, plan.matrix.n_genes, job.scratch if plan.spill_table else None)
+    scratch = job.scratch if plan.spill_table else None
+    table = Table.empty(job.design, job.options, plan.matrix.n_genes, rows, targets=targets, scratch=scratch)
     strategy = import_module(f"scpdex.run.strategies.{plan.strategy.replace(' ', '_')}")
     batches: Generator[Batch, None, None] = strategy.run(source, job)
     with closing(batches):
         for batch in batches:
             batch.write_to(table)
+    table.end()
     return table

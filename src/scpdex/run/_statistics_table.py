@@ -1,48 +1,84 @@
-"""Statistics table, which all threads write to: each tested group and gene, in memory or in the scratch file."""
+"""Statistics table, which all threads write to: the numbers of each gene, of each comparison's groups and of all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scpdex.run._columns import MatrixColumns, SpilledColumns
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from scpdex.comparisons.design import Design
+    from scpdex.comparisons.design import Comparison, Design
     from scpdex.machine.scratch_file import Scratch
+    from scpdex.results import GeneMatrices, RankedGenes
+    from scpdex.run._columns import Columns
+    from scpdex.run._gene_rows import GeneRows
     from scpdex.statistics.options import TestOptions
 
-
-@dataclass(frozen=True)
-class Statistics:
-    """Statistics of a run of genes, groups x genes; the groups of each comparison follow those of the one before."""
-
-    genes: range
-    columns: dict[str, NDArray[Any]]
+# Until genes are ordered, scores wait in double precision in the place of the adjusted p-values.
+_PLACE_OF_COLUMN = {"scores": "pvals_adj"}
 
 
 @dataclass(frozen=True)
-class _Spilled:
-    """Statistics of a run of genes in the scratch file, one field after the other."""
+class ComparisonTable:
+    """Numbers of each gene and the groups of one comparison."""
 
-    genes: range
-    offsets: dict[str, int]
-    """Position of each field in the file, in bytes."""
+    n_groups: int
+    columns: Columns
+    fractions: NDArray[np.float64] | None
+    """Fraction of non-zero cells, rows x the selected codes in scanpy's order; None unless the result has fractions."""
+    rest_fractions: NDArray[np.float64] | None
+    """Fraction of non-zero cells in the rest of each group, rows x groups; None without fractions or a rest."""
+
+    @classmethod
+    def empty(
+        cls,
+        comparison: Comparison,
+        options: TestOptions,
+        rows: GeneRows,
+        target: RankedGenes | GeneMatrices | None,
+        scratch: Scratch | None,
+    ) -> ComparisonTable:
+        """Allocate the columns: in ``scratch``, as matrices of the ``target``, or as others."""
+        n_groups = comparison.n_groups
+        columns: Columns
+        if scratch is not None:
+            columns = SpilledColumns(scratch, rows, n_groups, options.columns)
+        elif target is not None:
+            matrices = target.statistics
+            columns = MatrixColumns(
+                {name: matrices[_PLACE_OF_COLUMN.get(name, name)] for name in options.columns}, rows
+            )
+        else:
+            columns = MatrixColumns.empty(rows, n_groups, options.columns)
+        with_rest = options.pts and comparison.against_rest
+        return cls(
+            n_groups,
+            columns,
+            _without_numbers(rows, len(comparison.selected_codes)) if options.pts else None,
+            _without_numbers(rows, n_groups) if with_rest else None,
+        )
+
+    def end(self, rows: GeneRows) -> None:
+        """End the last block."""
+        self.columns.end()
+        for fractions in (self.fractions, self.rest_fractions):
+            if fractions is not None:
+                rows.repeat(fractions)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Statistics of each tested group and gene, block by block, genes in the source's order."""
+    """Statistics of each gene. Arrays with one number for each gene are in the source's order."""
 
-    n_groups: int
-    dtypes: dict[str, type[np.floating[Any]]]
-    """Dtype of each column that is computed gene by gene, by name."""
-    fractions: NDArray[np.float64] | None
-    """Fraction of non-zero cells, codes of each comparison x genes; None unless the result has fractions."""
-    rest_fractions: NDArray[np.float64] | None
-    """Fraction of non-zero cells in the rest of each group, groups x genes; None without fractions or a rest."""
+    rows: GeneRows
+    comparisons: tuple[ComparisonTable, ...]
     not_finite: NDArray[np.int64]
     """NaN and infinite values of each gene among the compared cells."""
     are_counts: NDArray[np.bool_]
@@ -55,71 +91,77 @@ class Table:
     """Number of log fold changes of each gene that are NaN without an overflow."""
     overflows: NDArray[np.int64]
     """Number of log fold changes of each gene that have a mean count beyond float64."""
-    scratch: Scratch | None
-    """File that statistics are written to; None keeps them in memory."""
-    parts: list[Statistics | _Spilled] = field(default_factory=list)
 
     @classmethod
-    def empty(cls, design: Design, options: TestOptions, n_genes: int, scratch: Scratch | None) -> Table:
-        """Allocate the arrays that have a number for each gene; parts are added block by block."""
-        n_groups = design.n_groups
-        n_codes = sum(comparison.sizes.size for comparison in design.comparisons)
-        with_rest = options.pts and design.comparisons[0].against_rest
+    def empty(
+        cls,
+        design: Design,
+        options: TestOptions,
+        n_genes: int,
+        rows: GeneRows,
+        *,
+        targets: Sequence[RankedGenes | GeneMatrices] = (),
+        scratch: Scratch | None = None,
+    ) -> Table:
+        """Allocate a table of ``n_genes`` of the source.
+
+        Columns are in the scratch file, if it is given, or else matrices of the ``targets``, if these are given.
+        """
+        comparisons = tuple(
+            ComparisonTable.empty(comparison, options, rows, targets[i] if targets else None, scratch)
+            for i, comparison in enumerate(design.comparisons)
+        )
         return cls(
-            n_groups,
-            options.columns,
-            np.empty((n_codes, n_genes)) if options.pts else None,
-            np.empty((n_groups, n_genes)) if with_rest else None,
+            rows,
+            comparisons,
             np.zeros(n_genes, dtype=np.int64),
             np.zeros(n_genes, dtype=bool),
             np.empty(n_genes) if options.as_measured else None,
             np.zeros(n_genes),
             np.zeros(n_genes, dtype=np.int64),
             np.zeros(n_genes, dtype=np.int64),
-            scratch,
         )
 
-    def allocate_block(self, genes: range) -> Statistics:
-        """Allocate the statistics of a block."""
-        shape = (self.n_groups, len(genes))
-        return Statistics(genes, {name: np.empty(shape, dtype=dtype) for name, dtype in self.dtypes.items()})
+    @property
+    def n_groups(self) -> int:
+        """Tested groups of all comparisons."""
+        return sum(comparison.n_groups for comparison in self.comparisons)
 
-    def keep(self, part: Statistics) -> None:
-        """Add the statistics of a block, in memory or in the scratch file."""
-        if self.scratch is None:
-            self.parts.append(part)
-        else:
-            offsets = {name: self.scratch.write(values) for name, values in part.columns.items()}
-            self.parts.append(_Spilled(part.genes, offsets))
+    def begin_block(self, genes: range) -> None:
+        """Begin to write neighbouring genes of the source."""
+        for comparison in self.comparisons:
+            comparison.columns.begin_block(genes)
 
-    def copy_genes(self, genes: range, other: Table) -> None:
+    def end_block(self) -> None:
+        """End the block."""
+        for comparison in self.comparisons:
+            comparison.columns.end_block()
+
+    def end(self) -> None:
+        """End the last block, so that columns can be read."""
+        for comparison in self.comparisons:
+            comparison.end(self.rows)
+
+    def copy_block(self, genes: range, other: Table) -> None:
         """Copy another table, in memory, whose genes are ``genes`` of this one."""
         copied = slice(genes.start, genes.stop)
         for name in ("not_finite", "are_counts", "highest", "undefined", "overflows"):
             getattr(self, name)[copied] = getattr(other, name)
-        for ours, theirs in ((self.fractions, other.fractions), (self.rest_fractions, other.rest_fractions)):
-            if ours is not None and theirs is not None:
-                ours[:, copied] = theirs
         if self.reference_means is not None:
             self.reference_means[copied] = other.reference_means
-        for part in other.parts:
-            assert isinstance(part, Statistics), "other tables are in memory"  # noqa: S101
-            self.keep(replace(part, genes=genes))
+        index = self.rows.index(genes)
+        self.begin_block(genes)
+        for ours, theirs in zip(self.comparisons, other.comparisons, strict=True):
+            ours.columns.write(genes, theirs.columns.matrices)
+            for mine, yours in ((ours.fractions, theirs.fractions), (ours.rest_fractions, theirs.rest_fractions)):
+                if mine is not None and yours is not None:
+                    mine[index] = yours
+        self.end_block()
 
-    def of_groups(self, groups: slice) -> dict[str, NDArray[Any]]:
-        """Read all columns of neighbouring groups, each groups x genes."""
-        return {name: self.column(name, groups) for name in self.dtypes}
 
-    def column(self, name: str, groups: slice) -> NDArray[Any]:
-        """Read one column of neighbouring groups, groups x genes."""
-        # Parts from the workers of a cluster arrive in any order.
-        parts = [self._part(part, name, groups) for part in sorted(self.parts, key=lambda part: part.genes.start)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-
-    def _part(self, part: Statistics | _Spilled, name: str, groups: slice) -> NDArray[Any]:
-        if isinstance(part, Statistics):
-            return part.columns[name][groups]
-        assert self.scratch is not None, "parts are spilled to scratch only"  # noqa: S101
-        values = np.empty((len(range(*groups.indices(self.n_groups))), len(part.genes)), dtype=self.dtypes[name])
-        self.scratch.read(part.offsets[name] + groups.start * len(part.genes) * values.itemsize, values)
-        return values
+def _without_numbers(rows: GeneRows, n_columns: int) -> NDArray[np.float64]:
+    """Allocate rows x columns, NaN in the rows of genes that are not tested."""
+    matrix = np.empty((rows.n_rows, n_columns))
+    if rows.tested.size < rows.n_rows:
+        matrix[np.setdiff1d(np.arange(rows.n_rows), rows.tested)] = np.nan
+    return matrix

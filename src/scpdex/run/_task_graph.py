@@ -13,6 +13,7 @@ from scpdex.matrix import gather_pieces
 from scpdex.plan.gene_blocks import cut_range
 from scpdex.plan.worker_shares import FAN_IN
 from scpdex.run._block_kernels import choose_kernels
+from scpdex.run._gene_rows import GeneRows
 from scpdex.run._gene_statistics import write_statistics
 from scpdex.run._partial_sums import PartialSums
 from scpdex.run._statistics_table import Table
@@ -56,13 +57,11 @@ class _Task:
     def rank(self, pieces: list[Piece]) -> Table:
         """Rank the genes of pieces that together hold all cells."""
         block = gather_pieces(pieces, self.design.sizes.size)
-        table = Table.empty(self.design, self.options, len(block.genes), None)
-        part = table.allocate_block(block.genes)
+        table = Table.empty(self.design, self.options, len(block.genes), GeneRows.of_block(len(block.genes)))
         longest = int(block.ends[:, -1].max())
         statistics = choose_kernels(self.options, self.design.ranking_units, longest, block.keys.dtype)
         for tile in cut_range(block.genes, self.plan.genes_per_tile):
-            write_statistics(statistics.add_up(block.part(tile)), self.design, self.options, table, part)
-        table.keep(part)
+            write_statistics(statistics.add_up(block.part(tile)), self.design, self.options, table)
         return table
 
 

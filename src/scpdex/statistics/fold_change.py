@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from scpdex.kernels._compile import inner_kernel, kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,16 +17,77 @@ PSEUDOCOUNT = 1e-9
 MOST_LOG1P = 20.0
 
 
-def log2_fold_change(
-    mean_group: NDArray[np.float64], mean_other: NDArray[np.float64], log_scale: float | None
-) -> NDArray[np.float32]:
-    """Compute ``log2((m1 + 1e-9) / (m2 + 1e-9))``, scanpy's fold change; NaN where the means have no ratio.
+@inner_kernel
+def _shifted_count(mean: float, log_scale: float | None) -> Any:
+    """Take a mean back to counts, and add the pseudocount; a ``log_scale`` of None leaves it a mean of counts."""
+    # Numba compiles only the branch for the type of log_scale.
+    if log_scale is None:
+        return mean + PSEUDOCOUNT
+    return np.expm1(mean * log_scale) + PSEUDOCOUNT
 
-    The means are of log1p values: times ``log_scale`` they are natural logs, and ``expm1`` of that is a count. With
-    ``log_scale`` None the means are of counts already.
+
+@kernel
+def log2_fold_changes(
+    means: NDArray[np.float64],
+    nonzero: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    n_other: NDArray[np.int64],
+    size_classes: NDArray[np.int64],
+    against_rest: bool,
+    log_scale: float | None,
+    changes: NDArray[np.float32],
+) -> None:
+    """Write ``log2((m1 + 1e-9) / (m2 + 1e-9))``, scanpy's fold change; NaN where the means have no ratio.
+
+    The rest of a group is added up from the groups before it and those after it, never by subtraction. Groups of one
+    size without a non-zero cell share a fold change, that of the first of them.
+
+    Parameters
+    ----------
+    means, nonzero
+        Mean and number of non-zero cells, genes x codes, of which the tested groups come first.
+    sizes
+        Cells of each code.
+    n_other
+        Cells that each tested group is compared with.
+    size_classes
+        Position of each tested group's size among the distinct sizes.
+    against_rest
+        Whether each group is compared with all other codes, not with the last code.
+    log_scale
+        Means are of log1p values: times ``log_scale`` they are natural logs, and ``expm1`` of that is a count. None:
+        means are of counts already.
+    changes
+        Output, genes x tested groups.
     """
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        if log_scale is not None:
-            mean_group = np.expm1(mean_group * log_scale)
-            mean_other = np.expm1(mean_other * log_scale)
-        return np.log2((mean_group + PSEUDOCOUNT) / (mean_other + PSEUDOCOUNT)).astype(np.float32)
+    n_codes, n_groups = sizes.size, n_other.size
+    n_classes = 0
+    for group in range(n_groups):
+        n_classes = max(n_classes, size_classes[group] + 1)
+    change_of_empty = np.empty(n_classes, dtype=np.float32)
+    gene_of_empty = np.full(n_classes, -1)
+    after = np.zeros(n_codes)
+    for g in range(means.shape[0]):
+        other = 0.0
+        if against_rest:
+            total = 0.0
+            for code in range(n_codes - 1, -1, -1):
+                after[code] = total
+                total += means[g, code] * sizes[code]
+        else:
+            other = _shifted_count(means[g, n_groups], log_scale)
+        before = 0.0
+        for group in range(n_groups):
+            size_class = np.uint64(size_classes[group])
+            is_empty = nonzero[g, group] == 0
+            if is_empty and gene_of_empty[size_class] == g:
+                changes[g, group] = change_of_empty[size_class]
+                continue
+            if against_rest:
+                other = _shifted_count((before + after[group]) / n_other[group], log_scale)
+                before += means[g, group] * sizes[group]
+            change = np.log2(_shifted_count(means[g, group], log_scale) / other)
+            changes[g, group] = change
+            if is_empty:
+                change_of_empty[size_class] = changes[g, group]
+                gene_of_empty[size_class] = g

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,7 +47,9 @@ def refuse_correction(method: object) -> None:
         raise ValueError(msg)
 
 
-def adjust_pvals(pvals: NDArray[np.float64], method: str, order: NDArray[np.intp] | None) -> NDArray[np.float64]:
+def adjust_pvals(
+    pvals: NDArray[np.float64], method: str, order: NDArray[np.signedinteger[Any]] | None
+) -> NDArray[np.float64]:
     """Adjust p-values over each row, groups x genes; NaN do not count as tests, and stay NaN.
 
     Methods are Benjamini and Hochberg (1995), as ``scipy.stats.false_discovery_control``; Bonferroni; Holm (1979); and

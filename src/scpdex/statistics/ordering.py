@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def order_genes(scores: NDArray[np.float64], *, rankby_abs: bool) -> NDArray[np.intp]:
+def order_genes(scores: NDArray[np.float64], *, rankby_abs: bool) -> NDArray[np.int32]:
     """List the positions of the genes from the highest score down, groups x genes; equal scores stay in var order.
 
     Genes without a score (NaN) come last, in var order.
     """
-    order = np.empty(scores.shape, dtype=np.intp)
+    order = np.empty(scores.shape, dtype=np.int32)
     untested = np.isnan(scores)
     argsort_descending(np.abs(scores) if rankby_abs else scores, order)
     if not untested.any():

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from scpdex.statistics.tie_correction import correct_for_ties
+from scpdex.kernels._compile import inner_kernel, kernel
+from scpdex.statistics.tails import normal_tail
+from scpdex.statistics.tie_correction import share_without_ties
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,61 +21,105 @@ if TYPE_CHECKING:
 _FEW_CELLS = 8
 
 
-def rank_sum_test(
+@inner_kernel
+def moments_of_u(
     twice_u: NDArray[np.int64],
     tie_sums: NDArray[Any] | None,
     n_group: NDArray[np.int64],
     n_other: NDArray[np.int64],
-    *,
+    g: int,
+    group: int,
+) -> tuple[float, float]:
+    """Compute ``U - mu`` and ``sigma**2`` of gene ``g`` and a group, see :func:`rank_sum_test`."""
+    n1, n2 = n_group[group], n_other[group]
+    variance = np.float64(n1) * np.float64(n2) * (np.float64(n1) + np.float64(n2) + 1) / 12
+    # Numba compiles only the branch for the type of tie_sums.
+    if tie_sums is not None:
+        tie_sum = tie_sums[g, group if tie_sums.shape[1] > 1 else 0]
+        variance *= share_without_ties(tie_sum, tie_sums.dtype.type(n1 + n2))
+    # 2 U and n1 n2 are whole numbers, so that the difference is exact.
+    return np.float64(twice_u[g, group] - n1 * n2) / 2, variance
+
+
+@inner_kernel
+def standard_score(deviation: float, variance: float) -> Any:
+    """Divide a deviation by its standard deviation; 0 where that is 0."""
+    return deviation / np.sqrt(variance) if variance > 0 else 0.0
+
+
+@inner_kernel
+def continuity_corrected(deviation: float, alternative: int) -> Any:
+    """Move ``U - mu`` by 1/2: towards 0, not beyond, or towards the other side for one-sided alternatives."""
+    if alternative != 0:
+        return deviation - 0.5 * alternative
+    return np.sign(deviation) * max(abs(deviation) - 0.5, 0.0)
+
+
+@kernel
+def rank_sum_test(
+    twice_u: NDArray[np.int64],
+    tie_sums: NDArray[Any] | None,
+    nonzero: NDArray[np.int64],
+    n_group: NDArray[np.int64],
+    n_other: NDArray[np.int64],
+    size_classes: NDArray[np.int64],
     use_continuity: bool,
-    alternative: Alternative = "two-sided",
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Compute scores z, genes x groups, and whether each is defined.
+    alternative: int,
+    scores: NDArray[np.float64],
+    pvals: NDArray[np.float64],
+) -> None:
+    """Write scores z and their p-values, genes x groups.
 
     The score is ``z = (U - mu) / sigma`` with ``mu = n1 n2 / 2`` and, with N = n1 + n2,
     ``sigma**2 = n1 n2 (N + 1) / 12``, which is multiplied by ``1 - sum(t**3 - t) / (N**3 - N)`` when tie sums are
     given (Lehmann 1975, "Nonparametrics"; ``scipy.stats.mannwhitneyu(method="asymptotic")``). With continuity
     ``|U - mu|`` is lowered by 1/2, not below 0 (``U - mu`` is moved by 1/2 towards the other side for one-sided
-    alternatives). Where sigma is 0 (all values tied, or nothing to compare with) the
-    score is 0 and not defined.
+    alternatives). Where sigma is 0 (all values tied, or nothing to compare with) the score is 0 and p is 1.
+
+    Groups of one size without a non-zero cell have equal U and tie sums: these are tested once for each gene.
 
     Parameters
     ----------
-    twice_u
-        2 U, genes x groups.
+    twice_u, nonzero
+        2 U and number of non-zero cells, genes x codes, of which the tested groups come first.
     tie_sums
-        Sum of t**3 - t over the ties of the cells compared, genes x groups or genes x 1; None to leave ties
+        Sum of t**3 - t over the ties of the cells compared, genes x codes or genes x 1; None to leave ties
         uncorrected.
     n_group, n_other
-        Cells of each group, and cells it is compared with.
+        Cells of each group, and cells that it is compared with.
+    size_classes
+        Position of each group's size among the distinct sizes.
+    use_continuity, alternative
+        Whether to correct for continuity; 0 for two-sided, 1 for greater, -1 for less, see :mod:`~.tails`.
+    scores, pvals
+        Output.
     """
-    difference, variance = moments_of_u(twice_u, tie_sums, n_group, n_other)
-    if use_continuity and alternative != "two-sided":
-        difference += 0.5 if alternative == "less" else -0.5
-    elif use_continuity:
-        difference = np.sign(difference) * np.maximum(np.abs(difference) - 0.5, 0)
-    return standard_scores(difference, variance)
-
-
-def moments_of_u(
-    twice_u: NDArray[np.int64], tie_sums: NDArray[Any] | None, n_group: NDArray[np.int64], n_other: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute ``U - mu`` and ``sigma**2``, see :func:`rank_sum_test`."""
-    n1 = n_group.astype(np.float64)
-    n2 = n_other.astype(np.float64)
-    n = n1 + n2
-    variance = n1 * n2 * (n + 1) / 12
-    # 2 U and n1 n2 are whole numbers, so that the difference is exact.
-    difference = (twice_u - n_group * n_other).astype(np.float64) / 2
-    return difference, variance if tie_sums is None else correct_for_ties(variance, tie_sums, n_group + n_other)
-
-
-def standard_scores(
-    difference: NDArray[np.float64], variance: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Divide differences by their standard deviation, 0 where that is 0; return also where it is above 0."""
-    sigma = np.broadcast_to(np.sqrt(variance), difference.shape)
-    return np.divide(difference, sigma, out=np.zeros_like(difference), where=sigma > 0), sigma > 0
+    n_groups = n_group.size
+    n_classes = 0
+    for group in range(n_groups):
+        n_classes = max(n_classes, size_classes[group] + 1)
+    score_of_empty = np.empty(n_classes)
+    pval_of_empty = np.empty(n_classes)
+    gene_of_empty = np.full(n_classes, -1)
+    for g in range(twice_u.shape[0]):
+        for group in range(n_groups):
+            size_class = np.uint64(size_classes[group])
+            is_empty = nonzero[g, group] == 0
+            if is_empty and gene_of_empty[size_class] == g:
+                scores[g, group] = score_of_empty[size_class]
+                pvals[g, group] = pval_of_empty[size_class]
+                continue
+            deviation, variance = moments_of_u(twice_u, tie_sums, n_group, n_other, g, group)
+            if use_continuity:
+                deviation = continuity_corrected(deviation, alternative)
+            score = standard_score(deviation, variance)
+            pval = normal_tail(score, alternative) if variance > 0 else 1.0
+            scores[g, group] = score
+            pvals[g, group] = pval
+            if is_empty:
+                score_of_empty[size_class] = score
+                pval_of_empty[size_class] = pval
+                gene_of_empty[size_class] = g
 
 
 def exact_pvals(

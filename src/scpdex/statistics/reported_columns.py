@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from scpdex.statistics.fold_change import log2_fold_change
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -63,12 +61,8 @@ class ColumnInputs(Protocol):
         """Mean that fold changes compare: ``means``, or the mean of ``expm1`` of the values."""
 
     @property
-    def other_fold_change_means(self) -> NDArray[np.float64]:
-        """The same of the cells that each group is compared with."""
-
-    @property
-    def log_scale(self) -> float | None:
-        """Factor that takes ``fold_change_means`` to natural logs; None where they are means of counts."""
+    def fold_changes(self) -> NDArray[np.float32]:
+        """Log2 fold changes."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +84,6 @@ class ReportedColumn:
     """Whether pdex's table is made of it."""
 
 
-def _fold_change(genes: ColumnInputs) -> NDArray[np.float32]:
-    return log2_fold_change(genes.fold_change_means, genes.other_fold_change_means, genes.log_scale)
-
-
 def _auc(genes: ColumnInputs) -> NDArray[np.float64]:
     """Share of the pairs of cells in which the group's value is the higher one; ties count half."""
     return np.asarray(genes.u / genes.comparison.n_pairs)
@@ -103,7 +93,7 @@ _F4, _F8 = np.float32, np.float64
 
 COLUMNS: tuple[ReportedColumn, ...] = (
     ReportedColumn("scores", lambda genes: genes.tested.scores, _F8, _F4, methods=TESTS_AND_LOGREG),
-    ReportedColumn("logfoldchanges", _fold_change, _F4, _F4),
+    ReportedColumn("logfoldchanges", lambda genes: genes.fold_changes, _F4, _F4),
     ReportedColumn("pvals", lambda genes: genes.tested.pvals, _F8, _F8, in_pdex=True),
     ReportedColumn("pvals_adj", None, None, _F8),
     ReportedColumn("auc", _auc, _F8, _F8, extra="auc", methods=RANK_TESTS),
@@ -112,7 +102,7 @@ COLUMNS: tuple[ReportedColumn, ...] = (
     ReportedColumn("means", lambda genes: genes.means, _F8, _F8, extra="means"),
     ReportedColumn("means_reference", lambda genes: genes.other_means, _F8, _F8, extra="means"),
     ReportedColumn("target_means", lambda genes: genes.fold_change_means, _F8, None, in_pdex=True),
-    ReportedColumn("statistics", lambda genes: genes.tested.statistics, _F8, None, in_pdex=True),
+    ReportedColumn("statistics", lambda genes: genes.tested.compute_statistics(), _F8, None, in_pdex=True),
 )
 
 

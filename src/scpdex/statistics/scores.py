@@ -18,9 +18,9 @@ class TestResult:
 
     scores: NDArray[np.float64]
     """Genes are ordered by these; 0 where undefined."""
-    statistics: NDArray[np.float64]
-    """As scipy gives them: U, t, or the normalised A squared, NaN where undefined; the scores, within strata."""
     pvals: NDArray[np.float64]
     """1 where undefined."""
+    compute_statistics: Callable[[], NDArray[np.float64]]
+    """Statistics as scipy gives them: U, t, or the normalised A squared, NaN where undefined; scores, within strata."""
     compute_log10_pvals: Callable[[], NDArray[np.float64]]
     """Log10 of the p-values, computed only for results that report it; 0 where undefined."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from scpdex.results import RankedResult, Storage
+    from scpdex.results import RankedGenes, RankedResult, Storage
 
 
 def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_added: str | None = None) -> None:
@@ -69,7 +69,7 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     _write_other_form(adata, results, levels, key, key_added, "varm")
 
 
-def _read_for_varm(adata: AnnData, key: str) -> RankedResult:
+def _read_for_varm(adata: AnnData, key: str) -> RankedResult[RankedGenes]:
     """Read a result in scanpy's layout whose genes are all in var.
 
     Raises
@@ -162,7 +162,7 @@ def rank_genes_to_uns(
     _write_other_form(adata, results, levels, key, key_added, "uns")
 
 
-def _read_for_uns(adata: AnnData, key: str, groups: Hashable | Iterable[Hashable] | None) -> RankedResult:
+def _read_for_uns(adata: AnnData, key: str, groups: Hashable | Iterable[Hashable] | None) -> RankedResult[RankedGenes]:
     """Read some groups, or all, of a result in varm, in which all groups have equally many genes.
 
     Raises
@@ -187,7 +187,7 @@ def _read_for_uns(adata: AnnData, key: str, groups: Hashable | Iterable[Hashable
 
 def _write_other_form(
     adata: AnnData,
-    results: Sequence[RankedResult],
+    results: Sequence[RankedResult[RankedGenes]],
     levels: LevelList | None,
     key: str,
     key_added: str | None,

@@ -15,7 +15,7 @@ from scpdex.results import refuse_storage, refuse_to_replace, refuse_view_of_dis
 from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.task import Arguments, Task
 from scpdex.tl._keywords import take_keywords
-from scpdex.tl._result_entries import collect_fractions, list_level_fields, make_results
+from scpdex.tl._result_entries import allocate_results, collect_fractions, list_level_fields, make_results
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anndata.acc import AdRef
     from numpy.typing import NDArray
 
-    from scpdex.results import Fractions, Storage
+    from scpdex.results import Fractions, GeneMatrices, RankedGenes, Storage
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
 
@@ -331,13 +331,15 @@ def rank_genes_parallel(
     warn_of_preset(method, mean_in_log_space)
     start = logg.info(describe_call(design, options, describe_raw(adata) if ranks_raw else ""))
     if classifier is not None:
-        ranked = [run_logistic_regression(classifier, expression, design, options)]
+        ranked: list[RankedGenes | GeneMatrices] = [run_logistic_regression(classifier, expression, design, options)]
         fractions: list[Fractions] = [{}]
     else:
-        with execute(task) as executed:
-            ranked = order_table(executed.table, design, executed.position, options, executed.pool)
-            fractions = collect_fractions(executed, design)
-        warn_of_numbers(executed.table, ranked, design, options, expression)
+        ranked = allocate_results(task, storage, adata.n_vars)
+        with execute(task, ranked, adata.n_vars if storage == "varm" else None) as executed:
+            table, plan = executed.table, executed.plan
+            order_table(table, ranked, options, executed.pool, plan.groups_per_slice)
+            fractions = collect_fractions(table, design)
+        warn_of_numbers(table, ranked, design, options, expression)
     results, level_lists = make_results(task, ranked, fractions, key, layer=layer, use_raw=ranks_raw)
     names = expression.var_names
     warn_of_unwritable_results(results, key, storage, names.name)

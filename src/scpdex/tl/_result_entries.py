@@ -6,7 +6,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from scpdex.results import (
+    GeneMatrices,
     LevelList,
+    RankedGenes,
     RankedResult,
     make_level_key,
     make_name_array,
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scpdex.comparisons.design import Comparison, Design
-    from scpdex.execute import Executed
-    from scpdex.results import Fractions, RankedGenes
+    from scpdex.results import Fractions, Storage
+    from scpdex.run import Table
     from scpdex.task import Task
 
 # Parameters recorded only when they differ from the default.
@@ -38,31 +40,41 @@ def list_level_fields(task: Task) -> dict[str | None, list[str]]:
     }
 
 
-def collect_fractions(executed: Executed, design: Design) -> list[Fractions]:
-    """Collect the fractions of each comparison, genes x columns, for scanpy's tables."""
+def allocate_results(task: Task, storage: Storage, n_vars: int) -> list[RankedGenes | GeneMatrices]:
+    """Allocate the result of each comparison, in the layout of the storage."""
+    fields = task.options.fields
+    rows = task.expression.var_positions
+    return [
+        GeneMatrices.empty(comparison.groups, task.n_ranks, fields, rows, n_vars)
+        if storage == "varm"
+        else RankedGenes.empty(comparison.groups, task.n_ranks, fields)
+        for comparison in task.design.comparisons
+    ]
+
+
+def collect_fractions(table: Table, design: Design) -> list[Fractions]:
+    """Collect the fractions of each comparison, rows x columns, for scanpy's tables."""
     all_fractions = []
-    table = executed.table
-    genes = slice(None) if executed.position is None else executed.position
-    for comparison, groups, codes in design.comparison_slices():
+    for comparison, numbers in zip(design.comparisons, table.comparisons, strict=True):
         fractions: Fractions = {}
-        if table.fractions is not None:
+        if numbers.fractions is not None:
             selected = tuple(comparison.group_name(code) for code in comparison.selected_codes)
-            fractions["pts"] = (selected, table.fractions[codes][list(comparison.selected_codes)][:, genes].T)
-        if table.rest_fractions is not None:
-            fractions["pts_rest"] = (comparison.groups, table.rest_fractions[groups][:, genes].T)
+            fractions["pts"] = (selected, numbers.fractions)
+        if numbers.rest_fractions is not None:
+            fractions["pts_rest"] = (comparison.groups, numbers.rest_fractions)
         all_fractions.append(fractions)
     return all_fractions
 
 
 def make_results(
     task: Task,
-    ranked: Sequence[RankedGenes],
+    ranked: Sequence[RankedGenes | GeneMatrices],
     fractions: Sequence[Fractions],
     key: str,
     *,
     layer: str | None,
     use_raw: bool,
-) -> tuple[dict[str, RankedResult], dict[str, dict[str, Any]]]:
+) -> tuple[dict[str, RankedResult[Any]], dict[str, dict[str, Any]]]:
     """Make the results by their keys in ``uns``, and by its key the entry that lists levels, if there are levels."""
     design, expression = task.design, task.expression
     params = _make_params(task, layer=layer, use_raw=use_raw)
