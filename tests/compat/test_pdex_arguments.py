@@ -12,6 +12,8 @@ from pdex_calls import compare
 from storages import STORAGES
 from stored import in_chunks, on_disk
 
+from scpdex.comparisons.labels import Labels
+from scpdex.comparisons.pdex_design import PdexDesign
 from scpdex.compat._pdex_arguments import log_batch_size
 
 
@@ -173,3 +175,24 @@ def test_progress():
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert "gene" in told.stderr
     assert told.stdout == ""
+
+
+def test_targets_are_looked_up_once_each(monkeypatch):
+    """No target is compared with all requested groups: comparisons of positions grow as the targets do."""
+
+    class CountedPosition(int):
+        n_comparisons = 0
+
+        def __eq__(self, other: object) -> bool:
+            CountedPosition.n_comparisons += 1
+            return int(self) == other
+
+        __hash__ = int.__hash__
+
+    find_position = Labels.find_position
+    monkeypatch.setattr(Labels, "find_position", lambda *arguments: CountedPosition(find_position(*arguments)))
+    targets = [f"gene{i}" for i in range(300)]
+    obs = pd.DataFrame({"target": [*targets, "control"]})
+    design = PdexDesign.of(obs, "target", targets[::-1], "control")
+    assert design.targets == targets
+    assert CountedPosition.n_comparisons < 10 * len(targets)

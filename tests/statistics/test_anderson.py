@@ -1,5 +1,6 @@
 """The Anderson-Darling test against scipy and the plain formula, over references, storages and edges."""
 
+import math
 import warnings
 
 import anndata as ad
@@ -14,7 +15,7 @@ from storages import STORAGES
 from stored import budget_for, in_chunks, labelled, on_disk, values_of, without_slack
 from tied_objects import REFERENCES, objects, pairs
 
-from scpdex.statistics.anderson_darling import anderson_darling_test
+from scpdex.statistics.anderson_darling import _harmonic_sums, anderson_darling_test
 
 
 def by_scipy(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -74,6 +75,26 @@ def test_statistic_and_p(group, other):
     statistic, p = anderson_darling_test(np.array([[square]]), *sizes)
     expected = by_scipy(np.array(group), np.array(other)) if len(group) + len(other) > 3 else (np.nan, 1)
     np.testing.assert_allclose([statistic[0, 0], p[0, 0]], expected, rtol=1e-9, atol=1e-12)
+
+
+def plain_harmonic_sums(n: int) -> tuple[float, float]:
+    """The sums that the paper defines, term by term."""
+    g = sum((math.fsum(1 / (n - i) for i in range(1, j)) / j for j in range(2, n)), start=0.0)
+    return math.fsum(1 / i for i in range(1, n)), g
+
+
+def test_harmonic_sums():
+    sizes = [*range(2, 101), 200, 500, 1_000]
+    expected = np.array([plain_harmonic_sums(n) for n in sizes]).T
+    np.testing.assert_allclose(_harmonic_sums(np.array(sizes, dtype=np.float64)), expected, rtol=1e-14, atol=1e-15)
+
+
+def test_groups_of_a_quadrillion_cells():
+    """Sums to n are not added up term by term, and the variance tends to 2 (pi**2 - 9) / 3 (Anderson and Darling)."""
+    sizes = np.array([10**15, 2 * 10**15])
+    squares = np.array([[1.5, 2.0]])
+    statistics, _ = anderson_darling_test(squares, sizes, sizes[::-1])
+    np.testing.assert_allclose(statistics, (squares - 1) / np.sqrt(2 * (np.pi**2 - 9) / 3), rtol=1e-12)
 
 
 @pytest.mark.parametrize("reference", ["rest", "b"])

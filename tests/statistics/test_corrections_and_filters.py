@@ -1,16 +1,21 @@
 """Corrections for many tests and filters of genes, against statsmodels and plain numpy."""
 
+import tracemalloc
+
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 import scanpy as sc
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from oracles import KEY, all_by_gene, by_gene, by_scpdex
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.multitest import multipletests, multitest_alias
 from stored import labelled, values_of
 
 import scpdex
+from scpdex.statistics.multiple_testing import Family, adjust_pvals, bytes_of_family
 
 
 def uneven() -> ad.AnnData:
@@ -137,12 +142,73 @@ def test_rankby_abs_puts_untested_genes_last():
     assert (np.diff(scores[:n_tested]) <= 0).all()
 
 
-@pytest.mark.parametrize(("corr_method", "budget"), [("benjamini-hochberg", 5 * 30 * 40), ("holm", 5 * 30 * 80)])
-def test_p_values_of_all_groups_fit_the_budget(corr_method, budget):
+@pytest.mark.parametrize(
+    ("corr_method", "bytes_per_pair"), [("benjamini-hochberg", 16), ("holm", 16), ("bonferroni", 9), ("fdr_by", 42)]
+)
+def test_p_values_of_all_groups_fit_the_budget(corr_method, bytes_per_pair):
     """What adjusting them together takes is known beforehand, and is not held while genes are ranked."""
     adata = labelled(values_of("float32"))
     arguments = {"method": "wilcoxon", "corr_method": corr_method, "corr_scope": "all"}
     with pytest.raises(ValueError, match="to adjust p-values of 5 groups and 30 genes together"):
-        scpdex.tl.rank_genes_parallel(adata, "group", max_memory=budget - 1, **arguments)
+        scpdex.tl.rank_genes_parallel(adata, "group", max_memory=5 * 30 * bytes_per_pair - 1, **arguments)
     whole = scpdex.get.plan(adata, "group", max_memory="1GB", **arguments)
     assert whole.peak_memory == scpdex.get.plan(adata, "group", max_memory="1GB", method="wilcoxon").peak_memory
+
+
+METHODS = ["benjamini-hochberg", *sorted(set(multitest_alias.values()))]
+
+
+def peak_memory_of_family(pvals: np.ndarray, method: str) -> int:
+    """Bytes at the peak of making a family, the p-values themselves among them."""
+    tracemalloc.start()
+    try:
+        family = Family.of(pvals.copy(), method)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(family, Family)
+    return peak
+
+
+def test_bytes_of_a_family():
+    """The plan counts what each method takes, for p-values of every kind, and hardly more than the worst of them."""
+    peaks: dict[int, float] = {}
+    for method in METHODS:
+        # Hommel's takes quadratic time.
+        n = 4_000 if method == "ho" else 100_000
+        uniform = np.random.default_rng(0).random(n)
+        kinds = [uniform, 1e-12 * uniform, np.ones(n), np.where(np.arange(n) % 2, 1e-9, 1) * uniform]
+        Family.of(uniform.copy(), method)
+        n_bytes, peak = bytes_of_family(method), max(peak_memory_of_family(pvals, method) for pvals in kinds)
+        # numpy converts integers in a buffer of 64 KiB.
+        assert peak < n_bytes * n + 100_000, method
+        peaks[n_bytes] = max(peak / n, peaks.get(n_bytes, 0))
+    assert all(peak > 0.95 * n_bytes for n_bytes, peak in peaks.items()), peaks
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from([np.nan, 1e-300, 1e-9, 0.01, 0.2, 1]) | st.floats(1e-12, 1), min_size=1))
+@pytest.mark.parametrize("method", METHODS)
+def test_a_family_is_one_row(method, pvals):
+    """Looked up in the family, adjusted p-values are those of all p-values in one row, to the bit."""
+    pvals = np.array(pvals, dtype=np.float64)
+    expected = adjust_pvals(pvals[None], method, None)
+    np.testing.assert_array_equal(Family.of(pvals.copy(), method).adjust(pvals[None]), expected)
+
+
+@pytest.mark.parametrize(
+    "corr_method", [alias for alias, name in multitest_alias.items() if name in {"b", "h", "fdr_bh"}]
+)
+@pytest.mark.parametrize("limits", [{}, {"min_pct": 0.3}], ids=str)
+@pytest.mark.parametrize("scope", ["group", "all"])
+def test_ours_by_every_name(monkeypatch, scope, limits, corr_method):
+    """Benjamini-Hochberg, Bonferroni and Holm are computed here, in little memory, whichever name they go by."""
+    monkeypatch.setattr(
+        "statsmodels.stats.multitest.multipletests", lambda *_, **__: pytest.fail("left to statsmodels")
+    )
+    adata, arguments = uneven(), {"method": "t-test", "corr_scope": scope} | limits
+    ours = by_scpdex(adata, "group", corr_method=corr_method, **arguments)
+    name = {"b": "bonferroni", "h": "holm", "fdr_bh": "benjamini-hochberg"}[multitest_alias[corr_method]]
+    expected = by_scpdex(adata, "group", corr_method=name, **arguments)
+    for group in "abcde":
+        np.testing.assert_array_equal(ours["pvals_adj"][group], expected["pvals_adj"][group])

@@ -160,6 +160,20 @@ FAULTS = (
         "Benjamini-Hochberg: no running minimum",
     ),
     Fault(
+        "statistics/multiple_testing.py",
+        "np.maximum.accumulate(tested, out=tested)",
+        "np.maximum(tested, tested, out=tested)",
+        "statistics/test_corrections_and_filters.py::test_corrections",
+        "Holm: no running maximum",
+    ),
+    Fault(
+        "statistics/multiple_testing.py",
+        "np.divide(n_tests, adjusted, out=adjusted)",
+        "np.divide(pvals.size, adjusted, out=adjusted)",
+        "statistics/test_corrections_and_filters.py::test_filters",
+        "Benjamini-Hochberg of all groups: untested genes count as tests",
+    ),
+    Fault(
         "kernels/argsort.py",
         "np.uint64(i) if digit == 0",
         "np.uint64(keys.size) - np.uint64(1) - i if digit == 0",

@@ -53,7 +53,8 @@ class PdexDesign:
                 raise ValueError(msg)
             positions = {group: labels.find_position(group) for group in groups}
             missing = [group for group, i in positions.items() if i is None]
-            targets = [i for i in targets if i in positions.values()]
+            requested = set(positions.values())
+            targets = [i for i in targets if i in requested]
         if not targets:
             valid = [name for i, name in enumerate(labels.names) if i != control]
             msg = (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import digamma, zeta
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,8 +41,7 @@ def anderson_darling_test(
     n_group, n_other
         Cells of each group, and cells it is compared with.
     """
-    sizes = zip(n_group.tolist(), np.broadcast_to(n_other, n_group.shape).tolist(), strict=True)
-    sigma = np.array([_sigma(*pair) for pair in sizes])
+    sigma = _sigma(n_group.astype(np.float64), np.broadcast_to(n_other, n_group.shape).astype(np.float64))
     statistics = (squares - 1) / sigma
     pvals = np.exp(np.polyval(_LOG_P, np.clip(statistics, _CRITICAL[0], _CRITICAL[-1])))
     pvals[statistics < _CRITICAL[0]] = _LEVELS[0]
@@ -51,23 +50,30 @@ def anderson_darling_test(
     return statistics, pvals
 
 
-@lru_cache(maxsize=1 << 16)
-def _sigma(n1: int, n2: int) -> float:
-    """Compute the standard deviation of A**2; NaN where it is undefined."""
+def _sigma(n1: NDArray[np.float64], n2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the standard deviation of A**2 for each pair of group sizes; NaN where it is undefined."""
+    sigma = np.full(n1.shape, np.nan)
+    defined = (n1 + n2 >= _LEAST_CELLS) & (np.minimum(n1, n2) > 0)
+    n1, n2 = n1[defined], n2[defined]
     n = n1 + n2
-    if n < _LEAST_CELLS or min(n1, n2) == 0:
-        return float("nan")
     h, g = _harmonic_sums(n)
     inverse = 1 / n1 + 1 / n2
     a = (4 * g - 6) + (10 - 6 * g) * inverse
     b = 4 * (2 * g - 4) + 16 * h + (2 * g - 14 * h - 4) * inverse - 8 * h + 4 * g - 6
     c = 4 * (6 * h + 2 * g - 2) + 2 * (4 * h - 4 * g + 6) + (2 * h - 6) * inverse + 4 * h
     d = 4 * (2 * h + 6) - 8 * h
-    return float(np.sqrt((a * n**3 + b * n**2 + c * n + d) / ((n - 1.0) * (n - 2.0) * (n - 3.0))))
+    sigma[defined] = np.sqrt((a * n**3 + b * n**2 + c * n + d) / ((n - 1) * (n - 2) * (n - 3)))
+    return sigma
 
 
-@lru_cache(maxsize=1 << 10)
-def _harmonic_sums(n: int) -> tuple[float, float]:
-    """Sum ``1 / i`` over i from 1 to n - 1, and ``1 / ((n - i) j)`` over i < j from 1 to n - 1."""
-    tails = np.cumsum(1.0 / np.arange(n - 1, 1, -1))
-    return float(tails[-1] + 1), float((tails / np.arange(2, n)).sum())
+def _harmonic_sums(n: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum ``1 / i`` over i from 1 to n - 1, and ``1 / ((n - i) j)`` over i < j from 1 to n - 1.
+
+    The first sum, h, is ``digamma(n) + gamma`` (DLMF 5.4.14). In the second, ``i' = n - i`` makes the pairs i < j those
+    with ``i' + j > n``. All pairs of i' and j from 1 to n - 1 sum to ``h**2``; those with ``i' + j = n`` to
+    ``2 h / n``; and those with ``i' + j < n`` to ``h**2`` less the sum of ``1 / i**2``, since ``1 / (i' j)`` summed
+    over ``i' + j = m`` is ``2 / m`` times the sum of ``1 / i`` to m - 1. What is left is the sum of ``1 / i**2`` over i
+    from 1 to n - 1, which is ``pi**2 / 6 - zeta(2, n)`` (DLMF 25.6.1, 25.11.1), less ``2 h / n``.
+    """
+    h = digamma(n) + np.euler_gamma
+    return h, np.pi**2 / 6 - zeta(2, n) - 2 * h / n

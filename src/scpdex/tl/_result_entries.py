@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from scpdex.run import Table
     from scpdex.task import Task
 
+# Python looks for the metadata of the package in all of sys.path and parses them each time that it is asked.
+_VERSION = version("scpdex")
 # Parameters recorded only when they differ from the default.
 _RECORDED_IF_CHANGED = ("n_genes", "alternative", "corr_scope", "min_pct", "min_logfc")
 
@@ -108,7 +110,7 @@ def _make_params(task: Task, *, layer: str | None, use_raw: bool) -> dict[str, A
         "tie_correct": options.tie_correct,
         "use_continuity": options.use_continuity,
         "mean_in_log_space": options.mean_in_log_space,
-        "version": version("scpdex"),
+        "version": _VERSION,
     }
     for name in _RECORDED_IF_CHANGED:
         value = getattr(options, name)
