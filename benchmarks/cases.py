@@ -10,6 +10,11 @@ SCREEN = Recipe(300_000, 1_000, 2_001, 0.4, log=True)
 COUNTS = replace(SCREEN, log=False)
 PAPALEXI = "papalexi"
 SMALL_SCREEN = Recipe(30_000, 300, 201, 0.4, log=True)
+# Groups and genes are many, and values few.
+GENOME_WIDE = Recipe(300_000, 8_000, 10_001, 0.05, log=True, control=0.035)
+SPARSE_SCREEN = Recipe(100_000, 4_000, 5_001, 0.04, log=True, control=0.035)
+SMALL_PANEL = Recipe(100_000, 500, 1_001, 0.3, log=True, control=0.035)
+ESSENTIAL_GENES = Recipe(300_000, 7_000, 2_001, 0.404, log=True, control=0.035)
 CLUSTERS = Recipe(100_000, 5_000, 20, 0.08, log=True, control=0)
 TINY = Recipe(1_200, 40, 5, 0.4, log=True)
 
@@ -33,6 +38,8 @@ class Case:
     """Whether it is the drop-in for pdex that is run."""
     within_levels: bool = False
     """Whether it is run within levels and strata too."""
+    with_pairs: bool = False
+    """Whether the cost of a pair of gene and group is told too, and results as matrices in varm."""
     through_dask: bool = False
     """Whether the file is opened lazily too, beside the same file backed."""
 
@@ -50,6 +57,21 @@ CASES = [
     Case("vs rest, raw counts CSR", COUNTS),
     Case("20 clusters vs rest, log CSR", CLUSTERS, peers={"illico": 1, "scanpy": 0.1}),
     Case("pbmc3k vs rest, log CSR", None, peers={"scanpy": 1}),
+]
+PAIR_CASES = [
+    Case("100,000 x 4,000, 5,001 groups vs rest", SPARSE_SCREEN, with_pairs=True),
+    Case("100,000 x 500, 1,001 groups vs rest, log", SMALL_PANEL, with_pairs=True),
+    Case("100,000 x 500, 1,001 groups vs reference, log", SMALL_PANEL, reference=CONTROL, with_pairs=True),
+    Case("100,000 x 500, 1,001 groups vs rest, counts", replace(SMALL_PANEL, log=False), with_pairs=True),
+    Case(
+        "100,000 x 500, 1,001 groups vs reference, counts",
+        replace(SMALL_PANEL, log=False),
+        reference=CONTROL,
+        with_pairs=True,
+    ),
+    Case("300,000 x 8,000, 10,001 groups vs rest", GENOME_WIDE, with_pairs=True),
+    Case("300,000 x 7,000, 2,001 groups vs rest", ESSENTIAL_GENES, peers={}, with_pairs=True),
+    Case("300,000 x 7,000, 2,001 groups vs reference", ESSENTIAL_GENES, reference=CONTROL, peers={}, with_pairs=True),
 ]
 DISK_CASES = [
     Case("vs rest, CSR", SCREEN, peers={}, on_disk=True),
