@@ -16,6 +16,7 @@ SPARSE_SCREEN = Recipe(100_000, 4_000, 5_001, 0.04, log=True, control=0.035)
 SMALL_PANEL = Recipe(100_000, 500, 1_001, 0.3, log=True, control=0.035)
 ESSENTIAL_GENES = Recipe(300_000, 7_000, 2_001, 0.404, log=True, control=0.035)
 CLUSTERS = Recipe(100_000, 5_000, 20, 0.08, log=True, control=0)
+FEW_VALUES = Recipe(100_000, 2_000, 20, 0.0885, log=True, control=0)
 TINY = Recipe(1_200, 40, 5, 0.4, log=True)
 
 
@@ -56,6 +57,8 @@ CASES = [
     Case("vs reference, raw counts CSR", COUNTS, reference=CONTROL, peers={"illico": 0.1}),
     Case("vs rest, raw counts CSR", COUNTS),
     Case("20 clusters vs rest, log CSR", CLUSTERS, peers={"illico": 1, "scanpy": 0.1}),
+    Case("20 clusters, 17.7 million values, vs rest", FEW_VALUES, peers={}),
+    Case("20 clusters, 17.7 million values, t-test", FEW_VALUES, method="t-test", peers={}),
     Case("pbmc3k vs rest, log CSR", None, peers={"scanpy": 1}),
 ]
 PAIR_CASES = [
