@@ -161,6 +161,8 @@ def test_groups_without_a_stratum(messages):
     assert result["names"].dtype.names == ("b", "c", "d", "e")
     with pytest.raises(ValueError, match="groups 'a' of 'group' since they only contain one sample, or none"):
         by_scpdex(adata, "group", groups=["a", "b"], method="wilcoxon", strata="donor")
+    result = by_scpdex(adata, "group", groups=["a", "b"], method="wilcoxon", strata="donor", min_cells=2)
+    assert result["params"]["skipped"].tolist() == ["a"]
 
 
 def test_groups_that_share_no_stratum(messages):

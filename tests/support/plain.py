@@ -56,6 +56,8 @@ def compared(obs: pd.DataFrame, within: np.ndarray, options: dict[str, Any]) -> 
     references = [] if reference == "rest" else list(reference) if isinstance(reference, list | tuple) else [reference]
     references = [str(label) for label in references]
     groups = options.get("groups", "all")
+    # A group that was asked for is missed where it has no cell, except in a level.
+    may_be_empty = groups == "all" or "split_by" in options
     groups = names if groups == "all" else list(dict.fromkeys(str(group) for group in groups))
     is_reference = within & np.isin(labels.astype(str), references) & (labels != None)  # noqa: E711
     least = options.get("min_cells") or 0
@@ -65,7 +67,7 @@ def compared(obs: pd.DataFrame, within: np.ndarray, options: dict[str, Any]) -> 
     of_groups = {}
     for group in groups:
         inside = within & (labels == group)
-        if not inside.any() or group in references:
+        if group in references or (may_be_empty and not inside.any()):
             continue
         if inside.sum() < least:
             found.skipped.append(group)
