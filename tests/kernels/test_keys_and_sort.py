@@ -9,17 +9,16 @@ from hypothesis import strategies as st
 
 from scpdex.kernels import entries as e
 from scpdex.kernels import keys as k
-from scpdex.kernels.digits import most_bits_of_digit, significant_bits, span, sum_and_count
+from scpdex.kernels.digits import most_bits_of_digit, sum_and_count
 from scpdex.kernels.gather import order_by_group
+from scpdex.kernels.key_ranges import measure_keys
 from scpdex.kernels.radix_sort import sort_entries, sort_few
 
 EXTREMES = [0.5, -0.5, 1e-40, -1e-40, 3.4e38, -3.4e38, 1.0, 1.0000001, -1.0, 2.0**24]
 
 
 @numba.njit
-def _radix_sort(keys, ends, first, second, histograms, sums):
-    lowest, highest, varying = span(keys)
-    shared, bits = significant_bits(lowest, highest, varying)
+def _radix_sort(keys, ends, lowest, shared, bits, first, second, histograms, sums):
     n_digits = max(2, -(-bits // most_bits_of_digit(keys.size)))
     width = -(-bits // n_digits)
     sum_and_count(keys, ends, lowest, shared, width, width, sums, histograms)
@@ -39,9 +38,10 @@ def assert_sorts(values: np.ndarray, codes: np.ndarray) -> None:
     first, second = e.new_entries(keys.size, wide=wide), e.new_entries(keys.size, wide=wide)
     done = []
     if keys.size > 0:
-        done.append(
-            _radix_sort(keys, ends, first, second, np.zeros((2, 1 << 13), dtype=np.uint32), np.empty(ends.size))
-        )
+        ranges, _ = measure_keys(keys, np.zeros(1, dtype=np.int64), ends[-1:])
+        of_gene = (ranges.lowest[0], ranges.shared[0], ranges.bits[0])
+        histograms = np.zeros((2, 1 << 13), dtype=np.uint32)
+        done.append(_radix_sort(keys, ends, *of_gene, first, second, histograms, np.empty(ends.size)))
     if keys.size < 2000:
         few = e.new_entries(keys.size, wide=wide)
         _insertion_sort(keys, ends, few)
@@ -86,7 +86,8 @@ def test_entries_hold_every_key_and_code(wide):
 @given(st.lists(st.integers(0, 4), max_size=50))
 def test_cells_in_the_order_of_their_groups(codes):
     order = np.empty(len(codes), dtype=np.int64)
-    order_by_group(np.array(codes, dtype=np.int32), np.bincount(codes, minlength=5).astype(np.int64), order)
+    sizes = np.bincount(codes, minlength=5).astype(np.int64)
+    order_by_group(np.array(codes, dtype=np.int32), np.cumsum(sizes) - sizes, order)
     np.testing.assert_array_equal(order, np.argsort(codes, kind="stable"))
 
 

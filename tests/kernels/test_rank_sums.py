@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from scpdex.kernels.key_ranges import measure_keys
 from scpdex.kernels.rank_sums import new_scratch, rank_sums
 
 
@@ -18,16 +19,20 @@ def _plain_u(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     return ranks[: len(x)].sum() - len(x) * (len(x) + 1) / 2, (t**3 - t).sum()
 
 
-def _rank_sums(values: np.ndarray, codes: np.ndarray, n_codes: int, reference: int, tie_dtype: Any) -> list[Any]:
+def _rank_sums(values: np.ndarray, codes: np.ndarray, n_codes: int, reference: int | None, tie_dtype: Any) -> list[Any]:
     """Sums, 2 U and tie sums of one gene."""
     sizes = np.bincount(codes, minlength=n_codes).astype(np.int64)
     keys, ends = make_gene(values, codes, n_codes)
     zeros = sizes - np.diff(ends.astype(np.int64), prepend=0)
     scratch = new_scratch(keys.size, wide=keys.itemsize == 8)
     out = np.empty((1, n_codes)), np.empty((1, n_codes), dtype=np.int64)
-    tie_sums = np.empty((1, n_codes if reference >= 0 else 1), dtype=tie_dtype)
-    starts = np.zeros(1, dtype=np.int64)
-    rank_sums(keys, starts, ends[None], sizes, zeros[None], reference, *out, tie_sums, *scratch)
+    tie_sums = np.empty((1, 1 if reference is None else n_codes), dtype=tie_dtype)
+    starts, ends, zeros = np.zeros(1, dtype=np.int64), ends[None], zeros[None]
+    ranges, _ = measure_keys(keys, starts, ends[:, -1])
+    rank_sums(keys, starts, ends, ranges, sizes, zeros, reference, *out, tie_sums, scratch)
+    without_ties = np.empty_like(out[1])
+    rank_sums(keys, starts, ends, ranges, sizes, zeros, reference, out[0], without_ties, None, scratch)
+    np.testing.assert_array_equal(without_ties, out[1])
     assert not scratch[3][3].any()
     return [array[0] for array in (*out, tie_sums)]
 
@@ -53,8 +58,8 @@ def test_rank_sums(data):
     }[kind] * sign
     values = values.astype(data.draw(st.sampled_from([np.float32, np.float64])))
     codes = rng.integers(0, data.draw(st.integers(1, 4)), n)
-    reference = data.draw(st.sampled_from([-1, 3]))
-    codes[0] = max(reference, 0)
+    reference = data.draw(st.sampled_from([None, 3]))
+    codes[0] = reference or 0
     sums, twice_u, tie_sums = _rank_sums(values, codes, 4, reference, data.draw(st.sampled_from([np.int64, float])))
     np.testing.assert_array_equal(sums, np.bincount(codes, weights=values, minlength=4))
     for group in range(3):
@@ -65,7 +70,7 @@ def test_rank_sums(data):
 
 
 @pytest.mark.parametrize("n", [47, 48, 255, 256, 511, 512, 2000])
-@pytest.mark.parametrize("reference", [-1, 2])
+@pytest.mark.parametrize("reference", [None, 2])
 def test_every_number_of_bits(n, reference):
     """Each way to ranks at the edges of what it is for: keys of 1 to 26 significant bits."""
     rng = np.random.default_rng(n)
@@ -78,13 +83,13 @@ def test_every_number_of_bits(n, reference):
         )
         _, twice_u, tie_sums = _rank_sums(values.astype(np.float32), codes, 3, reference, np.int64)
         for group in range(2):
-            other = codes == reference if reference >= 0 else codes != group
+            other = codes != group if reference is None else codes == reference
             u, tie_sum = _plain_u(values[codes == group], values[other])
-            assert (twice_u[group], tie_sums[group if reference >= 0 else 0]) == (2 * u, tie_sum)
+            assert (twice_u[group], tie_sums[0 if reference is None else group]) == (2 * u, tie_sum)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("reference", [-1, 2])
+@pytest.mark.parametrize("reference", [None, 2])
 def test_zeros_beside_buckets(reference, sign):
     """They lie below values that are put in buckets if these are positive, and above them if these are negative."""
     rng = np.random.default_rng(0)
@@ -92,9 +97,9 @@ def test_zeros_beside_buckets(reference, sign):
     values = np.float32(sign * (1 + rng.integers(0, 1 << 15, 600) / (1 << 15)) * (rng.random(600) < 0.7))
     _, twice_u, tie_sums = _rank_sums(values, codes, 3, reference, np.int64)
     for group in range(2):
-        other = codes == reference if reference >= 0 else codes != group
+        other = codes != group if reference is None else codes == reference
         u, tie_sum = _plain_u(values[codes == group], values[other])
-        assert (twice_u[group], tie_sums[group if reference >= 0 else 0]) == (2 * u, tie_sum)
+        assert (twice_u[group], tie_sums[0 if reference is None else group]) == (2 * u, tie_sum)
 
 
 @pytest.mark.parametrize(("n_values", "dtype"), [(1, float), (10_000, float), (10_000, np.float32)])

@@ -22,7 +22,8 @@ def scores_of(twice_u: Any, tie_sums: Any, n_group: Any, n_other: Any) -> tuple[
     """Scores and two-sided p-values, without continuity, of groups that have non-zero cells."""
     scores, pvals = np.empty((2, *twice_u.shape))
     classes = np.unique(n_group, return_inverse=True)[1]
-    rank_sum_test(twice_u, tie_sums, np.ones_like(twice_u), n_group, n_other, classes, False, 0, scores, pvals)
+    empty = np.full((2, n_group.size), -1)
+    rank_sum_test(twice_u, tie_sums, np.ones_like(twice_u), n_group, n_other, classes, False, 0, scores, pvals, empty)
     return scores, pvals
 
 
@@ -54,7 +55,8 @@ def test_normal_pvals(alternative):
     twice_u = (n * n + 2 * np.round(z * np.sqrt(4e7 * 4e7 * (8e7 + 1) / 12)).astype(np.int64))[:, None]
     scores, pvals = np.empty((2, z.size, 1))
     sign = SIGN_OF_ALTERNATIVE[alternative]
-    rank_sum_test(twice_u, None, np.ones_like(twice_u), n, n, np.zeros_like(n), False, sign, scores, pvals)
+    empty = np.full((2, n.size), -1)
+    rank_sum_test(twice_u, None, np.ones_like(twice_u), n, n, np.zeros_like(n), False, sign, scores, pvals, empty)
     with mpmath.workdps(40):
         exact = [mpmath.mpf(score) for score in scores[:, 0].tolist()]
         tails = [mpmath.ncdf(-abs(x)) * 2 if sign == 0 else mpmath.ncdf(-sign * x) for x in exact]

@@ -30,9 +30,9 @@ class GroupSizes:
     """Whether each group is compared with all other cells."""
 
     @property
-    def reference_code(self) -> int:
-        """Code of the reference; -1 for the rest."""
-        return -1 if self.against_rest else self.n_groups
+    def reference_code(self) -> int | None:
+        """Code of the reference; None for the rest."""
+        return None if self.against_rest else self.n_groups
 
     @property
     def group_sizes(self) -> NDArray[np.int64]:

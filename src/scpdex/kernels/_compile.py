@@ -10,6 +10,9 @@ from scpdex.kernels._disk_cache import attach_cache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+# No C code calls kernels.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
 
 def kernel(function: Function) -> Function:
     """Compile ``function`` on first use, to run without the GIL so that threads share one process.
@@ -17,7 +20,7 @@ def kernel(function: Function) -> Function:
     ``fastmath`` stays off (it breaks NaN and signed zeros) and so does ``parallel`` (it compiles slowly and
     fights with other thread pools).
     """
-    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    compiled: Any = numba.njit(**_OPTIONS)(function)
     if compiled is function:
         # NUMBA_DISABLE_JIT. Compiled code warns of no overflow and no division by zero.
         return np.errstate(all="ignore")(function)
@@ -27,5 +30,5 @@ def kernel(function: Function) -> Function:
 
 def inner_kernel(function: Function) -> Function:
     """Compile ``function`` for use in kernels only: Python cannot call it, and the files of its callers contain it."""
-    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return cast("Function", numba.njit(nogil=True, error_model="numpy", **options)(function))
+    options = _OPTIONS | {"no_cpython_wrapper": True}
+    return cast("Function", numba.njit(**options)(function))

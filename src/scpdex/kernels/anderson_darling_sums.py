@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._compile import inner_kernel, kernel
-from scpdex.kernels.digits import significant_bits, span
 from scpdex.kernels.entries import code_at, key_at
 from scpdex.kernels.radix_sort import sort_gene
 from scpdex.kernels.rank_by_sort import count_negative, rank_by_sort
@@ -42,9 +41,12 @@ def anderson_darling(
     keys: NDArray[Any],
     starts: NDArray[Any],
     ends: NDArray[Any],
+    lowest: NDArray[Any],
+    shared: NDArray[Any],
+    bits: NDArray[Any],
     sizes: NDArray[Any],
     zeros: NDArray[Any],
-    reference: int,
+    reference: int | None,
     sums: NDArray[Any],
     twice_u: NDArray[Any],
     statistics: NDArray[Any],
@@ -61,7 +63,7 @@ def anderson_darling(
 
     Parameters
     ----------
-    keys, starts, ends, sizes, zeros, reference, sums, twice_u
+    keys, starts, ends, lowest, shared, bits, sizes, zeros, reference, sums, twice_u
         As for :func:`scpdex.kernels.rank_sums.rank_sums`.
     statistics
         Output: A**2 of each group, genes x groups; NaN where all cells compared have one value.
@@ -70,18 +72,15 @@ def anderson_darling(
     events, cursors, places, values, running
         Scratch, from :func:`new_anderson_scratch`.
     """
-    no_tie_sums = np.empty(0, dtype=np.int64)
     for g in range(starts.size):
         gene = keys[starts[g] : starts[g] + np.int64(ends[g, -1])]
         n_zeros = count_zeros(zeros[g], reference, twice_u[g])
-        lowest, highest, varying = span(gene)
-        shared, bits = significant_bits(lowest, highest, varying)
-        in_order = sort_gene(gene, ends[g], lowest, shared, bits, sums[g], histograms, entries, spare_entries)
-        twice_midrank_of_zero, _ = rank_by_sort(in_order, gene.size, n_zeros, reference, twice_u[g], no_tie_sums)
+        in_order = sort_gene(gene, ends[g], lowest[g], shared[g], bits[g], sums[g], histograms, entries, spare_entries)
+        twice_midrank_of_zero, _ = rank_by_sort(in_order, gene.size, n_zeros, reference, twice_u[g], None)
         complete_rank_sums(sizes, zeros[g], reference, twice_midrank_of_zero, twice_u[g])
         n_values, zero = _number_values(in_order, ends[g], n_zeros, reference, events, cursors, places, values)
         n_groups = statistics.shape[1]
-        if reference < 0:
+        if reference is None:
             n = np.int64(0)
             for code in range(sizes.size):
                 n += sizes[code]
@@ -91,7 +90,7 @@ def anderson_darling(
             stop = np.int64(ends[g, code])
             own_events = events[start:stop]
             start = stop
-            if reference < 0:
+            if reference is None:
                 total = _compare_with_rest(own_events, sizes[code], zeros[g, code], zero, n, n_values, values, running)
                 n_other = n - sizes[code]
             else:
@@ -108,7 +107,7 @@ def _number_values(
     entries: Any,
     ends: NDArray[Any],
     n_zeros: int,
-    reference: int,
+    reference: int | None,
     events: NDArray[Any],
     cursors: NDArray[Any],
     places: NDArray[Any],
@@ -147,7 +146,11 @@ def _number_values(
                 code = code_at(entries, last)
                 events[cursors[code]] = number
                 cursors[code] += 1
-                n_counted += np.int64(reference < 0 or np.int64(code) == reference)
+                # Numba compiles only the branch for the type of reference.
+                if reference is None:
+                    n_counted += 1
+                else:
+                    n_counted += np.int64(np.int64(code) == reference)
                 last += 1
         places[number] = 2 * n_counted_values + (n_counted > 0)
         if n_counted > 0:
@@ -155,7 +158,7 @@ def _number_values(
             values[1, n_counted_values] = n_counted
             n_counted_values += 1
         below += n_counted
-        number += reference >= 0 or n_counted > 0
+        number += reference is not None or n_counted > 0
         first = last
     return n_counted_values, zero
 
@@ -183,6 +186,23 @@ def _weigh_values(n: int, n_values: int, values: NDArray[Any], running: NDArray[
 
 
 @inner_kernel
+def _next_value(
+    events: NDArray[Any], i: int, zero: int, n_zeros: int, zeros_to_come: bool
+) -> tuple[Any, Any, int, bool]:
+    """Merge the non-zero values of a group, from position ``i``, with its zeros.
+
+    Returns the number of the next value, how many cells of the group share it, and where to go on.
+    """
+    if zeros_to_come and (i == events.size or np.int64(events[i]) > zero):
+        return np.int64(zero), np.int64(n_zeros), i, False
+    number, n_tied = np.int64(events[i]), np.int64(0)
+    while i < events.size and np.int64(events[i]) == number:
+        n_tied += 1
+        i += 1
+    return number, n_tied, i, zeros_to_come
+
+
+@inner_kernel
 def _compare_with_rest(
     events: NDArray[Any],
     n_group: int,
@@ -198,14 +218,7 @@ def _compare_with_rest(
     total, at, m, i = 0.0, np.int64(0), np.int64(0), np.int64(0)
     zeros_to_come = n_zeros > 0
     while i < events.size or zeros_to_come:
-        if zeros_to_come and (i == events.size or np.int64(events[i]) > zero):
-            v, f = np.int64(zero), np.int64(n_zeros)
-            zeros_to_come = False
-        else:
-            v, f = np.int64(events[i]), np.int64(0)
-            while i < events.size and np.int64(events[i]) == v:
-                f += 1
-                i += 1
+        v, f, i, zeros_to_come = _next_value(events, i, zero, n_zeros, zeros_to_come)
         total += _sum_absent_values(at, v, m, n_group, n, one_by_one, values, running)
         x = np.float64(n * (2 * m + f)) - n_group * values[0, v]
         total += values[1, v] * x * x
@@ -258,14 +271,7 @@ def _compare_with_reference(
     total, at, m, i = 0.0, np.int64(0), np.int64(0), np.int64(0)
     zeros_to_come = n_zeros > 0
     while i < events.size or zeros_to_come:
-        if zeros_to_come and (i == events.size or np.int64(events[i]) > zero):
-            number, f = np.int64(zero), np.int64(n_zeros)
-            zeros_to_come = False
-        else:
-            number, f = np.int64(events[i]), np.int64(0)
-            while i < events.size and np.int64(events[i]) == number:
-                f += 1
-                i += 1
+        number, f, i, zeros_to_come = _next_value(events, i, zero, n_zeros, zeros_to_come)
         place, tied = np.int64(places[number] >> 1), np.int64(places[number] & 1)
         total += _sum_reference_values(at, place, m, n_group, n, values)
         if tied:

@@ -15,7 +15,6 @@ _ALL_DIGITS = 6
 _MASK = np.uint64((1 << _DIGIT_BITS) - 1)
 
 
-@kernel
 def argsort_descending(values: NDArray[Any], order: NDArray[Any]) -> None:
     """Write the positions of each row's values from the highest down; equal values, -0 and 0 too, stay in order.
 
@@ -23,7 +22,13 @@ def argsort_descending(values: NDArray[Any], order: NDArray[Any]) -> None:
     """
     keys = np.empty(values.shape[1], dtype=np.uint64)
     spare = np.empty(values.shape[1], dtype=order.dtype)
-    counts = np.empty(1 << _DIGIT_BITS, dtype=np.uint32)
+    _argsort_rows(values, order, keys, spare, np.empty(1 << _DIGIT_BITS, dtype=np.uint32))
+
+
+@kernel
+def _argsort_rows(
+    values: NDArray[Any], order: NDArray[Any], keys: NDArray[Any], spare: NDArray[Any], counts: NDArray[Any]
+) -> None:
     for row in range(values.shape[0]):
         for i in range(keys.size):
             # Adding 0 turns -0 into 0.

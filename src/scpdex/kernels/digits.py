@@ -6,54 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._compile import inner_kernel
+from scpdex.kernels.key_ranges import bit_length
 from scpdex.kernels.keys import to_real
 
-# Most bits of a digit: its histogram stays in the cache.
+# Bits of a digit: so many that even few values are worth it, and not so many that its histogram leaves the cache.
+LEAST_BITS = 8
 RADIX_BITS = 13
-
-
-@inner_kernel
-def span(keys: NDArray[Any]) -> Any:
-    """Find the lowest key, the highest key, and the bits in which any two keys differ, as uint64."""
-    if keys.size == 0:
-        return np.uint64(0), np.uint64(0), np.uint64(0)
-    first = keys[0]
-    lowest = first
-    highest = first
-    varying = first ^ first
-    for i in range(np.uint64(keys.size)):
-        key = keys[i]
-        lowest = min(lowest, key)
-        highest = max(highest, key)
-        varying |= key ^ first
-    return np.uint64(lowest), np.uint64(highest), np.uint64(varying)
-
-
-@inner_kernel
-def _bit_length(x: Any) -> int:
-    bits = 0
-    while x > 0:
-        x >>= np.uint64(1)
-        bits += 1
-    return bits
-
-
-@inner_kernel
-def significant_bits(lowest: Any, highest: Any, varying: Any) -> tuple[Any, int]:
-    """Count the low bits that all keys share, and the bits above these of the keys less the lowest key.
-
-    Narrow ranges and whole numbers have few significant bits.
-    """
-    shared = np.uint64(0)
-    if varying > 0:
-        shared = np.uint64(_bit_length(varying & (~varying + np.uint64(1))) - 1)
-    return shared, max(1, _bit_length(np.uint64(highest - lowest) >> shared))
 
 
 @inner_kernel
 def most_bits_of_digit(n: int) -> int:
     """Choose the most bits of a digit for ``n`` keys: a much longer histogram would cost more than another pass."""
-    return min(RADIX_BITS, max(8, _bit_length(np.uint64(n))))
+    return min(RADIX_BITS, max(LEAST_BITS, bit_length(np.uint64(n))))
 
 
 @inner_kernel

@@ -24,11 +24,8 @@ _CACHE_LINE = 64
 
 
 @kernel
-def order_by_group(codes: NDArray[Any], sizes: NDArray[Any], order: NDArray[Any]) -> None:
-    """Write the positions of the cells, group by group and in cell order."""
-    places = np.zeros(sizes.size, dtype=np.int64)
-    for code in range(1, sizes.size):
-        places[code] = places[code - 1] + sizes[code - 1]
+def order_by_group(codes: NDArray[Any], places: NDArray[Any], order: NDArray[Any]) -> None:
+    """Write the positions of the cells, group by group and in cell order; ``places`` is where each group begins."""
     for i in range(codes.size):
         code = codes[i]
         order[places[code]] = i

@@ -46,18 +46,6 @@ def are_counts(keys: NDArray[Any]) -> bool:
 
 
 @kernel
-def highest_values(keys: NDArray[Any], starts: NDArray[Any], counts: NDArray[Any], highest: NDArray[Any]) -> None:
-    """Write the highest value of each gene, or 0 if that is higher; gene ``g`` has ``counts[g]`` keys."""
-    for g in range(starts.size):
-        gene = keys[starts[g] : starts[g] + np.int64(counts[g])]
-        # Keys order as their values do. A loop over positions compares several at a time: 0.04 ns a key, not 0.2.
-        top = keys.dtype.type(0)
-        for i in range(np.uint64(gene.size)):
-            top = max(top, gene[i])
-        highest[g] = max(0.0, to_real(top)) if counts[g] else 0.0
-
-
-@kernel
 def group_expm1_sums(
     keys: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any], scale: float, sums: NDArray[Any]
 ) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._compile import inner_kernel
-from scpdex.kernels.digits import clear, counts_to_positions
+from scpdex.kernels.digits import clear, counts_to_positions, sum_and_count
+from scpdex.kernels.key_ranges import KeyRanges
 from scpdex.kernels.keys import is_negative
-from scpdex.kernels.tie_sums import tie_term
+from scpdex.kernels.tie_sums import term_of
 
 # Few enough buckets to write to all of them at once; few enough high digits for their tables to stay in the cache.
 LOW_BITS = 10
@@ -23,14 +24,15 @@ _CODE_BITS = 16
 _SPARSE = 4
 
 
-@inner_kernel
-def fit_buckets(n: int, n_codes: int, bits: int, lowest: Any, highest: Any) -> bool:
-    """Tell whether buckets can rank ``n`` keys of ``bits`` significant bits, from the lowest to the highest key."""
+def fit_buckets(n_keys: NDArray[Any], n_codes: int, ranges: KeyRanges) -> NDArray[np.bool_]:
+    """Tell which genes buckets can rank, and faster than a sort."""
+    high_bits = ranges.bits - LOW_BITS
     return (
-        LOW_BITS < bits <= LOW_BITS + HIGH_BITS
-        and _SPARSE * n >= 1 << (bits - LOW_BITS)
-        and n_codes <= 1 << _CODE_BITS
-        and is_negative(lowest) == is_negative(highest)
+        (high_bits > 0)
+        & (high_bits <= HIGH_BITS)
+        & (_SPARSE * n_keys.astype(np.int64) >= 1 << np.clip(high_bits, 0, HIGH_BITS))
+        & ranges.of_one_sign
+        & (n_codes <= 1 << _CODE_BITS)
     )
 
 
@@ -42,26 +44,31 @@ def rank_by_buckets(
     shared: Any,
     bits: int,
     n_zeros: int,
-    reference: int,
+    reference: int | None,
+    sums: NDArray[Any],
     histograms: NDArray[Any],
     packed: NDArray[Any],
     twice_u: NDArray[Any],
-    tie_sums: NDArray[Any],
+    tie_sums: NDArray[Any] | None,
 ) -> Any:
-    """Rank a gene; results are those of :func:`scpdex.kernels.rank_by_sort.rank_by_sort`.
+    """Rank a gene, and write the sum of values of each group.
 
-    ``histograms`` holds how often each low digit and, against the rest, each high digit occurs; its last row is zero,
-    before and after. All other rows are overwritten. ``packed`` is scratch, a ``uint32`` for each key.
+    Results are those of :func:`scpdex.kernels.rank_by_sort.rank_by_sort`, without tie sums against a reference: these
+    cost more here than in sorted values. ``packed`` is scratch, a ``uint32`` for each key, and so are all but the last
+    of ``histograms``.
     """
     n_high = np.uint64(1 << (bits - LOW_BITS))
-    stops, below, upto, seen = histograms[0], histograms[1], histograms[2], histograms[3]
-    _fill_buckets(keys, ends, lowest, shared, stops, packed)
+    stops, below, upto = histograms[0], histograms[1], histograms[2]
     n_counted = np.int64(keys.size)
-    if reference >= 0:
+    if reference is None:
+        sum_and_count(keys, ends, lowest, shared, np.int64(LOW_BITS), bits - LOW_BITS, sums, histograms)
+    else:
+        sum_and_count(keys, ends, lowest, shared, np.int64(LOW_BITS), np.int64(0), sums, histograms)
         n_counted = np.int64(ends[reference]) - np.int64(ends[reference - 1])
         clear(below, n_high)
         for i in range(np.uint64(ends[reference - 1]), np.uint64(ends[reference])):
             below[np.uint64(keys[i] - lowest) >> shared >> np.uint64(LOW_BITS)] += np.uint32(1)
+    _fill_buckets(keys, ends, lowest, shared, stops, packed)
     counts_to_positions(below, n_high)
     for high in range(n_high):
         upto[high] = below[high]
@@ -69,27 +76,23 @@ def rank_by_buckets(
     if is_negative(keys.dtype.type(lowest)):
         twice_zeros_below, twice_midrank_of_zero = np.int64(0), 2 * n_counted + n_zeros
 
-    ties = tie_term(tie_sums.dtype.type(n_zeros))
+    ties = term_of(n_zeros, tie_sums)
     first = np.uint64(0)
     for bucket in range(np.uint64(1 << LOW_BITS)):
         last = np.uint64(stops[bucket])
-        if reference < 0:
-            for i in range(first, last):
+        for i in range(first, last):
+            if reference is None:
                 upto[_high(packed[i])] += np.uint32(1)
-            for i in range(first, last):
-                n_below = np.int64(below[_high(packed[i])])
-                n_upto = np.int64(upto[_high(packed[i])])
-                twice_u[_code(packed[i])] += twice_zeros_below + n_below + n_upto
-        else:
-            for i in range(first, last):
+            else:
                 upto[_high(packed[i])] += np.uint32(_code(packed[i]) == np.uint64(reference))
-            _rank_against_reference(
-                packed, first, last, np.uint64(reference), below, upto, twice_zeros_below, seen, twice_u, tie_sums
-            )
+        for i in range(first, last):
+            n_below = np.int64(below[_high(packed[i])])
+            n_upto = np.int64(upto[_high(packed[i])])
+            twice_u[_code(packed[i])] += twice_zeros_below + n_below + n_upto
         for i in range(first, last):
             high = _high(packed[i])
             # The first cell of a tie adds its term; for the others upto and below are equal, and the term is 0.
-            ties += tie_term(tie_sums.dtype.type(upto[high] - below[high]))
+            ties += term_of(upto[high] - below[high], tie_sums)
             below[high] = upto[high]
         first = last
     return twice_midrank_of_zero, ties
@@ -125,42 +128,3 @@ def _fill_buckets(
             )
             stops[bucket] += np.uint32(1)
             i += np.uint64(1)
-
-
-@inner_kernel
-def _rank_against_reference(
-    packed: NDArray[Any],
-    first: Any,
-    last: Any,
-    reference: Any,
-    below: NDArray[Any],
-    upto: NDArray[Any],
-    twice_zeros_below: int,
-    seen: NDArray[Any],
-    twice_u: NDArray[Any],
-    tie_sums: NDArray[Any],
-) -> None:
-    """Rank the cells of a bucket, and add to ``tie_sums`` by how much each group raises the reference's tie sum.
-
-    A cell that joins a tie of ``t`` cells raises it by ``(t + 1)**3 - (t + 1) - (t**3 - t)``, which is
-    ``3 t (t + 1)``. ``seen`` is scratch, zero for each high digit before and after.
-    """
-    start = first
-    for i in range(first, last):
-        code, high = _code(packed[i]), _high(packed[i])
-        n_below, n_upto = np.int64(below[high]), np.int64(upto[high])
-        twice_u[code] += twice_zeros_below + n_below + n_upto
-        if code != reference and tie_sums.size > 0:
-            # Cells of one group are neighbours in a bucket; most are alone of their group.
-            following = np.uint64(i) + np.uint64(1)
-            is_last = following == last or _code(packed[following]) != code
-            t = tie_sums.dtype.type(n_upto - n_below)
-            if i > start or not is_last:
-                t += tie_sums.dtype.type(seen[high])
-                seen[high] += np.uint32(1)
-            tie_sums[code] += 3 * t * (t + 1)
-            if is_last:
-                for j in range(start, i):
-                    seen[_high(packed[j])] = 0
-                seen[high] = 0
-                start = following

@@ -8,12 +8,17 @@ from numpy.typing import NDArray
 from scpdex.kernels._compile import inner_kernel
 from scpdex.kernels.entries import code_at, key_at
 from scpdex.kernels.keys import is_negative
-from scpdex.kernels.tie_sums import tie_term
+from scpdex.kernels.tie_sums import rise_of_tie_term, term_of
 
 
 @inner_kernel
 def rank_by_sort(
-    entries: Any, n: int, n_zeros: int, reference: int, twice_u: NDArray[Any], tie_sums: NDArray[Any]
+    entries: Any,
+    n: int,
+    n_zeros: int,
+    reference: int | None,
+    twice_u: NDArray[Any],
+    tie_sums: NDArray[Any] | None,
 ) -> Any:
     """Rank the ``n`` entries of a gene, sorted by :mod:`scpdex.kernels.radix_sort`; ``n_zeros`` counted cells are zero.
 
@@ -22,7 +27,7 @@ def rank_by_sort(
     reference's tie sum. Returns the ``twice_midrank`` of a zero, and the tie sum of the counted cells.
     """
     n_negative = count_negative(entries, n)
-    ties = tie_term(tie_sums.dtype.type(n_zeros))
+    ties = term_of(n_zeros, tie_sums)
     below, ties = _rank_run(entries, np.int64(0), n_negative, reference, np.int64(0), ties, twice_u, tie_sums)
     _, ties = _rank_run(entries, n_negative, n, reference, below + n_zeros, ties, twice_u, tie_sums)
     return 2 * below + n_zeros, ties
@@ -46,11 +51,11 @@ def _rank_run(
     entries: Any,
     start: int,
     stop: int,
-    reference: int,
+    reference: int | None,
     below: int,
     ties: Any,
     twice_u: NDArray[Any],
-    tie_sums: NDArray[Any],
+    tie_sums: NDArray[Any] | None,
 ) -> Any:
     """Walk from ``start`` to ``stop``; take and return the number of counted cells below, and the tie sum so far."""
     first = np.uint64(start)
@@ -60,14 +65,14 @@ def _rank_run(
         while last < np.uint64(stop) and key_at(entries, last) == key:
             last += np.uint64(1)
         n_counted = np.int64(last - first)
-        if reference >= 0:
+        if reference is not None:
             n_counted = _count_reference(entries, first, last, np.uint64(reference))
         twice_midrank = 2 * below + n_counted
         for i in range(first, last):
             twice_u[code_at(entries, i)] += twice_midrank
         if last - first > np.uint64(1):
-            ties += tie_term(tie_sums.dtype.type(n_counted))
-            if reference >= 0 and tie_sums.size > 0:
+            ties += term_of(n_counted, tie_sums)
+            if reference is not None and tie_sums is not None:
                 _add_ties_with_reference(entries, first, last - np.uint64(n_counted), n_counted, tie_sums)
         below += n_counted
         first = last
@@ -87,11 +92,10 @@ def _count_reference(entries: Any, first: Any, last: Any, reference: Any) -> int
 @inner_kernel
 def _add_ties_with_reference(entries: Any, first: Any, last: Any, n_counted: int, tie_sums: NDArray[Any]) -> None:
     """Add to ``tie_sums`` by how much the cells of each group in a tie raise the term of its ``n_counted`` cells."""
-    before = tie_term(tie_sums.dtype.type(n_counted))
     while first < last:
         code = code_at(entries, first)
         start = first
         while first < last and code_at(entries, first) == code:
             first += np.uint64(1)
-        tied = tie_sums.dtype.type(n_counted + np.int64(first - start))
-        tie_sums[code] += tie_term(tied) - before
+        n_group = np.int64(first - start)
+        tie_sums[code] += rise_of_tie_term(tie_sums.dtype.type(n_counted), tie_sums.dtype.type(n_group))

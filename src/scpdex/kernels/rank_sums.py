@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._compile import inner_kernel, kernel
-from scpdex.kernels.digits import RADIX_BITS, most_bits_of_digit, significant_bits, span, sum_and_count
+from scpdex.kernels.digits import RADIX_BITS
 from scpdex.kernels.entries import new_entries
-from scpdex.kernels.moments import group_sums
+from scpdex.kernels.key_ranges import KeyRanges
 from scpdex.kernels.radix_sort import FEW, sort_gene
-from scpdex.kernels.rank_by_buckets import HIGH_BITS, LOW_BITS, fit_buckets, rank_by_buckets
+from scpdex.kernels.rank_by_buckets import HIGH_BITS, fit_buckets, rank_by_buckets
 from scpdex.kernels.rank_by_sort import rank_by_sort
-from scpdex.kernels.rank_by_table import rank_by_table
+from scpdex.kernels.rank_by_table import fit_table, rank_by_table
 from scpdex.kernels.tie_sums import complete_tie_sums
 
 
@@ -38,104 +38,203 @@ def new_scratch(longest: int, *, wide: bool) -> tuple[Any, Any, Any, Any, Any]:
     )
 
 
-@inner_kernel
-def count_zeros(zeros: NDArray[Any], reference: int, twice_u: NDArray[Any]) -> Any:
-    """Count the zeros of a gene among the counted cells, and set the rank sums to 0."""
-    n_zeros = np.int64(0)
-    for code in range(zeros.size):
-        twice_u[code] = 0
-        if reference < 0 or code == reference:
-            n_zeros += zeros[code]
-    return n_zeros
-
-
-@inner_kernel
-def complete_rank_sums(
-    sizes: NDArray[Any], zeros: NDArray[Any], reference: int, twice_midrank_of_zero: int, twice_u: NDArray[Any]
-) -> None:
-    """Add the zeros of each group to its rank sum, and subtract the pairs within the group where it is counted."""
-    for code in range(sizes.size):
-        own_pairs = sizes[code] * sizes[code] if reference < 0 else 0
-        twice_u[code] += zeros[code] * twice_midrank_of_zero - own_pairs
-
-
-@kernel
 def rank_sums(
     keys: NDArray[Any],
-    starts: NDArray[Any],
-    ends: NDArray[Any],
-    sizes: NDArray[Any],
-    zeros: NDArray[Any],
-    reference: int,
-    sums: NDArray[Any],
-    twice_u: NDArray[Any],
-    tie_sums: NDArray[Any],
-    entries: Any,
-    spare_entries: Any,
-    packed: NDArray[Any],
-    histograms: NDArray[Any],
-    twice_midrank: NDArray[Any],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.uint32],
+    ranges: KeyRanges,
+    sizes: NDArray[np.int64],
+    zeros: NDArray[np.int64],
+    reference: int | None,
+    sums: NDArray[np.float64],
+    twice_u: NDArray[np.int64],
+    tie_sums: NDArray[Any] | None,
+    scratch: tuple[Any, Any, Any, Any, Any],
 ) -> None:
-    """Rank each gene of a run, one after the other while it is in the cache.
+    """Rank each gene of a block.
 
     A gene of few distinct values, such as counts, is ranked by a table of these, one of many by buckets, and one of a
-    wide range by a sort: the numbers are the same.
+    wide range by a sort: the numbers are the same. Each way is a kernel, which is compiled when a gene first takes it,
+    and for the rest or a reference, with tie sums or without them.
 
     Parameters
     ----------
     keys, starts, ends
         Gene ``g`` owns the keys from ``starts[g]``; relative to that, its group ``c`` ends at ``ends[g, c]``.
+    ranges
+        Key range of each gene, from :func:`scpdex.kernels.key_ranges.measure_keys`.
     sizes
-        Cells of each group, ``int64``. The code of a group is its position here.
+        Cells of each group. The code of a group is its position here.
     zeros
-        Cells of each group that have no key, genes x groups, ``int64``.
+        Cells of each group that have no key, genes x groups.
     reference
-        Code of the reference group, which is the last one, or -1 to compare each group with all other cells.
+        Code of the reference group, which is the last one; None compares each group with all other cells.
     sums
         Output: sum of values of each group, genes x groups.
     twice_u
-        Output: 2 U, genes x groups, ``int64``.
+        Output: 2 U, genes x groups.
     tie_sums
         Output: the sums of t**3 - t over the ties, ``int64`` where these fit (fewer than 2**21 cells) or else
-        ``float64``; genes x 1 against the rest, genes x groups against a reference, or genes x 0 to skip them there.
-    entries, spare_entries, packed, histograms, twice_midrank
-        Scratch, from :func:`new_scratch`.
+        ``float64``; genes x 1 against the rest, genes x groups against a reference; None to leave them out.
+    scratch
+        From :func:`new_scratch`.
     """
-    for g in range(starts.size):
+    entries, spare_entries, packed, histograms, twice_midrank = scratch
+    n_keys = ends[:, -1]
+    many = n_keys >= FEW
+    by_table = many & fit_table(n_keys, ranges)
+    by_buckets = many & ~by_table & fit_buckets(n_keys, sizes.size, ranges)
+    if reference is not None and tie_sums is not None:
+        by_buckets[:] = False
+    block = (keys, starts, ends, ranges.lowest, ranges.shared, ranges.bits, sizes, zeros, reference)
+    outputs = (sums, twice_u, tie_sums)
+    if by_table.any():
+        _rank_by_table(np.flatnonzero(by_table), *block, *outputs, histograms, twice_midrank)
+    if by_buckets.any():
+        _rank_by_buckets(np.flatnonzero(by_buckets), *block, *outputs, histograms, packed)
+    by_sort = ~(by_table | by_buckets)
+    if by_sort.any():
+        _rank_by_sort(np.flatnonzero(by_sort), *block, *outputs, histograms, entries, spare_entries)
+
+
+@kernel
+def _rank_by_table(
+    genes: NDArray[Any],
+    keys: NDArray[Any],
+    starts: NDArray[Any],
+    ends: NDArray[Any],
+    lowest: NDArray[Any],
+    shared: NDArray[Any],
+    bits: NDArray[Any],
+    sizes: NDArray[Any],
+    zeros: NDArray[Any],
+    reference: int | None,
+    sums: NDArray[Any],
+    twice_u: NDArray[Any],
+    tie_sums: NDArray[Any] | None,
+    histograms: NDArray[Any],
+    twice_midrank: NDArray[Any],
+) -> None:
+    for g in genes:
+        n_zeros = count_zeros(zeros[g], reference, twice_u[g])
+        ties = new_tie_sums(tie_sums, g)
+        twice_midrank_of_zero, tie_sum = rank_by_table(
+            keys[starts[g] : starts[g] + np.int64(ends[g, -1])],
+            ends[g],
+            lowest[g],
+            shared[g],
+            bits[g],
+            n_zeros,
+            reference,
+            sums[g],
+            histograms,
+            twice_midrank,
+            twice_u[g],
+            ties,
+        )
+        complete_rank_sums(sizes, zeros[g], reference, twice_midrank_of_zero, twice_u[g])
+        complete_tie_sums(zeros[g], reference, tie_sum, ties)
+
+
+@kernel
+def _rank_by_buckets(
+    genes: NDArray[Any],
+    keys: NDArray[Any],
+    starts: NDArray[Any],
+    ends: NDArray[Any],
+    lowest: NDArray[Any],
+    shared: NDArray[Any],
+    bits: NDArray[Any],
+    sizes: NDArray[Any],
+    zeros: NDArray[Any],
+    reference: int | None,
+    sums: NDArray[Any],
+    twice_u: NDArray[Any],
+    tie_sums: NDArray[Any] | None,
+    histograms: NDArray[Any],
+    packed: NDArray[Any],
+) -> None:
+    for g in genes:
+        n_zeros = count_zeros(zeros[g], reference, twice_u[g])
+        ties = new_tie_sums(tie_sums, g)
+        twice_midrank_of_zero, tie_sum = rank_by_buckets(
+            keys[starts[g] : starts[g] + np.int64(ends[g, -1])],
+            ends[g],
+            lowest[g],
+            shared[g],
+            bits[g],
+            n_zeros,
+            reference,
+            sums[g],
+            histograms,
+            packed,
+            twice_u[g],
+            ties,
+        )
+        complete_rank_sums(sizes, zeros[g], reference, twice_midrank_of_zero, twice_u[g])
+        complete_tie_sums(zeros[g], reference, tie_sum, ties)
+
+
+@kernel
+def _rank_by_sort(
+    genes: NDArray[Any],
+    keys: NDArray[Any],
+    starts: NDArray[Any],
+    ends: NDArray[Any],
+    lowest: NDArray[Any],
+    shared: NDArray[Any],
+    bits: NDArray[Any],
+    sizes: NDArray[Any],
+    zeros: NDArray[Any],
+    reference: int | None,
+    sums: NDArray[Any],
+    twice_u: NDArray[Any],
+    tie_sums: NDArray[Any] | None,
+    histograms: NDArray[Any],
+    entries: Any,
+    spare_entries: Any,
+) -> None:
+    for g in genes:
         gene = keys[starts[g] : starts[g] + np.int64(ends[g, -1])]
         n_zeros = count_zeros(zeros[g], reference, twice_u[g])
-        for code in range(tie_sums.shape[1]):
-            tie_sums[g, code] = 0
-        lowest, highest, varying = span(gene)
-        shared, bits = significant_bits(lowest, highest, varying)
-        most = most_bits_of_digit(gene.size)
-        few = gene.size < FEW
-        if not few and bits <= most:
-            if reference < 0:
-                sum_and_count(gene, ends[g], lowest, shared, bits, np.int64(0), sums[g], histograms)
-            else:
-                group_sums(gene, ends[g], sums[g])
-            twice_midrank_of_zero, ties = rank_by_table(
-                gene,
-                ends[g],
-                lowest,
-                shared,
-                bits,
-                n_zeros,
-                reference,
-                histograms,
-                twice_midrank,
-                twice_u[g],
-                tie_sums[g],
-            )
-        elif not few and fit_buckets(gene.size, sizes.size, bits, keys.dtype.type(lowest), keys.dtype.type(highest)):
-            high_bits = bits - LOW_BITS if reference < 0 else np.int64(0)
-            sum_and_count(gene, ends[g], lowest, shared, np.int64(LOW_BITS), high_bits, sums[g], histograms)
-            twice_midrank_of_zero, ties = rank_by_buckets(
-                gene, ends[g], lowest, shared, bits, n_zeros, reference, histograms, packed, twice_u[g], tie_sums[g]
-            )
-        else:
-            in_order = sort_gene(gene, ends[g], lowest, shared, bits, sums[g], histograms, entries, spare_entries)
-            twice_midrank_of_zero, ties = rank_by_sort(in_order, gene.size, n_zeros, reference, twice_u[g], tie_sums[g])
+        ties = new_tie_sums(tie_sums, g)
+        in_order = sort_gene(gene, ends[g], lowest[g], shared[g], bits[g], sums[g], histograms, entries, spare_entries)
+        twice_midrank_of_zero, tie_sum = rank_by_sort(in_order, gene.size, n_zeros, reference, twice_u[g], ties)
         complete_rank_sums(sizes, zeros[g], reference, twice_midrank_of_zero, twice_u[g])
-        complete_tie_sums(zeros[g], reference, ties, tie_sums[g])
+        complete_tie_sums(zeros[g], reference, tie_sum, ties)
+
+
+@inner_kernel
+def count_zeros(zeros: NDArray[Any], reference: int | None, twice_u: NDArray[Any]) -> Any:
+    """Count the zeros of a gene among the counted cells, and set the rank sums to 0."""
+    n_zeros = np.int64(0)
+    for code in range(zeros.size):
+        twice_u[code] = 0
+        # Numba compiles only the branch for the type of reference.
+        if reference is None:
+            n_zeros += zeros[code]
+    if reference is not None:
+        n_zeros = np.int64(zeros[reference])
+    return n_zeros
+
+
+@inner_kernel
+def new_tie_sums(tie_sums: NDArray[Any] | None, g: int) -> Any:
+    """Give the tie sums of gene ``g``, set to 0, if these are asked for."""
+    if tie_sums is None:
+        return None
+    ties = tie_sums[g]
+    for code in range(ties.size):
+        ties[code] = 0
+    return ties
+
+
+@inner_kernel
+def complete_rank_sums(
+    sizes: NDArray[Any], zeros: NDArray[Any], reference: int | None, twice_midrank_of_zero: int, twice_u: NDArray[Any]
+) -> None:
+    """Add the zeros of each group to its rank sum, and subtract the pairs within the group where it is counted."""
+    for code in range(sizes.size):
+        twice_u[code] += zeros[code] * twice_midrank_of_zero
+        if reference is None:
+            twice_u[code] -= sizes[code] * sizes[code]

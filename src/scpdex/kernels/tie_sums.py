@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._compile import inner_kernel
@@ -14,17 +15,31 @@ def tie_term(t: Any) -> Any:
 
 
 @inner_kernel
-def complete_tie_sums(zeros: NDArray[Any], reference: int, ties: Any, tie_sums: NDArray[Any]) -> None:
+def rise_of_tie_term(t: Any, n: Any) -> Any:
+    """Compute by how much ``n`` cells that join a tie of ``t`` raise its term: (t + n)**3 - (t + n) - (t**3 - t)."""
+    return 3 * t * n * (t + n) + tie_term(n)
+
+
+@inner_kernel
+def term_of(n: Any, tie_sums: NDArray[Any] | None) -> Any:
+    """Compute the term of a tie of ``n`` cells, in the dtype of ``tie_sums``; 0 where these are not asked for."""
+    # Numba compiles only the branch for the type of tie_sums.
+    if tie_sums is None:
+        return np.int64(0)
+    return tie_term(tie_sums.dtype.type(n))
+
+
+@inner_kernel
+def complete_tie_sums(zeros: NDArray[Any], reference: int | None, ties: Any, tie_sums: NDArray[Any] | None) -> None:
     """Complete the tie sums of a gene, given ``ties``, the tie sum of the counted cells with their zeros.
 
     Against the rest that is the result. Against a reference, ``tie_sums`` holds by how much the non-zero values of each
     group raise it; this adds the zeros of the group, which join those of the reference.
     """
-    if tie_sums.size > 0:
-        if reference < 0:
+    if tie_sums is not None:
+        if reference is None:
             tie_sums[0] = ties
         else:
             reference_zeros = tie_sums.dtype.type(zeros[reference])
             for code in range(tie_sums.size):
-                with_group = reference_zeros + tie_sums.dtype.type(zeros[code])
-                tie_sums[code] += ties + (tie_term(with_group) - tie_term(reference_zeros))
+                tie_sums[code] += ties + rise_of_tie_term(reference_zeros, tie_sums.dtype.type(zeros[code]))

@@ -32,8 +32,9 @@ class ComparedCells:
         compared = design.codes >= 0
         rows = rows[compared]
         order = np.empty(rows.size, dtype=np.int64)
-        order_by_group(design.codes[compared], design.sizes, order)
-        return cls(rows[order], np.cumsum(design.sizes), bool((np.diff(rows) > 0).all()))
+        stops = np.cumsum(design.sizes)
+        order_by_group(design.codes[compared], stops - design.sizes, order)
+        return cls(rows[order], stops, bool((np.diff(rows) > 0).all()))
 
     def codes(self) -> NDArray[np.int32]:
         """Give the group of each cell, in the order of the groups."""

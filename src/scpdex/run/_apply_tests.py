@@ -83,6 +83,7 @@ def _rank_test(sums: SufficientStatistics, comparison: Comparison, options: Test
         SIGN_OF_ALTERNATIVE[options.alternative],
         scores,
         pvals,
+        np.full((2, n_groups), -1),
     )
     if options.exact:
         exact_pvals(sums.twice_u[:, :n_groups], sums.tie_sums[:, :n_groups], *sizes, pvals, options.alternative)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from scpdex.kernels.anderson_darling_sums import anderson_darling, new_anderson_scratch
-from scpdex.kernels.moments import are_counts, count_not_finite, group_expm1_sums, group_moments, highest_values
+from scpdex.kernels.key_ranges import measure_keys
+from scpdex.kernels.moments import are_counts, count_not_finite, group_expm1_sums, group_moments
 from scpdex.kernels.rank_sums import new_scratch, rank_sums
 from scpdex.run._sufficient_statistics import SufficientStatistics, tie_sums_dtype
 
@@ -18,10 +19,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import GroupSizes
+    from scpdex.kernels.key_ranges import KeyRanges
     from scpdex.matrix import GeneBlock
     from scpdex.statistics.options import TestOptions
 
-Keys = tuple["NDArray[Any]", "NDArray[np.int64]", "NDArray[np.uint32]"]
+
+class UnitKeys(NamedTuple):
+    """The keys of a ranking unit in a block of genes."""
+
+    block: tuple[NDArray[Any], NDArray[np.int64], NDArray[np.uint32]]
+    """Keys, where each gene's start, and where each group's end."""
+    ranges: KeyRanges
 
 
 class BlockKernels(ABC):
@@ -39,27 +47,25 @@ class BlockKernels(ABC):
     def add_up(self, block: GeneBlock) -> Iterator[SufficientStatistics]:
         """Give the sufficient statistics of each ranking unit in turn."""
         are_counts = self._are_counts(block)
-        highest = np.empty(len(block.genes))
-        highest_values(block.keys, block.starts, np.ascontiguousarray(block.ends[:, -1]), highest)
+        ranges, highest = measure_keys(block.keys, block.starts, np.ascontiguousarray(block.ends[:, -1]))
         first_code = 0
         for i, sizes in enumerate(self._sizes):
             stop = first_code + sizes.size
-            yield self._add_up_unit(block.select_codes(first_code, stop), i, are_counts, highest)
+            sums = self._add_up_unit(block.select_codes(first_code, stop), i, ranges)
+            sums.are_counts, sums.highest = are_counts, highest
+            yield sums
             first_code = stop
 
-    def _add_up_unit(
-        self, block: GeneBlock, i: int, are_counts: bool, highest: NDArray[np.float64]
-    ) -> SufficientStatistics:
+    def _add_up_unit(self, block: GeneBlock, i: int, ranges: KeyRanges) -> SufficientStatistics:
         """Add up the ``i``-th ranking unit."""
         nonzero = block.ends.astype(np.int64)
         nonzero[:, 1:] -= block.ends[:, :-1]
-        sums = SufficientStatistics(block.genes, nonzero, np.empty(nonzero.shape), are_counts=are_counts)
-        keys = (block.keys, block.starts, block.ends)
-        self._fill(sums, keys, i)
+        sums = SufficientStatistics(block.genes, nonzero, np.empty(nonzero.shape))
+        unit = UnitKeys((block.keys, block.starts, block.ends), ranges)
+        self._fill(sums, unit, i)
         if self._log_scale is not None:
             sums.expm1 = np.empty_like(sums.means)
-            group_expm1_sums(*keys, self._log_scale, sums.expm1)
-        sums.highest = highest
+            group_expm1_sums(*unit.block, self._log_scale, sums.expm1)
         sums.not_finite = np.zeros(len(block.genes), dtype=np.int64)
         # NaN and infinite values show in the means.
         for g in np.flatnonzero(~np.isfinite(sums.means).all(axis=1)).tolist():
@@ -67,7 +73,7 @@ class BlockKernels(ABC):
         return sums
 
     @abstractmethod
-    def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
+    def _fill(self, sums: SufficientStatistics, unit: UnitKeys, i: int) -> None:
         """Fill in what the test needs of the ``i``-th ranking unit, the means at least."""
 
     def _are_counts(self, block: GeneBlock) -> bool:
@@ -80,9 +86,9 @@ class BlockKernels(ABC):
 class Moments(BlockKernels):
     """Means and squared deviations, for t-tests."""
 
-    def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
+    def _fill(self, sums: SufficientStatistics, unit: UnitKeys, i: int) -> None:
         sums.squares = np.empty_like(sums.means)
-        group_moments(*keys, self._sizes[i], sums.means, sums.squares)
+        group_moments(*unit.block, self._sizes[i], sums.means, sums.squares)
 
 
 class Ranks(BlockKernels):
@@ -100,24 +106,26 @@ class Ranks(BlockKernels):
         super().__init__([unit.sizes for unit in units], log_scale)
         self._units = units
         self._tie_correct = tie_correct
-        self._buffers = new_scratch(longest_gene, wide=_are_wide(key_dtype))
+        self._scratch = new_scratch(longest_gene, wide=_are_wide(key_dtype))
 
-    def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
-        unit = self._units[i]
-        n_tie_sums = 1 if unit.against_rest else unit.sizes.size if self._tie_correct else 0
-        sums.tie_sums = np.empty((len(sums.genes), n_tie_sums), dtype=tie_sums_dtype(unit))
+    def _fill(self, sums: SufficientStatistics, unit: UnitKeys, i: int) -> None:
+        sizes = self._units[i]
         sums.twice_u = np.empty_like(sums.nonzero)
+        if self._tie_correct:
+            n_tie_sums = 1 if sizes.against_rest else sizes.sizes.size
+            sums.tie_sums = np.empty((len(sums.genes), n_tie_sums), dtype=tie_sums_dtype(sizes))
         rank_sums(
-            *keys,
-            unit.sizes,
-            unit.sizes - sums.nonzero,
-            unit.reference_code,
+            *unit.block,
+            unit.ranges,
+            sizes.sizes,
+            sizes.sizes - sums.nonzero,
+            sizes.reference_code,
             sums.means,
             sums.twice_u,
-            sums.tie_sums,
-            *self._buffers,
+            sums.tie_sums if self._tie_correct else None,
+            self._scratch,
         )
-        sums.means /= np.maximum(unit.sizes, 1)
+        sums.means /= np.maximum(sizes.sizes, 1)
 
 
 class SortedValues(BlockKernels):
@@ -132,21 +140,24 @@ class SortedValues(BlockKernels):
         most_codes = max(unit.sizes.size for unit in units)
         self._buffers = (first, second, histograms, *new_anderson_scratch(longest_gene, most_codes))
 
-    def _fill(self, sums: SufficientStatistics, keys: Keys, i: int) -> None:
-        unit = self._units[i]
+    def _fill(self, sums: SufficientStatistics, unit: UnitKeys, i: int) -> None:
+        sizes = self._units[i]
         sums.twice_u = np.empty_like(sums.nonzero)
-        sums.anderson = np.empty((len(sums.genes), unit.n_groups))
+        sums.anderson = np.empty((len(sums.genes), sizes.n_groups))
         anderson_darling(
-            *keys,
-            unit.sizes,
-            unit.sizes - sums.nonzero,
-            unit.reference_code,
+            *unit.block,
+            unit.ranges.lowest,
+            unit.ranges.shared,
+            unit.ranges.bits,
+            sizes.sizes,
+            sizes.sizes - sums.nonzero,
+            sizes.reference_code,
             sums.means,
             sums.twice_u,
             sums.anderson,
             *self._buffers,
         )
-        sums.means /= np.maximum(unit.sizes, 1)
+        sums.means /= np.maximum(sizes.sizes, 1)
 
 
 def choose_kernels(

@@ -107,6 +107,8 @@ class GeneStatistics:
             comparison.against_rest,
             self.log_scale,
             changes,
+            np.empty(comparison.sizes.size),
+            np.full((2, comparison.n_groups), -1),
         )
         return changes
 

@@ -29,7 +29,7 @@ class SufficientStatistics:
     """Sums of squared deviations from the mean."""
     twice_u: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
     tie_sums: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0)))
-    """Sums of t**3 - t: genes x 1 against the rest, genes x 0 against a reference without tie correction."""
+    """Sums of t**3 - t: genes x 1 against the rest, genes x codes against a reference; of tie correction only."""
     anderson: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
     """A squared of the Anderson-Darling test, genes x tested groups."""
     expm1: NDArray[np.float64] | None = None

@@ -41,6 +41,8 @@ def log2_fold_changes(
     against_rest: bool,
     log_scale: float | None,
     changes: NDArray[np.float32],
+    after: NDArray[np.float64],
+    empty: NDArray[np.int64],
 ) -> None:
     """Write ``log2((m1 + 1e-9) / (m2 + 1e-9))``, scanpy's fold change; NaN where the means have no ratio.
 
@@ -64,35 +66,32 @@ def log2_fold_changes(
         means are of counts already.
     changes
         Output, genes x tested groups.
+    after
+        Scratch, one number for each code.
+    empty
+        Scratch, as for :func:`~.rank_sum.rank_sum_test`.
     """
-    n_codes, n_groups = sizes.size, n_other.size
-    n_classes = 0
-    for group in range(n_groups):
-        n_classes = max(n_classes, size_classes[group] + 1)
-    change_of_empty = np.empty(n_classes, dtype=np.float32)
-    gene_of_empty = np.full(n_classes, -1)
-    after = np.zeros(n_codes)
+    n_groups = n_other.size
+    genes, groups = empty[0], empty[1]
     for g in range(means.shape[0]):
         other = 0.0
         if against_rest:
             total = 0.0
-            for code in range(n_codes - 1, -1, -1):
+            for code in range(sizes.size - 1, -1, -1):
                 after[code] = total
                 total += means[g, code] * sizes[code]
         else:
             other = _shifted_count(means[g, n_groups], log_scale)
         before = 0.0
         for group in range(n_groups):
-            size_class = np.uint64(size_classes[group])
-            is_empty = nonzero[g, group] == 0
-            if is_empty and gene_of_empty[size_class] == g:
-                changes[g, group] = change_of_empty[size_class]
-                continue
+            if nonzero[g, group] == 0:
+                size_class = np.uint64(size_classes[group])
+                if genes[size_class] == g:
+                    changes[g, group] = changes[g, np.uint64(groups[size_class])]
+                    continue
+                genes[size_class] = g
+                groups[size_class] = group
             if against_rest:
                 other = _shifted_count((before + after[group]) / n_other[group], log_scale)
                 before += means[g, group] * sizes[group]
-            change = np.log2(_shifted_count(means[g, group], log_scale) / other)
-            changes[g, group] = change
-            if is_empty:
-                change_of_empty[size_class] = changes[g, group]
-                gene_of_empty[size_class] = g
+            changes[g, group] = np.log2(_shifted_count(means[g, group], log_scale) / other)

@@ -67,6 +67,7 @@ def rank_sum_test(
     alternative: int,
     scores: NDArray[np.float64],
     pvals: NDArray[np.float64],
+    empty: NDArray[np.int64],
 ) -> None:
     """Write scores z and their p-values, genes x groups.
 
@@ -93,22 +94,20 @@ def rank_sum_test(
         Whether to correct for continuity; 0 for two-sided, 1 for greater, -1 for less, see :mod:`~.tails`.
     scores, pvals
         Output.
+    empty
+        Scratch, 2 x groups, -1 at first: by size class, the last gene with an empty group, and that group.
     """
-    n_groups = n_group.size
-    n_classes = 0
-    for group in range(n_groups):
-        n_classes = max(n_classes, size_classes[group] + 1)
-    score_of_empty = np.empty(n_classes)
-    pval_of_empty = np.empty(n_classes)
-    gene_of_empty = np.full(n_classes, -1)
+    genes, groups = empty[0], empty[1]
     for g in range(twice_u.shape[0]):
-        for group in range(n_groups):
-            size_class = np.uint64(size_classes[group])
-            is_empty = nonzero[g, group] == 0
-            if is_empty and gene_of_empty[size_class] == g:
-                scores[g, group] = score_of_empty[size_class]
-                pvals[g, group] = pval_of_empty[size_class]
-                continue
+        for group in range(n_group.size):
+            if nonzero[g, group] == 0:
+                size_class = np.uint64(size_classes[group])
+                if genes[size_class] == g:
+                    scores[g, group] = scores[g, np.uint64(groups[size_class])]
+                    pvals[g, group] = pvals[g, np.uint64(groups[size_class])]
+                    continue
+                genes[size_class] = g
+                groups[size_class] = group
             deviation, variance = moments_of_u(twice_u, tie_sums, n_group, n_other, g, group)
             if use_continuity:
                 deviation = continuity_corrected(deviation, alternative)
@@ -116,10 +115,6 @@ def rank_sum_test(
             pval = normal_tail(score, alternative) if variance > 0 else 1.0
             scores[g, group] = score
             pvals[g, group] = pval
-            if is_empty:
-                score_of_empty[size_class] = score
-                pval_of_empty[size_class] = pval
-                gene_of_empty[size_class] = g
 
 
 def exact_pvals(
