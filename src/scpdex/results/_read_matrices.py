@@ -123,14 +123,18 @@ def read_matrices(
         ``varm`` lacks a matrix, or has one of another shape.
     """
     stored = StoredMatrices.open(adata, entry, params, key, positions)
-    ranked = RankedGenes.empty(stored.groups, stored.n_ranks, stored.field_types)
+    shape = (len(stored.groups), stored.n_ranks)
+    order = np.empty(shape, dtype=np.intp)
+    # Groups x ranks, in the order of the long table.
+    statistics = {name: np.empty(shape, dtype=dtype) for name, dtype in stored.field_types.items()}
     for groups in cut_groups(len(stored.groups)):
-        order, values = stored.read_groups(groups)
-        ranked.write_groups(groups.start, np.maximum(order, 0), values)
-        if (order < 0).any():
-            ranked.order[groups] = order
-            for matrix in ranked.statistics.values():
-                matrix[:, groups][order.T < 0] = np.nan
+        order[groups], values = stored.read_groups(groups)
+        is_empty = order[groups] < 0
+        for name, columns in values.items():
+            in_order = np.take_along_axis(columns, order[groups], axis=1)
+            in_order[is_empty] = np.nan
+            statistics[name][groups] = in_order
+    ranked = RankedGenes(stored.groups, order, {name: values.T for name, values in statistics.items()})
     return RankedResult(
         params,
         ranked,
