@@ -105,9 +105,8 @@ class StoredMatrices:
             last = np.iinfo(ranks.dtype).max
             in_order = np.argsort(np.where(ranks < 0, last, ranks), axis=1, kind="stable")
             order[:] = np.where(is_empty, -1, in_order[:, : self.n_ranks])
-        types = self.field_types
         return order, {
-            name: np.ascontiguousarray(matrix[:, columns].T, dtype=types[name])
+            name: np.ascontiguousarray(matrix[:, columns].T, dtype=float_type(matrix.dtype))
             for name, matrix in self.statistics.items()
         }
 

@@ -132,7 +132,9 @@ def read_tables(
                 unread.append(name)
                 continue
             index = var_names.astype(object)
-        tables[name] = table.set_axis(index, axis=0)
+        # set_axis would copy the fractions of all groups with pandas 2.
+        tables[name] = table.copy(deep=False)
+        tables[name].index = index
     return tables, unread
 
 

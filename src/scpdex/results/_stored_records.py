@@ -67,6 +67,8 @@ class StoredRecords:
     """Names of each group's genes."""
     fields: dict[str, list[NDArray[Any]]]
     """By field: values of each group, in the order of its genes."""
+    field_types: dict[str, np.dtype[Any]]
+    """Data type of each field, as :meth:`read_groups` reads it."""
     fractions: dict[str, tuple[pd.Index[Any], tuple[str, ...], NDArray[np.float64]]]
     """Names of genes and columns, and genes x columns."""
     n_vars: int
@@ -94,7 +96,10 @@ class StoredRecords:
         }
         selected, _ = select_fractions(stored, groups, None, params.get("reference"))
         fractions = {name: (tables[name].index, *columns) for name, columns in selected.items()}
-        return cls(params, names, fields, fractions, adata.n_vars, GeneRows(var_names))
+        types = {
+            name: float_type(np.result_type(*{column.dtype for column in columns})) for name, columns in fields.items()
+        }
+        return cls(params, names, fields, types, fractions, adata.n_vars, GeneRows(var_names))
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -105,14 +110,6 @@ class StoredRecords:
     def n_ranks(self) -> int:
         """Genes of each group."""
         return len(next(iter(self.names.values())))
-
-    @property
-    def field_types(self) -> dict[str, np.dtype[Any]]:
-        """Data type of each field, as :meth:`read_groups` reads it."""
-        return {
-            name: float_type(np.result_type(*{column.dtype for column in columns}))
-            for name, columns in self.fields.items()
-        }
 
     def read_groups(self, groups: slice) -> tuple[NDArray[np.int32], dict[str, NDArray[Any]]] | None:
         """Read neighbouring groups: ranks, and values by field, both groups x variables.
