@@ -50,3 +50,24 @@ def invert_order(order: NDArray[Any], n_ranks: int, ranks: NDArray[Any]) -> None
     for k in range(order.shape[0]):
         for r in range(order.shape[1]):
             ranks[k, np.uint64(order[k, r])] = r if r < n_ranks else -1
+
+
+@kernel
+def order_by_ranks(ranks: NDArray[Any], order: NDArray[Any]) -> None:
+    """Write the gene of each rank, groups x ranks, from the ranks of the genes, groups x genes.
+
+    Ranks below 0, and from the length of ``order`` on, are left out.
+    """
+    for k in range(ranks.shape[0]):
+        for g in range(ranks.shape[1]):
+            r = ranks[k, g]
+            if 0 <= r < order.shape[1]:
+                order[k, r] = g
+
+
+@kernel
+def place_by_order(columns: NDArray[Any], order: NDArray[Any], placed: NDArray[Any]) -> None:
+    """Write the value of each rank, groups x ranks, at the position of its gene in ``placed``, groups x genes."""
+    for k in range(order.shape[0]):
+        for r in range(order.shape[1]):
+            placed[k, np.uint64(order[k, r])] = columns[k, r]

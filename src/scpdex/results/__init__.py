@@ -1,5 +1,7 @@
 """Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, and data frames."""
 
+from scpdex.results._convert_results import convert_to_matrices, convert_to_records
+from scpdex.results._converted_forms import read_bool
 from scpdex.results._data_frames import Backend, CodedColumn, concatenate_frames, make_frame, refuse_backend
 from scpdex.results._file_limits import (
     exceed_hdf5_limit,
@@ -10,11 +12,13 @@ from scpdex.results._file_limits import (
 )
 from scpdex.results._fractions import Fractions, match_fraction_columns
 from scpdex.results._level_list import LevelList, make_level_key
-from scpdex.results._ranked_result import GeneMatrices, RankedGenes, RankedResult
+from scpdex.results._ranked_result import GeneMatrices, NamedGenes, RankedGenes, RankedResult
+from scpdex.results._read_matrices import StoredMatrices
 from scpdex.results._read_records import find_positions
-from scpdex.results._read_result import read_groups, read_result
+from scpdex.results._read_result import open_matrices, open_records, read_groups, read_result
 from scpdex.results._scanpy_records import make_name_array
 from scpdex.results._stored_parameters import LabelColumn, read_label_names, read_params
+from scpdex.results._stored_records import StoredRecords
 from scpdex.results._varm_matrices import is_in_varm, make_matrix_name
 from scpdex.results._write_checks import Storage, refuse_storage, refuse_to_replace, refuse_view_of_disk
 from scpdex.results._write_results import write_results
@@ -26,10 +30,15 @@ __all__ = [
     "GeneMatrices",
     "LabelColumn",
     "LevelList",
+    "NamedGenes",
     "RankedGenes",
     "RankedResult",
     "Storage",
+    "StoredMatrices",
+    "StoredRecords",
     "concatenate_frames",
+    "convert_to_matrices",
+    "convert_to_records",
     "exceed_hdf5_limit",
     "find_positions",
     "find_unwritable_columns",
@@ -42,6 +51,9 @@ __all__ = [
     "make_matrix_name",
     "make_name_array",
     "match_fraction_columns",
+    "open_matrices",
+    "open_records",
+    "read_bool",
     "read_groups",
     "read_label_names",
     "read_params",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from scpdex.kernels.columns import invert_order, write_columns, write_ordered_columns
+from scpdex.results._name_records import allocate_name_records, write_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,10 +92,18 @@ class GeneMatrices:
         """
         ranks = np.empty_like(order)
         invert_order(order, self.n_ranks, ranks)
+        if self.n_ranks < order.shape[1]:
+            for columns in values.values():
+                np.put_along_axis(columns, order[:, self.n_ranks :], np.nan, axis=1)
+        self.write_gene_values(first, ranks, values)
+
+    def write_gene_values(self, first: int, ranks: NDArray[np.int32], values: Mapping[str, NDArray[Any]]) -> None:
+        """Write neighbouring groups from position ``first`` on: their ``ranks``, and ``values`` by field.
+
+        Both are groups x tested genes.
+        """
         write_columns(ranks, self.rows, first, self.ranks)
         for name, columns in values.items():
-            if self.n_ranks < order.shape[1]:
-                np.put_along_axis(columns, order[:, self.n_ranks :], np.nan, axis=1)
             write_columns(columns, self.rows, first, self.statistics[name])
 
     def groups_without_numbers(self) -> list[str]:
@@ -103,7 +112,35 @@ class GeneMatrices:
         return [self.groups[g] for g in np.flatnonzero(np.isnan(highest)).tolist()]
 
 
-Layout = TypeVar("Layout", bound=RankedGenes | GeneMatrices)
+@dataclass(frozen=True)
+class NamedGenes:
+    """The names of the genes of each group, from the highest score to the lowest, in scanpy's records."""
+
+    groups: tuple[str, ...]
+    names: NDArray[Any]
+    """Records of names: a field for each group."""
+    statistics: dict[str, NDArray[Any]]
+    """By field: ranks x groups."""
+
+    @classmethod
+    def empty(cls, groups: Sequence[str], n_ranks: int, fields: Mapping[str, Any]) -> NamedGenes:
+        """Allocate a result, ``fields`` with their dtypes."""
+        statistics = {name: np.empty((n_ranks, len(groups)), dtype=dtype) for name, dtype in fields.items()}
+        return cls(tuple(groups), allocate_name_records(groups, n_ranks), statistics)
+
+    def write_groups(
+        self, first: int, order: NDArray[np.int32], values: Mapping[str, NDArray[Any]], gene_names: NDArray[Any]
+    ) -> None:
+        """Write neighbouring groups from position ``first`` on: the names of their ``order``, and ``values`` by field.
+
+        ``order`` is groups x ranks, and values are groups x genes.
+        """
+        write_names(self.names, gene_names, order, self.groups[first : first + order.shape[0]])
+        for name, columns in values.items():
+            write_ordered_columns(columns, order, first, self.statistics[name])
+
+
+Layout = TypeVar("Layout", bound=RankedGenes | GeneMatrices | NamedGenes)
 
 
 @dataclass(frozen=True)

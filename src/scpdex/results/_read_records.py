@@ -50,7 +50,7 @@ def read_records(
     codes, genes = _factorize_names(names, chosen)
     uses_raw = _uses_raw(adata, params, genes)
     var_names = pd.Index(adata.raw.var_names if uses_raw else adata.var_names)
-    tables, unread = _read_tables(entry, genes, var_names)
+    tables, unread = read_tables(entry, genes, var_names)
     # Tables have all tested genes, also those that are not among the first of any group.
     tested = next(iter(tables.values())).index if tables else genes[:0]
     genes = np.append(genes, np.setdiff1d(np.asarray(tested, dtype=object), genes))
@@ -61,15 +61,20 @@ def read_records(
     # In the order of var, names that var lacks last; the last code of all stands for an empty rank.
     in_var_order = np.argsort(np.where(var_positions < 0, len(var_names), var_positions), kind="stable")
     new_codes = np.append(np.argsort(in_var_order), -1)
-    statistics, unread_statistics = _read_statistics(entry, groups, chosen, len(next(iter(names.values()))))
-    columns = {}
-    for name, table in tables.items():
-        rows = find_positions(genes, table.index)
+    fields, unread_statistics = read_fields(entry, groups, len(next(iter(names.values()))))
+    statistics = {field: np.stack([columns[i] for i in chosen]).T for field, columns in fields.items()}
+    # Columns are selected before rows, so that only those of the chosen groups are copied.
+    stored = {
+        name: (tuple(map(str, table.columns)), table.to_numpy(dtype=np.float64)) for name, table in tables.items()
+    }
+    fractions, unmatched = select_fractions(stored, groups, positions, params.get("reference"))
+    for name, (column_names, values) in fractions.items():
+        rows = find_positions(genes, tables[name].index)
         rows[is_shared] = -1
-        values = table.to_numpy(dtype=np.float64)[rows]
-        values[rows < 0] = np.nan
-        columns[name] = (tuple(map(str, table.columns)), values[in_var_order])
-    fractions, unmatched = select_fractions(columns, groups, positions, params.get("reference"))
+        rows = rows[in_var_order]
+        aligned = values[rows]
+        aligned[rows < 0] = np.nan
+        fractions[name] = (column_names, aligned)
     return RankedResult(
         params,
         RankedGenes(tuple(groups[i] for i in chosen), new_codes[codes], statistics),
@@ -88,8 +93,12 @@ def _factorize_names(names: dict[str, NDArray[Any]], chosen: list[int]) -> tuple
     columns = list(names.values())
     ranked = np.stack([columns[i] for i in chosen]).astype(object)
     codes, uniques = pd.factorize(ranked.ravel())
-    genes = np.array([name.decode() if isinstance(name, bytes) else str(name) for name in uniques], dtype=object)
-    return codes.reshape(ranked.shape), genes
+    return codes.reshape(ranked.shape), spell_names(uniques)
+
+
+def spell_names(names: NDArray[Any]) -> NDArray[Any]:
+    """Spell names of genes as text, which converters may have made bytes or numbers."""
+    return np.array([name.decode() if isinstance(name, bytes) else str(name) for name in names], dtype=object)
 
 
 def _uses_raw(adata: AnnData, params: Mapping[str, Any], genes: NDArray[Any]) -> bool:
@@ -101,7 +110,7 @@ def _uses_raw(adata: AnnData, params: Mapping[str, Any], genes: NDArray[Any]) ->
     return bool(np.isin(genes, adata.raw.var_names).all() and not np.isin(genes, adata.var_names).all())
 
 
-def _read_tables(
+def read_tables(
     entry: Mapping[str, Any], genes: NDArray[Any], var_names: pd.Index[Any]
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Read tables of fractions, indexed by gene; list those that cannot be read.
@@ -123,7 +132,9 @@ def _read_tables(
                 unread.append(name)
                 continue
             index = var_names.astype(object)
-        tables[name] = table.set_axis(index, axis=0)
+        # set_axis would copy the fractions of all groups with pandas 2.
+        tables[name] = table.copy(deep=False)
+        tables[name].index = index
     return tables, unread
 
 
@@ -143,26 +154,26 @@ def _find_shared_names(
     return is_shared
 
 
-def _read_statistics(
-    entry: Mapping[str, Any], groups: Sequence[str], chosen: list[int], n_ranks: int
-) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """Read the fields of numbers, ranks x chosen groups; list known fields that do not fit the groups and ranks."""
-    statistics = {}
+def read_fields(
+    entry: Mapping[str, Any], groups: Sequence[str], n_ranks: int
+) -> tuple[dict[str, list[NDArray[Any]]], list[str]]:
+    """Read the fields of numbers, an array for each group; list known fields that do not fit the groups and ranks."""
+    fields = {}
     unread = []
     for field, value in sorted(
         entry.items(), key=lambda item: _POSITION_OF_FIELD.get(item[0], len(_POSITION_OF_FIELD))
     ):
         if field in {"params", "names", *FRACTIONS}:
             continue
-        columns = _read_statistic(field, value, groups, n_ranks)
+        columns = _read_field(field, value, groups, n_ranks)
         if columns is not None:
-            statistics[field] = np.stack([columns[i] for i in chosen]).T
+            fields[field] = columns
         elif field in _POSITION_OF_FIELD:
             unread.append(field)
-    return statistics, unread
+    return fields, unread
 
 
-def _read_statistic(field: str, value: Any, groups: Sequence[str], n_ranks: int) -> list[NDArray[Any]] | None:
+def _read_field(field: str, value: Any, groups: Sequence[str], n_ranks: int) -> list[NDArray[Any]] | None:
     """Read a field of numbers, in the order of the groups; None if it does not fit them."""
     columns = read_columns(value)
     if columns is None or (field not in _POSITION_OF_FIELD and not isinstance(value, np.ndarray)):

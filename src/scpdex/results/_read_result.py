@@ -10,15 +10,17 @@ import numpy as np
 from scpdex.comparisons.spelling import choose_names, quote_names
 from scpdex.results._converted_forms import read_names
 from scpdex.results._level_list import LevelList
-from scpdex.results._read_matrices import read_matrices
+from scpdex.results._read_matrices import StoredMatrices, read_matrices
 from scpdex.results._read_records import read_gene_names, read_records
 from scpdex.results._stored_parameters import read_params
+from scpdex.results._stored_records import StoredRecords
 from scpdex.results._varm_matrices import is_in_varm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anndata import AnnData
+    from numpy.typing import NDArray
 
     from scpdex.results._ranked_result import RankedGenes, RankedResult
 
@@ -34,16 +36,57 @@ def read_result(adata: AnnData, key: str, groups: Sequence[str] | None = None) -
         A group is not in it.
     """
     entry = _find_entry(adata, key)
-    all_groups = read_groups(adata, key)
-    positions = None
-    # All groups in their order need no copy of the matrices.
-    if groups is not None and tuple(groups) != all_groups:
-        position_of = {group: i for i, group in enumerate(all_groups)}
-        chosen = choose_names(groups, all_groups, "group", f"adata.uns[{key!r}]")
-        positions = np.array([position_of[name] for name in chosen], dtype=np.intp)
-    params = {name: value for name, value in read_params(entry).items() if name != "storage"}
     read = read_matrices if is_in_varm(entry) else read_records
-    return read(adata, entry, params, key, positions)
+    return read(adata, entry, _read_own_params(entry), key, _find_groups(adata, key, groups))
+
+
+def open_matrices(adata: AnnData, key: str, groups: Sequence[str] | None = None) -> StoredMatrices:
+    """Open a result in ``varm``, to read some of its groups, in this order, a slice at a time; None is all groups.
+
+    Raises
+    ------
+    KeyError
+        There is no result of this name, or it lacks a field.
+    ValueError
+        A group is not in it, or the result is in ``uns``.
+    """
+    entry = _find_entry(adata, key)
+    if not is_in_varm(entry):
+        msg = f"adata.uns[{key!r}] is in scanpy's layout already: there is nothing to move."
+        raise ValueError(msg)
+    return StoredMatrices.open(adata, entry, _read_own_params(entry), key, _find_groups(adata, key, groups))
+
+
+def open_records(adata: AnnData, key: str) -> StoredRecords:
+    """Open a result in ``uns``, to read its groups a slice at a time.
+
+    Raises
+    ------
+    KeyError
+        There is no result of this name, or it lacks a field.
+    ValueError
+        The result is in ``varm``.
+    """
+    if is_in_varm(adata.uns.get(key)):
+        msg = f"adata.uns[{key!r}] has its matrices in adata.varm already: there is nothing to move."
+        raise ValueError(msg)
+    entry = _find_entry(adata, key)
+    return StoredRecords.open(adata, entry, _read_own_params(entry), key)
+
+
+def _read_own_params(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the parameters that do not depend on where the result is."""
+    return {name: value for name, value in read_params(entry).items() if name != "storage"}
+
+
+def _find_groups(adata: AnnData, key: str, groups: Sequence[str] | None) -> NDArray[np.intp] | None:
+    """Find the positions of groups in a result; None is all groups in their order, which need no copy."""
+    all_groups = read_groups(adata, key)
+    if groups is None or tuple(groups) == all_groups:
+        return None
+    position_of = {group: i for i, group in enumerate(all_groups)}
+    chosen = choose_names(groups, all_groups, "group", f"adata.uns[{key!r}]")
+    return np.array([position_of[name] for name in chosen], dtype=np.intp)
 
 
 def read_groups(adata: AnnData, key: str) -> tuple[str, ...]:

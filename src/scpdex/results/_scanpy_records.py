@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scpdex.results._name_records import allocate_name_records, write_names
+from scpdex.results._ranked_result import NamedGenes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,11 +17,10 @@ if TYPE_CHECKING:
 
     from scpdex.results._ranked_result import RankedGenes, RankedResult
 
-_FIELDS_PER_LINE = 8
-_ROWS_PER_STEP = 1024
 
-
-def make_records(result: RankedResult[RankedGenes], var_names: pd.Index[Any]) -> dict[str, Any]:
+def make_records(
+    result: RankedResult[RankedGenes] | RankedResult[NamedGenes], var_names: pd.Index[Any]
+) -> dict[str, Any]:
     """Make the entry of ``uns``: parameters, tables of fractions, and a record array for each field."""
     tables = {}
     for name, (columns, fractions) in result.fractions.items():
@@ -28,7 +30,8 @@ def make_records(result: RankedResult[RankedGenes], var_names: pd.Index[Any]) ->
         rows = slice(None) if tested.all() else tested
         tables[name] = pd.DataFrame(fractions[rows], index=var_names[rows], columns=list(columns), copy=False)
     ranked = result.ranked
-    records = {"names": _make_name_records(result.gene_names, ranked.order, ranked.groups)}
+    names = ranked.names if isinstance(ranked, NamedGenes) else _make_name_records(result.gene_names, ranked)
+    records: dict[str, NDArray[Any]] = {"names": names.view(np.recarray)}
     records |= {name: _view_as_records(values, ranked.groups) for name, values in ranked.statistics.items()}
     return {"params": result.params} | tables | records
 
@@ -39,19 +42,11 @@ def _view_as_records(values: NDArray[Any], groups: Sequence[str]) -> NDArray[Any
     return np.ascontiguousarray(values).view(dtype)[:, 0].view(np.recarray)
 
 
-def _make_name_records(gene_names: NDArray[Any], order: NDArray[np.intp], groups: Sequence[str]) -> NDArray[Any]:
-    """Fill records of names field by field, since numpy cannot view arrays of objects as records."""
-    dtype = np.dtype({"names": list(groups), "formats": ["O"] * len(groups)})
-    # np.empty would visit all fields of all rows, one by one.
-    names = np.zeros(order.shape[1], dtype=dtype)
-    # Neighbouring fields are filled for so few rows at a time that their cache lines stay in the cache.
-    for first in range(0, len(groups), _FIELDS_PER_LINE):
-        fields = range(first, min(first + _FIELDS_PER_LINE, len(groups)))
-        for start in range(0, order.shape[1], _ROWS_PER_STEP):
-            rows = slice(start, start + _ROWS_PER_STEP)
-            for g in fields:
-                names[groups[g]][rows] = gene_names[order[g, rows]]
-    return names.view(np.recarray)
+def _make_name_records(gene_names: NDArray[Any], ranked: RankedGenes) -> NDArray[Any]:
+    """Make the records of names of genes that are known by position."""
+    names = allocate_name_records(ranked.groups, ranked.order.shape[1])
+    write_names(names, gene_names, ranked.order, ranked.groups)
+    return names
 
 
 def make_name_array(names: Sequence[str]) -> NDArray[Any]:

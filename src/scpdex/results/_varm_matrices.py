@@ -9,6 +9,7 @@ import numpy as np
 
 from scpdex.results._converted_forms import read_names
 from scpdex.results._fractions import FRACTIONS
+from scpdex.results._group_slices import cut_groups
 from scpdex.results._ranked_result import GeneMatrices
 from scpdex.results._scanpy_records import make_name_array
 from scpdex.results._stored_parameters import read_params
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from scpdex.results._ranked_result import RankedGenes, RankedResult
 
-# A slice of the matrices' columns then fills whole cache lines.
-_GROUPS_PER_SLICE = 16
 _STORAGE = "varm"
 
 
@@ -74,8 +73,7 @@ def _make_fields(
         name: np.full(ranks.shape, np.nan, dtype=values.dtype) for name, values in ranked.statistics.items()
     }
     rank_numbers = np.arange(ranked.order.shape[1], dtype=np.int32)[:, None]
-    for first in range(0, len(ranked.groups), _GROUPS_PER_SLICE):
-        columns = slice(first, first + _GROUPS_PER_SLICE)
+    for columns in cut_groups(len(ranked.groups)):
         rows = var_positions[ranked.order[columns]].T
         np.put_along_axis(ranks[:, columns], rows, rank_numbers, axis=0)
         for name, values in ranked.statistics.items():

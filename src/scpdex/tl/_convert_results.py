@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scpdex.comparisons.spelling import choose_names, quote_names
+from scpdex.machine.resources import Resources
 from scpdex.messages.stored_results import warn_of_renamed_labels
 from scpdex.messages.unwritable_results import warn_of_unwritable_results
 from scpdex.results import (
     LevelList,
-    is_in_varm,
+    convert_to_matrices,
+    convert_to_records,
     make_level_key,
+    open_matrices,
+    open_records,
+    read_bool,
     read_groups,
-    read_result,
     refuse_to_replace,
     refuse_view_of_disk,
     write_results,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from anndata import AnnData
 
-    from scpdex.results import RankedGenes, RankedResult, Storage
+    from scpdex.results import RankedResult, Storage, StoredMatrices, StoredRecords
 
 
 def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_added: str | None = None) -> None:
@@ -51,6 +55,8 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
         The result is in ``adata.varm`` already; ``adata.var`` lacks some of its genes, or repeats their names; genes
         were filtered out of it; it would replace a matrix in ``adata.varm`` that is not its own; or ``adata`` is a view
         of data on disk.
+    MemoryError
+        The matrices need more than half of the memory that is available.
 
     Examples
     --------
@@ -65,24 +71,18 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     refuse_view_of_disk(adata, on_disk=adata.isbacked, copy=False)
     levels = LevelList.read(adata.uns.get(key))
     keys = [key] if levels is None else levels.keys(key)
-    results = [_read_for_varm(adata, level_key) for level_key in keys]
-    _write_other_form(adata, results, levels, key, key_added, "varm")
+    stored = [open_records(adata, level_key) for level_key in keys]
+    new_keys = _refuse_to_replace(adata, stored, levels, key, key_added, "varm")
+    results = convert_to_matrices(stored, adata.var_names, Resources.of().limits)
+    for level_key, records in zip(keys, stored, strict=True):
+        _refuse_unplaced(adata, level_key, records)
+    _write_other_form(adata, dict(zip(new_keys, results, strict=True)), levels, key, key_added, "varm")
 
 
-def _read_for_varm(adata: AnnData, key: str) -> RankedResult[RankedGenes]:
-    """Read a result in scanpy's layout whose genes are all in var.
-
-    Raises
-    ------
-    ValueError
-        Its genes are not all in var, or were filtered; or it is in varm already.
-    """
-    if is_in_varm(adata.uns.get(key)):
-        msg = f"adata.uns[{key!r}] has its matrices in adata.varm already: there is nothing to move."
-        raise ValueError(msg)
-    result = read_result(adata, key)
-    unplaced = result.gene_names[result.var_positions < 0].tolist()
-    uses_raw = result.params.get("use_raw") and adata.raw is not None
+def _refuse_unplaced(adata: AnnData, key: str, records: StoredRecords) -> None:
+    """Raise a ValueError for a result, read by now, that has genes without a row in var, or was filtered."""
+    unplaced = records.unplaced.list_names()
+    uses_raw = read_bool(records.params.get("use_raw") or False) and adata.raw is not None
     other_genes = uses_raw and not adata.raw.var_names.equals(adata.var_names)
     if unplaced or other_genes:
         reason = (
@@ -95,10 +95,9 @@ def _read_for_varm(adata: AnnData, key: str) -> RankedResult[RankedGenes]:
             "with use_raw=False and unique names (adata.var_names_make_unique())."
         )
         raise ValueError(msg)
-    if (result.ranked.order < 0).any():
+    if records.unplaced.has_empty_ranks:
         msg = f"adata.uns[{key!r}] was filtered and lacks genes: move the result that it was made from."
         raise ValueError(msg)
-    return result
 
 
 def rank_genes_to_uns(
@@ -135,6 +134,8 @@ def rank_genes_to_uns(
         The result is in scanpy's layout already; a group is not in it; a choice of groups would replace all groups;
         groups have different numbers of genes, since the result had ``n_genes`` of each and some of these were left out
         of ``adata``; or ``adata`` is a view of data on disk.
+    MemoryError
+        scanpy's layout needs more than half of the memory that is available.
 
     Examples
     --------
@@ -158,49 +159,58 @@ def rank_genes_to_uns(
         )
         raise ValueError(msg)
     keys = [key] if levels is None else levels.keys(key)
-    results = [_read_for_uns(adata, level_key, groups) for level_key in keys]
+    stored = [_open_for_uns(adata, level_key, groups) for level_key in keys]
+    new_keys = _refuse_to_replace(adata, stored, levels, key, key_added, "uns")
+    stays = key_added not in {None, key}
+    converted = convert_to_records(stored, adata.var_names, Resources.of().limits, copy_fractions=stays)
+    results = {}
+    for level_key, new_key, result in zip(keys, new_keys, converted, strict=True):
+        if result is None:
+            msg = (
+                f"groups of adata.uns[{level_key!r}] have different numbers of genes, since some genes were left out "
+                "of adata: rank again."
+            )
+            raise ValueError(msg)
+        results[new_key] = result
     _write_other_form(adata, results, levels, key, key_added, "uns")
 
 
-def _read_for_uns(adata: AnnData, key: str, groups: Hashable | Iterable[Hashable] | None) -> RankedResult[RankedGenes]:
-    """Read some groups, or all, of a result in varm, in which all groups have equally many genes.
+def _open_for_uns(adata: AnnData, key: str, groups: Hashable | Iterable[Hashable] | None) -> StoredMatrices:
+    """Open some groups, or all, of a result in varm."""
+    if groups is None:
+        return open_matrices(adata, key)
+    return open_matrices(
+        adata, key, choose_names(groups, read_groups(adata, key), "groups: group", f"adata.uns[{key!r}]")
+    )
 
-    Raises
-    ------
-    ValueError
-        Groups have different numbers of genes, or the result is in uns already.
-    """
-    all_groups = read_groups(adata, key)
-    if not is_in_varm(adata.uns[key]):
-        msg = f"adata.uns[{key!r}] is in scanpy's layout already: there is nothing to move."
-        raise ValueError(msg)
-    chosen = None if groups is None else choose_names(groups, all_groups, "groups: group", f"adata.uns[{key!r}]")
-    result = read_result(adata, key, chosen)
-    if (result.ranked.order < 0).any():
-        msg = (
-            f"groups of adata.uns[{key!r}] have different numbers of genes, since some genes were left out of adata: "
-            "rank again."
-        )
-        raise ValueError(msg)
-    return result
+
+def _refuse_to_replace(
+    adata: AnnData,
+    stored: Sequence[StoredMatrices] | Sequence[StoredRecords],
+    levels: LevelList | None,
+    key: str,
+    key_added: str | None,
+    storage: Storage,
+) -> list[str]:
+    """Raise a ValueError if the new result would replace another one; list the key of the result of each level."""
+    new_key = key if key_added is None else key_added
+    level_names = [None] if levels is None else levels.levels
+    fields = [["ranks", *result.field_types, *result.fractions] for result in stored]
+    refuse_to_replace(adata, new_key, dict(zip(level_names, fields, strict=True)), storage)
+    return [make_level_key(new_key, level) for level in level_names]
 
 
 def _write_other_form(
     adata: AnnData,
-    results: Sequence[RankedResult[RankedGenes]],
+    results: Mapping[str, RankedResult[Any]],
     levels: LevelList | None,
     key: str,
     key_added: str | None,
     storage: Storage,
 ) -> None:
-    """Write one result, or those of all levels, in the other form, under the key that is to have it."""
-    new_key = key if key_added is None else key_added
-    level_names = [None] if levels is None else levels.levels
-    by_key = {make_level_key(new_key, level): result for level, result in zip(level_names, results, strict=True)}
-    fields = [["ranks", *result.ranked.statistics, *result.fractions] for result in results]
-    refuse_to_replace(adata, new_key, dict(zip(level_names, fields, strict=True)), storage)
+    """Write one result, or those of all levels, in the other form, by their keys."""
     warn_of_renamed_labels(adata, key)
-    warn_of_unwritable_results(by_key, new_key, storage, adata.var_names.name)
+    warn_of_unwritable_results(results, key if key_added is None else key_added, storage, adata.var_names.name)
     # The list of the levels stays, unless it is to have another key.
     level_lists = {} if levels is None or key_added is None else {key_added: levels.make_entry()}
-    write_results(adata, by_key, level_lists, storage, adata.var_names)
+    write_results(adata, results, level_lists, storage, adata.var_names)
