@@ -163,7 +163,7 @@ def test_strategies():
         == "column blocks"
     )
     assert make_plan(counts, RANKS, much).strategy == "loaded rows"
-    from_memory = make_plan(replace(counts, on_disk=False), RANKS, much)
+    from_memory = make_plan(replace(counts, may_load=False), RANKS, much)
     assert (from_memory.strategy, from_memory.scratch) == ("row buckets", 0)
     assert make_plan(reals, RANKS, few).strategy == "row buckets"
     assert make_plan(reals, RANKS, few).scratch > 0

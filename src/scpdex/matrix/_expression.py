@@ -11,7 +11,7 @@ from scpdex.machine.threads import anndata_lock
 from scpdex.matrix._anndata import is_absent, is_closed, is_column_major, layer_names, locate_matrix
 from scpdex.matrix._gene_mask import read_gene_mask
 from scpdex.matrix._normalization import Normalization
-from scpdex.matrix._rankable_values import fit_for_kernels, refuse_dtype, refuse_inexact
+from scpdex.matrix._rankable_values import native, refuse_dtype, refuse_inexact, refuse_unrankable
 from scpdex.matrix.chunked._array_stores import is_on_disk
 from scpdex.matrix.dask._chunk_grid import is_dask, refuse_unknown_chunks
 
@@ -27,8 +27,8 @@ class Expression:
     """The matrix that is ranked: its rows that are cells, its columns that are tested genes."""
 
     matrix: Any
-    """Numpy array, or CSR or CSC matrix or array of scipy, the user's own unless its numbers had to be converted; or
-    an array or sparse dataset of an HDF5 file or zarr store; or a dask array."""
+    """The user's numpy array, or CSR or CSC matrix or array of scipy; or an array or sparse dataset of an HDF5 file or
+    zarr store; or a dask array."""
     matrix_name: str
     """What the user calls it, for messages."""
     cells: NDArray[np.int64]
@@ -75,10 +75,11 @@ class Expression:
         """
         cells = self.cells[chosen]
         if isinstance(self.matrix, np.ndarray):
-            rows = self.matrix[np.ix_(cells, self.genes)]
+            rows = native(self.matrix[np.ix_(cells, self.genes)])
             self.refuse_not_finite((~np.isfinite(rows)).sum(axis=0))
             return rows
         rows = self.matrix[cells][:, self.genes]
+        rows.data = native(rows.data)
         triplets = rows.tocoo()
         self.refuse_not_finite(np.bincount(triplets.col[~np.isfinite(triplets.data)], minlength=self.genes.size))
         return rows
@@ -151,7 +152,9 @@ def select_expression(
         refuse_dtype(matrix.dtype, matrix_name)
         refuse_unknown_chunks(matrix, matrix_name)
     elif not on_disk:
-        matrix = fit_for_kernels(matrix, matrix_name)
+        refuse_unrankable(matrix, matrix_name)
+        # np.matrix has methods of its own.
+        matrix = np.asarray(matrix) if isinstance(matrix, np.ndarray) else matrix
     columns, var_names = located.columns, located.var_names
     mask = read_gene_mask(adata, mask_var, var_names, use_raw=use_raw)
     tested = np.arange(columns.size) if mask is None else np.flatnonzero(mask)

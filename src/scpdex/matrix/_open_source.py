@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scpdex.matrix._compared_cells import ComparedCells
+from scpdex.matrix._rankable_values import native_dtype
 from scpdex.matrix.chunked._chunked_source import ChunkedSource
 from scpdex.matrix.memory._dense import DenseSource
-from scpdex.matrix.memory._sparse import ColumnSource, RowSource
+from scpdex.matrix.memory._sparse import ColumnSource, NotInPlaceError, RowSource
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -45,6 +46,24 @@ def _open(expression: Expression, design: Design, columns: NDArray[np.int64], po
     if expression.chunked:
         return ChunkedSource.open(expression, design, columns)
     matrix, cells = expression.matrix, ComparedCells.of(design, expression.cells)
+    try:
+        return _open_in_place(matrix, cells, columns, pool, n_threads)
+    except NotInPlaceError:
+        return ChunkedSource.open(expression, design, columns)
+
+
+def _open_in_place(
+    matrix: Any, cells: ComparedCells, columns: NDArray[np.int64], pool: Executor, n_threads: int
+) -> Source:
+    """Open a matrix in memory whose values are gathered from where they are.
+
+    Raises
+    ------
+    NotInPlaceError
+        Kernels need a copy with other numbers, or in another order: it has to be read in parts.
+    """
+    if matrix.dtype != native_dtype(matrix.dtype):
+        raise NotInPlaceError
     if isinstance(matrix, np.ndarray):
         return DenseSource.open(matrix, cells, columns)
     if matrix.format == "csr":

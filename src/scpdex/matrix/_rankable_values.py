@@ -16,26 +16,14 @@ _MAX_FLOAT_BYTES = 8
 _MAX_EXACT_INTEGER = 1 << 53
 
 
-def fit_for_kernels(matrix: Any, matrix_name: str) -> Any:
-    """Check a matrix in memory and give it with native numbers: the same object, unless these had to be converted.
-
-    Raises
-    ------
-    TypeError
-        It is neither a dense array nor CSR or CSC in memory, or its dtype cannot be ranked.
-    """
+def refuse_unrankable(matrix: Any, matrix_name: str) -> None:
+    """Raise a TypeError unless a matrix in memory is a dense array, CSR or CSC, of a dtype that can be ranked."""
     is_dense = isinstance(matrix, np.ndarray) and not isinstance(matrix, np.ma.MaskedArray)
     if not is_dense and not (sparse.issparse(matrix) and getattr(matrix, "format", None) in {"csr", "csc"}):
         kind = f"{type(matrix).__module__}.{type(matrix).__qualname__}"
         msg = f"{matrix_name} is a {kind}; convert it to a numpy array or to a scipy CSR or CSC matrix."
         raise TypeError(msg)
     refuse_dtype(matrix.dtype, matrix_name)
-    if is_dense:
-        return native(np.asarray(matrix))
-    data = native(matrix.data)
-    if data is matrix.data:
-        return matrix
-    return type(matrix)((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def refuse_dtype(dtype: np.dtype[Any], matrix_name: str) -> None:
@@ -45,11 +33,15 @@ def refuse_dtype(dtype: np.dtype[Any], matrix_name: str) -> None:
         raise TypeError(msg)
 
 
+def native_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Give the dtype in which kernels take values of ``dtype``: the machine's byte order, and float32 for float16."""
+    is_half = dtype.kind == "f" and dtype.itemsize == 2
+    return np.dtype(np.float32) if is_half else dtype.newbyteorder("=")
+
+
 def native(values: NDArray[Any]) -> NDArray[Any]:
-    """Give values in the machine's byte order, and float16 as float32: the same object if they are so already."""
-    if values.dtype.kind == "f" and values.dtype.itemsize == 2:
-        return values.astype(np.float32)
-    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+    """Give values in the dtype in which kernels take them: the same object if they are so already."""
+    return values.astype(native_dtype(values.dtype), copy=False)
 
 
 def refuse_inexact(

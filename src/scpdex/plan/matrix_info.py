@@ -102,7 +102,8 @@ class _PartsMatrix(MatrixInfo):
 class ChunkedMatrix(_PartsMatrix):
     """A matrix in a file, or in memory with ``low_memory=True``, read in runs of rows or blocks of columns."""
 
-    on_disk: bool
+    may_load: bool
+    """Whether its rows may be read into memory: not those that are ranked in parts though they are there."""
     reads_columns: bool
     """Whether blocks of columns can be read: CSC, and dense matrices that are not normalized row by row."""
     reads_rows: bool

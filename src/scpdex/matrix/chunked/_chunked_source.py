@@ -79,7 +79,7 @@ class ChunkedSource(Source):
             n_spanned_rows=n_rows,
             bytes_per_value=matrix.bytes_per_value,
             are_counts=are_counts,
-            on_disk=expression.on_disk,
+            may_load=expression.on_disk or not expression.chunked,
             reads_columns=matrix.format == "CSC" or (matrix.format == "dense" and normalization is None),
             reads_rows=matrix.format != "CSC",
             reorders_cells=not stream.in_row_order,

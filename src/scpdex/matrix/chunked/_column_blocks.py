@@ -69,13 +69,15 @@ class DenseBlocks:
             columns_of_run = columns[run]
             span = slice(int(columns_of_run[0]), int(columns_of_run[-1]) + 1)
             n_columns = span.stop - span.start
+            has_others = n_columns > columns_of_run.size
             # All rows at once if there are no columns between; else whole chunks at a time, so that none is read twice.
             n_rows = stop - first
-            if n_columns > columns_of_run.size:
+            if has_others:
                 n_rows = max(1, _BYTES_PER_READ // (n_columns * values.itemsize) // height) * height
             for part in cut_range(range(first, stop), n_rows):
                 block = self.matrix.read_block(slice(part.start, part.stop), span)
-                values[part.start - first : part.stop - first, run] = block[:, columns_of_run - columns_of_run[0]]
+                block = block[:, columns_of_run - columns_of_run[0]] if has_others else block
+                values[part.start - first : part.stop - first, run] = block
         refuse_inexact(values, self.matrix.matrix_name, rows=self.cells.rows - first)
         return values
 

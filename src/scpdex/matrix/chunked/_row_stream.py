@@ -13,7 +13,7 @@ from scipy import sparse
 from scpdex.kernels.keys import key_dtype
 from scpdex.machine.threads import map_in_order, read_ahead
 from scpdex.matrix._normalization import normalized_dtype
-from scpdex.matrix._rankable_values import looks_like_counts, refuse_inexact
+from scpdex.matrix._rankable_values import looks_like_counts, native, refuse_inexact
 from scpdex.matrix.chunked._gene_major_pieces import to_canonical_csr, turn_gene_major
 from scpdex.matrix.chunked._spans import decode_spans, read_spans
 from scpdex.plan.matrix_info import code_dtype
@@ -230,6 +230,7 @@ class RowStream:
 def _decode_dense(run: StoredRun, normalization: Normalization | None) -> sparse.csr_matrix[Any]:
     rows, block = run.majors, run.content
     block = block if block.shape[0] == rows.size else block[rows - rows[0]]
+    block = native(block)
     return sparse.csr_matrix(block if normalization is None else normalization.normalize_dense(block))
 
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from scpdex.matrix._anndata import sparse_arrays
-from scpdex.matrix._rankable_values import native, refuse_dtype
+from scpdex.matrix._rankable_values import native, native_dtype, refuse_dtype
 from scpdex.matrix.chunked._array_stores import describe_place, is_stored_array
 from scpdex.matrix.chunked._hdf5_chunks import RawRun, raw_reader
 
@@ -69,7 +69,7 @@ class StoredMatrix:
             place=describe_place(values),
             matrix_name=matrix_name,
             shape=(int(matrix.shape[0]), int(matrix.shape[1])),
-            dtype=native(np.empty(0, dtype=matrix.dtype)).dtype,
+            dtype=native_dtype(matrix.dtype),
             chunk_shape=_chunk_shape(values) if is_dense else (1, 1),
             values=values,
             indices=indices,
@@ -135,8 +135,9 @@ class StoredMatrix:
         return native(values), indices
 
     def read_block(self, rows: slice, columns: slice) -> NDArray[Any]:
-        """Read a block of a dense matrix."""
-        return native(self.read_or_explain(lambda: np.asarray(self.values[rows, columns])))
+        """Read a block of a dense matrix, in the dtype that it has in the file."""
+        block: NDArray[Any] = self.read_or_explain(lambda: np.asarray(self.values[rows, columns]))
+        return block
 
     def read_or_explain(self, read: Callable[[], Any]) -> Any:
         """Call ``read`` and give its result; an error names the matrix that could not be read.

@@ -28,6 +28,10 @@ _CACHE_LINE_BYTES = 64
 _MAX_INT32 = np.iinfo(np.int32).max
 
 
+class NotInPlaceError(Exception):
+    """Kernels cannot gather the values of a matrix from where they are in memory."""
+
+
 @dataclass(frozen=True)
 class RowSource(Source):
     """The compared cells and tested genes of a CSR matrix with sorted indices, none repeated."""
@@ -46,7 +50,13 @@ class RowSource(Source):
     def open(
         cls, matrix: Any, cells: ComparedCells, columns: NDArray[np.int64], pool: Executor, n_threads: int
     ) -> RowSource:
-        """Count the non-zero values of each gene; a matrix with unsorted or repeated indices is copied and sorted."""
+        """Count the non-zero values of each gene.
+
+        Raises
+        ------
+        NotInPlaceError
+            Indices are not sorted, or repeat.
+        """
         n_cells = cells.rows.size
         parts = tuple(cut_range(range(n_cells), -(-n_cells // n_threads)))
 
@@ -58,7 +68,7 @@ class RowSource(Source):
 
         counts, canonical = zip(*pool.map(count, parts), strict=True)
         if not all(canonical):
-            return cls.open(_canonical(matrix), cells, columns, pool, n_threads)
+            raise NotInPlaceError
         nonzeros = np.stack(counts)[:, columns]
         return cls(matrix, cells, columns, parts, nonzeros, _describe(matrix, n_cells, nonzeros.sum(axis=0)))
 
@@ -139,7 +149,15 @@ class ColumnSource(Source):
     def open(
         cls, matrix: Any, cells: ComparedCells, columns: NDArray[np.int64], pool: Executor, n_threads: int
     ) -> ColumnSource:
-        """Count the stored values of each gene; a matrix with unsorted or repeated indices is copied and sorted."""
+        """Count the stored values of each gene.
+
+        Raises
+        ------
+        NotInPlaceError
+            Indices are not sorted, or repeat; or the object has cells in another order than the rows, or repeats them.
+        """
+        if not cells.in_row_order:
+            raise NotInPlaceError
         row_repeats = np.bincount(cells.rows, minlength=matrix.shape[0])
         max_nonzeros = np.zeros(columns.size, dtype=np.int64)
 
@@ -148,7 +166,7 @@ class ColumnSource(Source):
             return count_columns(matrix.indices, matrix.indptr, columns[run], row_repeats, max_nonzeros[run])
 
         if not all(list(pool.map(count, cut_range(range(columns.size), -(-columns.size // n_threads))))):
-            return cls.open(_canonical(matrix), cells, columns, pool, n_threads)
+            raise NotInPlaceError
         return cls(matrix, cells, columns, _describe(matrix, cells.rows.size, max_nonzeros))
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
@@ -253,10 +271,3 @@ def take_rows(matrix: Any, rows: NDArray[np.int64]) -> Any:
     n_rows = matrix.shape[0]
     lengths = np.diff(matrix.indptr) if matrix.format == "csr" else np.bincount(matrix.indices, minlength=n_rows)
     return widen_indices(matrix, int(lengths[rows].sum(dtype=np.int64)))[rows]
-
-
-def _canonical(matrix: Any) -> Any:
-    """Copy a matrix and sort its indices; values of repeated ones are added up."""
-    copy = type(matrix)((matrix.data.copy(), matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
-    copy.sum_duplicates()
-    return copy

@@ -1,4 +1,4 @@
-"""Loaded rows: CSR rows of a file that fit the budget, read into memory and ranked as a matrix that was there."""
+"""Loaded rows: CSR rows that fit the budget, read into memory and ranked as a matrix that was there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def propose(matrix: MatrixInfo, requirements: Requirements, limits: Limits) -> Candidate | None:
     """Propose to read all rows into memory, if they fit."""
-    if not isinstance(matrix, ChunkedMatrix) or matrix.format != "CSR" or not matrix.on_disk:
+    if not isinstance(matrix, ChunkedMatrix) or matrix.format != "CSR" or not matrix.may_load:
         return None
     model = ChunkedMemoryModel(matrix, requirements, limits)
     values_per_piece = model.values_per_piece(model.bytes_beside_fixed // 4)
