@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from scpdex.plan.plan import Plan
-    from scpdex.results import GeneMatrices, RankedGenes
+    from scpdex.results import GeneMatrices, NamedGenes
     from scpdex.run import Table
     from scpdex.task import Task
 
@@ -38,7 +38,7 @@ class Executed:
 
 @contextmanager
 def execute(
-    task: Task, targets: Sequence[RankedGenes | GeneMatrices] = (), n_vars: int | None = None
+    task: Task, targets: Sequence[NamedGenes | GeneMatrices] = (), n_vars: int | None = None
 ) -> Generator[Executed, None, None]:
     """Compute the statistics. Leaving the context deletes the scratch file that may hold them.
 

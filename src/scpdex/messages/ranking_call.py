@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons.design import Design
     from scpdex.matrix import Expression
-    from scpdex.results import GeneMatrices, RankedGenes, RankedResult, Storage
+    from scpdex.results import GeneMatrices, NamedGenes, RankedResult, Storage
     from scpdex.run import Table
     from scpdex.statistics.options import TestOptions
 
@@ -76,7 +76,7 @@ def warn_of_preset(method: str | None, mean_in_log_space: bool | None) -> None:
 
 def warn_of_numbers(
     table: Table,
-    ranked: Sequence[RankedGenes | GeneMatrices],
+    ranked: Sequence[NamedGenes | GeneMatrices],
     design: Design,
     options: TestOptions,
     expression: Expression,

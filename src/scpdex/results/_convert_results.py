@@ -56,7 +56,7 @@ def _convert_matrices(
     stored: StoredMatrices, gene_names: NDArray[Any], pool: ThreadPoolExecutor, *, copy_fractions: bool
 ) -> RankedResult[NamedGenes] | None:
     """Convert one result."""
-    named = NamedGenes.empty(stored.groups, stored.n_ranks, stored.field_types)
+    named = NamedGenes.empty(stored.groups, stored.n_ranks, stored.field_types, gene_names)
     uneven: list[slice] = []
 
     def convert_slice(groups: slice) -> None:
@@ -64,7 +64,7 @@ def _convert_matrices(
         if (order < 0).any():
             uneven.append(groups)
         else:
-            named.write_groups(groups.start, order, values, gene_names)
+            named.write_groups(groups.start, order, values)
 
     run_on_threads(pool, convert_slice, cut_groups(len(stored.groups)))
     if uneven:

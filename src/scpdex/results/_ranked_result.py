@@ -20,37 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RankedGenes:
-    """The genes of each group, from the highest score to the lowest: the layout of scanpy's records."""
+    """The genes of each group, from the highest score to the lowest, by position."""
 
     groups: tuple[str, ...]
     order: NDArray[Any]
-    """Position of each gene among the tested genes: groups x ranks."""
+    """Position of each gene among the genes of the result: groups x ranks."""
     statistics: dict[str, NDArray[Any]]
     """By scanpy's field names, ``scores`` and, where the test has them, the others: ranks x groups."""
-
-    @classmethod
-    def empty(cls, groups: Sequence[str], n_ranks: int, fields: Mapping[str, Any]) -> RankedGenes:
-        """Allocate a result, ``fields`` with their dtypes."""
-        shape = (n_ranks, len(groups))
-        statistics = {name: np.empty(shape, dtype=dtype) for name, dtype in fields.items()}
-        return cls(tuple(groups), np.empty(shape[::-1], dtype=np.int32), statistics)
-
-    def unwritten_fields(self, _: Mapping[str, NDArray[Any]]) -> list[str]:
-        """List the fields that :meth:`write_groups` has to write: all, since all are put in order."""
-        return list(self.statistics)
-
-    def write_groups(self, first: int, order: NDArray[np.int32], values: Mapping[str, NDArray[Any]]) -> None:
-        """Write neighbouring groups from position ``first`` on: their ``order``, and ``values`` by field.
-
-        Both are groups x tested genes.
-        """
-        self.order[first : first + order.shape[0]] = order[:, : self.order.shape[1]]
-        for name, columns in values.items():
-            write_ordered_columns(columns, order, first, self.statistics[name])
-
-    def groups_without_numbers(self) -> list[str]:
-        """List the groups without a single tested gene: the first of their genes has no p-value."""
-        return [self.groups[g] for g in np.flatnonzero(np.isnan(self.statistics["pvals"][0])).tolist()]
 
 
 @dataclass(frozen=True)
@@ -117,27 +93,38 @@ class NamedGenes:
     """The names of the genes of each group, from the highest score to the lowest, in scanpy's records."""
 
     groups: tuple[str, ...]
+    gene_names: NDArray[Any]
+    """Name of each gene of the result."""
     names: NDArray[Any]
     """Records of names: a field for each group."""
     statistics: dict[str, NDArray[Any]]
     """By field: ranks x groups."""
 
     @classmethod
-    def empty(cls, groups: Sequence[str], n_ranks: int, fields: Mapping[str, Any]) -> NamedGenes:
+    def empty(
+        cls, groups: Sequence[str], n_ranks: int, fields: Mapping[str, Any], gene_names: NDArray[Any]
+    ) -> NamedGenes:
         """Allocate a result, ``fields`` with their dtypes."""
         statistics = {name: np.empty((n_ranks, len(groups)), dtype=dtype) for name, dtype in fields.items()}
-        return cls(tuple(groups), allocate_name_records(groups, n_ranks), statistics)
+        return cls(tuple(groups), gene_names, allocate_name_records(groups, n_ranks), statistics)
 
-    def write_groups(
-        self, first: int, order: NDArray[np.int32], values: Mapping[str, NDArray[Any]], gene_names: NDArray[Any]
-    ) -> None:
+    def unwritten_fields(self, _: Mapping[str, NDArray[Any]]) -> list[str]:
+        """List the fields that :meth:`write_groups` has to write: all, since all are put in order."""
+        return list(self.statistics)
+
+    def write_groups(self, first: int, order: NDArray[np.int32], values: Mapping[str, NDArray[Any]]) -> None:
         """Write neighbouring groups from position ``first`` on: the names of their ``order``, and ``values`` by field.
 
-        ``order`` is groups x ranks, and values are groups x genes.
+        Both are groups x genes.
         """
-        write_names(self.names, gene_names, order, self.groups[first : first + order.shape[0]])
+        groups = self.groups[first : first + order.shape[0]]
+        write_names(self.names, self.gene_names, order[:, : self.names.size], groups)
         for name, columns in values.items():
             write_ordered_columns(columns, order, first, self.statistics[name])
+
+    def groups_without_numbers(self) -> list[str]:
+        """List the groups without a single tested gene: the first of their genes has no p-value."""
+        return [self.groups[g] for g in np.flatnonzero(np.isnan(self.statistics["pvals"][0])).tolist()]
 
 
 Layout = TypeVar("Layout", bound=RankedGenes | GeneMatrices | NamedGenes)

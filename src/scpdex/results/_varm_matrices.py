@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from scpdex.results._converted_forms import read_names
 from scpdex.results._fractions import FRACTIONS
-from scpdex.results._group_slices import cut_groups
-from scpdex.results._ranked_result import GeneMatrices
 from scpdex.results._scanpy_records import make_name_array
 from scpdex.results._stored_parameters import read_params
 from scpdex.statistics.reported_columns import stored_types
@@ -19,7 +15,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scpdex.results._ranked_result import RankedGenes, RankedResult
+    from scpdex.results._ranked_result import GeneMatrices, RankedResult
 
 _STORAGE = "varm"
 
@@ -39,46 +35,23 @@ def make_matrix_name(key: str, field: str) -> str:
     return f"{key}_{field}"
 
 
-def make_matrices(result: RankedResult[Any], key: str, n_vars: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def make_matrices(result: RankedResult[GeneMatrices], key: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Make the entry of ``uns``, and the matrices by their names in ``varm``.
 
     Each matrix has a row for each variable and a column for each group. ``ranks`` (int32) is 0 for a group's first
     gene, and -1 for genes that are not in the result, where the other matrices are NaN.
     """
     ranked = result.ranked
-    fields = _make_fields(ranked, result.var_positions, n_vars)
+    fields = {"ranks": ranked.ranks} | ranked.statistics
     entry: dict[str, Any] = {
         "params": result.params | {"storage": _STORAGE},
         "groups": make_name_array(ranked.groups),
     }
     for name, (groups, fractions) in result.fractions.items():
-        if isinstance(ranked, GeneMatrices):
-            fields[name] = fractions
-        else:
-            fields[name] = np.full((n_vars, len(groups)), np.nan)
-            fields[name][result.var_positions] = fractions
+        fields[name] = fractions
         entry[f"{name}_groups"] = make_name_array(groups)
     entry["fields"] = make_name_array(tuple(fields))
     return entry, {make_matrix_name(key, name): matrix for name, matrix in fields.items()}
-
-
-def _make_fields(
-    ranked: RankedGenes | GeneMatrices, var_positions: NDArray[np.intp], n_vars: int
-) -> dict[str, NDArray[Any]]:
-    """Make the ranks and the matrices of statistics."""
-    if isinstance(ranked, GeneMatrices):
-        return {"ranks": ranked.ranks} | ranked.statistics
-    ranks = np.full((n_vars, len(ranked.groups)), -1, dtype=np.int32)
-    fields = {"ranks": ranks} | {
-        name: np.full(ranks.shape, np.nan, dtype=values.dtype) for name, values in ranked.statistics.items()
-    }
-    rank_numbers = np.arange(ranked.order.shape[1], dtype=np.int32)[:, None]
-    for columns in cut_groups(len(ranked.groups)):
-        rows = var_positions[ranked.order[columns]].T
-        np.put_along_axis(ranks[:, columns], rows, rank_numbers, axis=0)
-        for name, values in ranked.statistics.items():
-            np.put_along_axis(fields[name][:, columns], rows, values[:, columns], axis=0)
-    return fields
 
 
 def list_fields(entry: Mapping[str, Any], key: str, varm: Any) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def write_results(
     matrices: dict[str, Any] = {}
     for key, result in results.items():
         if storage == "varm":
-            entries[key], result_matrices = make_matrices(result, key, adata.n_vars)
+            entries[key], result_matrices = make_matrices(result, key)
             matrices |= result_matrices
         else:
             entries[key] = make_records(result, var_names)

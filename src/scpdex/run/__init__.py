@@ -2,7 +2,7 @@
 
 from scpdex.run._gene_rows import GeneRows
 from scpdex.run._job import Job
-from scpdex.run._logistic_regression import refuse_for_logistic_regression, run_logistic_regression
+from scpdex.run._logistic_regression import fitted_groups, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.run._order_genes import order_table
 from scpdex.run._run_plan import run_plan
 from scpdex.run._statistics_table import Table
@@ -13,6 +13,7 @@ __all__ = [
     "Job",
     "NotCountsError",
     "Table",
+    "fitted_groups",
     "order_table",
     "refuse_for_logistic_regression",
     "run_logistic_regression",

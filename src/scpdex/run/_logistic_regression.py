@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpdex.results import RankedGenes
 from scpdex.statistics.logistic_regression import coefficients
 from scpdex.statistics.options import TestOptions
 from scpdex.statistics.ordering import order_genes
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons.design import Design
     from scpdex.matrix import Expression
+    from scpdex.results import GeneMatrices, NamedGenes
 
 # Options that need p-values, or groups that are tested one by one.
 _UNSUPPORTED = ("extras", "min_pct", "min_logfc", "alternative", "corr_scope")
@@ -46,13 +46,21 @@ def refuse_for_logistic_regression(design: Design, expression: Expression, optio
         raise ValueError(msg)
 
 
-def run_logistic_regression(
-    classifier: LogisticRegression, expression: Expression, design: Design, options: TestOptions
-) -> RankedGenes:
-    """Fit the selected groups, the reference among them, and order each group's genes by coefficient.
+def fitted_groups(design: Design) -> tuple[str, ...]:
+    """Name the groups that have coefficients: as in scanpy, two groups share one row, that of the first."""
+    comparison = design.comparisons[0]
+    names = tuple(map(comparison.group_name, comparison.selected_codes))
+    return names if len(names) > 2 else names[:1]
 
-    As in scanpy, two groups share one row of coefficients, and only the first group is reported.
-    """
+
+def run_logistic_regression(
+    classifier: LogisticRegression,
+    expression: Expression,
+    design: Design,
+    options: TestOptions,
+    target: NamedGenes | GeneMatrices,
+) -> None:
+    """Fit the selected groups, the reference among them, and order each group's genes by coefficient."""
     comparison, codes = design.comparisons[0], design.codes
     selected = np.asarray(comparison.selected_codes)
     in_fit = np.isin(codes, selected)
@@ -62,7 +70,4 @@ def run_logistic_regression(
         scores = fitted[np.searchsorted(np.unique(labels), comparison.label_positions[selected])]
     else:
         scores = fitted
-    order = order_genes(scores, rankby_abs=options.rankby_abs)[:, : options.n_genes]
-    in_order = np.ascontiguousarray(np.take_along_axis(scores, order, axis=1).T, dtype=options.fields["scores"])
-    groups = tuple(comparison.group_name(code) for code in comparison.selected_codes[: scores.shape[0]])
-    return RankedGenes(groups, order, {"scores": in_order})
+    target.write_groups(0, order_genes(scores, rankby_abs=options.rankby_abs), {"scores": scores})

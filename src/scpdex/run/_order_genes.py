@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from concurrent.futures import Executor
 
-    from scpdex.results import GeneMatrices, RankedGenes
+    from scpdex.results import GeneMatrices, NamedGenes
     from scpdex.run._statistics_table import ComparisonTable, Table
     from scpdex.statistics.options import TestOptions
 
 
 def order_table(
     table: Table,
-    targets: Sequence[RankedGenes | GeneMatrices],
+    targets: Sequence[NamedGenes | GeneMatrices],
     options: TestOptions,
     pool: Executor,
     groups_per_slice: int,
@@ -37,7 +37,7 @@ def order_table(
 
 def _order_groups(
     comparison: ComparisonTable,
-    target: RankedGenes | GeneMatrices,
+    target: NamedGenes | GeneMatrices,
     options: TestOptions,
     pool: Executor,
     groups_per_slice: int,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons.design import Comparison, Design
     from scpdex.machine.scratch_file import Scratch
-    from scpdex.results import GeneMatrices, RankedGenes
+    from scpdex.results import GeneMatrices, NamedGenes
     from scpdex.run._columns import Columns
     from scpdex.run._gene_rows import GeneRows
     from scpdex.statistics.options import TestOptions
@@ -42,7 +42,7 @@ class ComparisonTable:
         comparison: Comparison,
         options: TestOptions,
         rows: GeneRows,
-        target: RankedGenes | GeneMatrices | None,
+        target: NamedGenes | GeneMatrices | None,
         scratch: Scratch | None,
     ) -> ComparisonTable:
         """Allocate the columns: in ``scratch``, as matrices of the ``target``, or as others."""
@@ -100,7 +100,7 @@ class Table:
         n_genes: int,
         rows: GeneRows,
         *,
-        targets: Sequence[RankedGenes | GeneMatrices] = (),
+        targets: Sequence[NamedGenes | GeneMatrices] = (),
         scratch: Scratch | None = None,
     ) -> Table:
         """Allocate a table of ``n_genes`` of the source.

@@ -12,7 +12,7 @@ from scpdex.machine.threads import anndata_lock
 from scpdex.messages.ranking_call import describe_call, describe_raw, log_results, warn_of_numbers, warn_of_preset
 from scpdex.messages.unwritable_results import warn_of_unwritable_results
 from scpdex.results import refuse_storage, refuse_to_replace, refuse_view_of_disk, write_results
-from scpdex.run import order_table, refuse_for_logistic_regression, run_logistic_regression
+from scpdex.run import fitted_groups, order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.task import Arguments, Task
 from scpdex.tl._keywords import take_keywords
 from scpdex.tl._result_entries import allocate_results, collect_fractions, list_level_fields, make_results
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anndata.acc import AdRef
     from numpy.typing import NDArray
 
-    from scpdex.results import Fractions, GeneMatrices, RankedGenes, Storage
+    from scpdex.results import Fractions, Storage
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
 
@@ -331,10 +331,12 @@ def rank_genes_parallel(
     warn_of_preset(method, mean_in_log_space)
     start = logg.info(describe_call(design, options, describe_raw(adata) if ranks_raw else ""))
     if classifier is not None:
-        ranked: list[RankedGenes | GeneMatrices] = [run_logistic_regression(classifier, expression, design, options)]
+        ranked = allocate_results(task, [fitted_groups(design)], storage, adata.n_vars)
+        run_logistic_regression(classifier, expression, design, options, ranked[0])
         fractions: list[Fractions] = [{}]
     else:
-        ranked = allocate_results(task, storage, adata.n_vars)
+        groups_of_results = (comparison.groups for comparison in design.comparisons)
+        ranked = allocate_results(task, groups_of_results, storage, adata.n_vars)
         with execute(task, ranked, adata.n_vars if storage == "varm" else None) as executed:
             table, plan = executed.table, executed.plan
             order_table(table, ranked, options, executed.pool, plan.groups_per_slice)

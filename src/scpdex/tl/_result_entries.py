@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scpdex.results import (
     GeneMatrices,
     LevelList,
-    RankedGenes,
+    NamedGenes,
     RankedResult,
     make_level_key,
     make_name_array,
@@ -16,7 +16,7 @@ from scpdex.results import (
 from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from scpdex.comparisons.design import Comparison, Design
     from scpdex.results import Fractions, Storage
@@ -42,15 +42,17 @@ def list_level_fields(task: Task) -> dict[str | None, list[str]]:
     }
 
 
-def allocate_results(task: Task, storage: Storage, n_vars: int) -> list[RankedGenes | GeneMatrices]:
-    """Allocate the result of each comparison, in the layout of the storage."""
-    fields = task.options.fields
-    rows = task.expression.var_positions
+def allocate_results(
+    task: Task, groups_of_results: Iterable[Sequence[str]], storage: Storage, n_vars: int
+) -> list[NamedGenes | GeneMatrices]:
+    """Allocate a result for each sequence of groups, in the layout of the storage."""
+    fields, n_ranks = task.options.fields, task.n_ranks
+    rows, names = task.expression.var_positions, task.expression.names
     return [
-        GeneMatrices.empty(comparison.groups, task.n_ranks, fields, rows, n_vars)
+        GeneMatrices.empty(groups, n_ranks, fields, rows, n_vars)
         if storage == "varm"
-        else RankedGenes.empty(comparison.groups, task.n_ranks, fields)
-        for comparison in task.design.comparisons
+        else NamedGenes.empty(groups, n_ranks, fields, names)
+        for groups in groups_of_results
     ]
 
 
@@ -70,7 +72,7 @@ def collect_fractions(table: Table, design: Design) -> list[Fractions]:
 
 def make_results(
     task: Task,
-    ranked: Sequence[RankedGenes | GeneMatrices],
+    ranked: Sequence[NamedGenes | GeneMatrices],
     fractions: Sequence[Fractions],
     key: str,
     *,
