@@ -41,12 +41,18 @@ def generate(recipe: Recipe) -> ad.AnnData:
     rng = np.random.default_rng(recipe.seed)
     library = rng.lognormal(0, 0.4, recipe.n_cells)
     means = _means_of_density(rng.lognormal(0, 1, recipe.n_genes), recipe.density)
-    parts = []
+    values, indices, lengths = [], [], []
     for first in range(0, recipe.n_cells, _CELLS_AT_A_TIME):
         size = library[first : first + _CELLS_AT_A_TIME, None]
         rate = means * size * rng.gamma(2, 0.5, (size.shape[0], recipe.n_genes))
-        parts.append(sparse.csr_matrix(rng.poisson(rate).astype(np.float32)))
-    adata = ad.AnnData(sparse.vstack(parts, format="csr"))
+        part = sparse.csr_matrix(rng.poisson(rate).astype(np.float32))
+        values.append(part.data)
+        indices.append(part.indices)
+        lengths.append(np.diff(part.indptr))
+    indptr = np.r_[0, np.cumsum(np.concatenate(lengths))]
+    shape = (recipe.n_cells, recipe.n_genes)
+    # One array after the other, so that the largest matrices are not held twice.
+    adata = ad.AnnData(sparse.csr_matrix((_join(values), _join(indices), indptr), shape=shape))
     if recipe.log:
         sc.pp.normalize_total(adata, target_sum=1e4)
         sc.pp.log1p(adata)
@@ -91,6 +97,13 @@ def stored_as(storage: str, adata: ad.AnnData) -> ad.AnnData:
     adata = adata.copy()
     adata.X = adata.X.toarray() if storage == "dense" else adata.X.asformat(storage)
     return adata
+
+
+def _join(parts: list[np.ndarray]) -> np.ndarray:
+    """Concatenate arrays, and let go of them."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 def _means_of_density(means: np.ndarray, density: float) -> np.ndarray:

@@ -208,6 +208,8 @@ def main() -> None:
     disk_rows, lazy_rows, table_rows, anderson_rows, split_rows, pair_rows = [], [], [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for recipe in dict.fromkeys(case.recipe for case in chosen):
+            # Those of the recipe before make room.
+            rows_of = adata = None
             rows_of = cut(read(recipe)) if options.small else read(recipe)
             for case in (case for case in chosen if case.recipe == recipe):
                 adata = stored_as(case.storage, rows_of)

@@ -11,6 +11,7 @@ from scpdex.results._file_limits import (
     is_unwritable_entry,
 )
 from scpdex.results._fractions import Fractions, match_fraction_columns
+from scpdex.results._group_slices import cut_groups
 from scpdex.results._level_list import LevelList, make_level_key
 from scpdex.results._ranked_result import GeneMatrices, NamedGenes, RankedGenes, RankedResult
 from scpdex.results._read_matrices import StoredMatrices
@@ -39,6 +40,7 @@ __all__ = [
     "concatenate_frames",
     "convert_to_matrices",
     "convert_to_records",
+    "cut_groups",
     "exceed_hdf5_limit",
     "find_positions",
     "find_unwritable_columns",

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 GROUPS_PER_SLICE = 16
 
 
-def cut_groups(n_groups: int) -> Iterator[slice]:
-    """Cut groups into slices."""
-    return (slice(start, min(start + GROUPS_PER_SLICE, n_groups)) for start in range(0, n_groups, GROUPS_PER_SLICE))
+def cut_groups(n_groups: int, length: int = GROUPS_PER_SLICE) -> Iterator[slice]:
+    """Cut groups into slices of ``length``, the last of which may be shorter."""
+    return (slice(start, min(start + length, n_groups)) for start in range(0, n_groups, length))
 
 
 def float_type(dtype: np.dtype[Any]) -> np.dtype[Any]:

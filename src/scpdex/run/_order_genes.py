@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scpdex.machine.threads import run_on_threads
+from scpdex.results import cut_groups
 from scpdex.statistics.multiple_testing import Family, adjust_pvals
 from scpdex.statistics.ordering import order_genes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from concurrent.futures import Executor
 
     from scpdex.results import GeneMatrices, NamedGenes
@@ -58,11 +59,7 @@ def _order_groups(
             values["pvals_adj"] = family.adjust(values["pvals"])
         target.write_groups(groups.start, order, {name: values[name] for name in fields})
 
-    run_on_threads(pool, order_slice, _cut_groups(comparison.n_groups, groups_per_slice))
-
-
-def _cut_groups(n_groups: int, groups_per_slice: int) -> Iterator[slice]:
-    return (slice(start, min(start + groups_per_slice, n_groups)) for start in range(0, n_groups, groups_per_slice))
+    run_on_threads(pool, order_slice, cut_groups(comparison.n_groups, groups_per_slice))
 
 
 def _make_family(table: Table, options: TestOptions, groups_per_slice: int) -> Family:
@@ -70,7 +67,7 @@ def _make_family(table: Table, options: TestOptions, groups_per_slice: int) -> F
     pvals = np.empty((table.n_groups, table.rows.tested.size))
     first = 0
     for comparison in table.comparisons:
-        for groups in _cut_groups(comparison.n_groups, groups_per_slice):
+        for groups in cut_groups(comparison.n_groups, groups_per_slice):
             pvals[first + groups.start : first + groups.stop] = comparison.columns.read("pvals", groups)
         first += comparison.n_groups
     return Family.of(pvals.ravel(), options.corr_method)
