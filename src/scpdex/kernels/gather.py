@@ -25,7 +25,10 @@ _CACHE_LINE = 64
 
 @kernel
 def order_by_group(codes: NDArray[Any], places: NDArray[Any], order: NDArray[Any]) -> None:
-    """Write the positions of the cells, group by group and in cell order; ``places`` is where each group begins."""
+    """Write the positions of the cells, group by group and in cell order.
+
+    ``places`` is where each group begins, and afterwards where it ends.
+    """
     for i in range(codes.size):
         code = codes[i]
         order[places[code]] = i

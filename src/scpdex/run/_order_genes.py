@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from scpdex.machine.threads import run_on_threads
 from scpdex.results import cut_groups
 from scpdex.statistics.multiple_testing import Family, adjust_pvals
@@ -64,10 +62,9 @@ def _order_groups(
 
 def _make_family(table: Table, options: TestOptions, groups_per_slice: int) -> Family:
     """Adjust the p-values of all groups and genes as one family."""
-    pvals = np.empty((table.n_groups, table.rows.tested.size))
-    first = 0
-    for comparison in table.comparisons:
-        for groups in cut_groups(comparison.n_groups, groups_per_slice):
-            pvals[first + groups.start : first + groups.stop] = comparison.columns.read("pvals", groups)
-        first += comparison.n_groups
-    return Family.of(pvals.ravel(), options.corr_method)
+    pvals = (
+        comparison.columns.read("pvals", groups)
+        for comparison in table.comparisons
+        for groups in cut_groups(comparison.n_groups, groups_per_slice)
+    )
+    return Family.of(pvals, table.n_groups * table.rows.tested.size, options.corr_method)

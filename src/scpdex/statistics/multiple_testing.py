@@ -12,6 +12,8 @@ from scpdex.kernels.argsort import argsort_descending
 from scpdex.kernels.benjamini_hochberg import adjust_in_order
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 # scanpy's and statsmodels' names of each method.
@@ -20,9 +22,9 @@ _BONFERRONI = {"bonferroni", "bonf", "b"}
 # statsmodels' Holm collects Python's garbage at each call, which takes longer than all else for thousands of groups.
 _HOLM = {"holm", "h"}
 _LOCAL_FDR = {"lfdr", "lfdr_sl"}
-# Peak memory of making a family, bytes per p-value. All hold the p-values; Bonferroni a mask of NaN beside them,
+# Peak memory of making a family, bytes per p-value. Bonferroni counts them; the others hold them, and beside them
 # Benjamini-Hochberg and Holm the adjusted ones, and statsmodels 0.14 and 0.15 what tracemalloc measures.
-_BYTES_OF_BONFERRONI = 9
+_BYTES_OF_BONFERRONI = 0
 _BYTES_OF_SORTED_PVALS = 16
 _BYTES_OF_STATSMODELS = 42
 _BYTES_OF_LOCAL_FDR = 97
@@ -95,7 +97,14 @@ def _adjust_ascending(pvals: NDArray[np.float64], method: str) -> NDArray[np.flo
 
     # Some methods take logs, which are infinite for p of 0 and 1; the adjusted p-values are 0 and 1.
     with np.errstate(divide="ignore", invalid="ignore"):
-        adjusted = multipletests(pvals[:n_tests], method=method, is_sorted=True)[1]
+        try:
+            adjusted = multipletests(pvals[:n_tests], method=method, is_sorted=True)[1]
+        except ValueError as error:
+            msg = (
+                f"corr_method={method!r}: statsmodels cannot adjust p-values from {pvals[0]:.3g} to "
+                f"{pvals[n_tests - 1]:.3g}. Pass another method, such as 'benjamini-hochberg'. The error was: {error}"
+            )
+            raise ValueError(msg) from error
     return adjusted if n_tests == pvals.size else np.append(adjusted, pvals[n_tests:])
 
 
@@ -128,13 +137,16 @@ class Family:
     """p-values in ascending order, NaN last, and their adjusted p-values; None for Bonferroni."""
 
     @classmethod
-    def of(cls, pvals: NDArray[np.float64], method: str) -> Family:
-        """Adjust p-values, which are sorted in place; NaN do not count as tests."""
-        n_tests = pvals.size - int(np.count_nonzero(np.isnan(pvals)))
+    def of(cls, parts: Iterable[NDArray[np.float64]], n_pvals: int, method: str) -> Family:
+        """Adjust ``n_pvals`` p-values that come in parts; NaN do not count as tests."""
         if method in _BONFERRONI:
-            return cls(n_tests, None)
+            return cls(sum(int(np.count_nonzero(~np.isnan(part))) for part in parts), None)
+        pvals, n_filled = np.empty(n_pvals), 0
+        for part in parts:
+            pvals[n_filled : n_filled + part.size] = part.ravel()
+            n_filled += part.size
         pvals.sort()
-        return cls(n_tests, (pvals, _adjust_ascending(pvals, method)))
+        return cls(int(np.searchsorted(pvals, np.inf)), (pvals, _adjust_ascending(pvals, method)))
 
     def adjust(self, pvals: NDArray[np.float64]) -> NDArray[np.float64]:
         """Adjust p-values of the family; NaN stays NaN."""
