@@ -59,7 +59,7 @@ def in_parts(nonzeros: list[int], **other: Any) -> dict[str, Any]:
 
 def on_disk(nonzeros: list[int], **other: Any) -> ChunkedMatrix:
     rows = {"reads_columns": False, "reads_rows": True, "reorders_cells": False, "chunk_of_gene": None}
-    return ChunkedMatrix(**in_parts(nonzeros) | {"place": "in an HDF5 file", "on_disk": True} | rows | other)
+    return ChunkedMatrix(**in_parts(nonzeros) | {"place": "in an HDF5 file", "may_load": True} | rows | other)
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=400), st.integers(1, 9), st.integers(1, 3000))
