@@ -40,18 +40,23 @@ def count_rows(
     data: NDArray[Any],
     indices: NDArray[Any],
     indptr: NDArray[Any],
-    cells: NDArray[Any],
+    rows: NDArray[Any],
+    parts: NDArray[Any],
     counts: NDArray[Any],
 ) -> bool:
-    """Count the non-zero values of each column (CSR); return whether columns strictly increase in each row."""
+    """Count the non-zero values of each column (CSR); return whether columns strictly increase in each row.
+
+    ``parts`` is the part that each of ``rows`` belongs to; ``counts``, parts x columns, are added to.
+    """
     disorder = 0
-    for i in range(cells.size):
-        start = np.uint64(indptr[cells[i]])
-        stop = np.uint64(indptr[cells[i] + 1])
+    for i in range(rows.size):
+        start = np.uint64(indptr[rows[i]])
+        stop = np.uint64(indptr[rows[i] + 1])
+        part = np.uint64(parts[i])
         for p in range(start + np.uint64(1), stop):
             disorder += indices[p] <= indices[np.uint64(p) - np.uint64(1)]
         for p in range(start, stop):
-            counts[np.uint64(indices[p])] += data[p] != 0
+            counts[part, np.uint64(indices[p])] += data[p] != 0
     return disorder == 0
 
 

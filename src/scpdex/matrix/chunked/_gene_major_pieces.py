@@ -108,9 +108,10 @@ def turn_gene_major(rows: Any, codes: NDArray[Any], columns: NDArray[np.int64], 
     ValueError
         The rows have more non-zero values than ``INDPTR_DTYPE`` counts.
     """
-    counts = np.zeros(rows.shape[1], dtype=np.int64)
-    count_rows(rows.data, rows.indices, rows.indptr, np.arange(codes.size), counts)
-    indptr = np.r_[0, np.cumsum(counts[columns])]
+    counts = np.zeros((1, rows.shape[1]), dtype=np.int64)
+    all_rows = np.arange(codes.size)
+    count_rows(rows.data, rows.indices, rows.indptr, all_rows, np.zeros_like(all_rows), counts)
+    indptr = np.r_[0, np.cumsum(counts[0, columns])]
     if indptr[-1] > np.iinfo(INDPTR_DTYPE).max:
         msg = f"{indptr[-1]:,} non-zeros are more than can be turned gene-major at once: rechunk to fewer rows."
         raise ValueError(msg)

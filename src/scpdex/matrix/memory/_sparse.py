@@ -15,7 +15,7 @@ from scpdex.plan.gene_blocks import cut_range
 from scpdex.plan.matrix_info import MemoryMatrix
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 _CACHE_LINE_BYTES = 64
+# More threads count no faster, since memory is the limit, and each holds counts of all parts.
+_MOST_COUNTING_THREADS = 4
 _MAX_INT32 = np.iinfo(np.int32).max
 
 
@@ -60,16 +62,21 @@ class RowSource(Source):
         n_cells = cells.rows.size
         parts = tuple(cut_range(range(n_cells), -(-n_cells // n_threads)))
 
-        def count(part: range) -> tuple[NDArray[np.int64], bool]:
-            counts = np.zeros(matrix.shape[1], dtype=np.int64)
-            # In the order of memory, which is faster; the order of the groups gives the same counts.
-            rows = np.sort(cells.rows[part.start : part.stop])
-            return counts, count_rows(matrix.data, matrix.indices, matrix.indptr, rows, counts)
+        rows, parts_of_rows = _sort_rows(cells.rows, parts)
 
-        counts, canonical = zip(*pool.map(count, parts), strict=True)
+        def count(run: range) -> tuple[NDArray[np.int64], bool]:
+            counts, run_rows = np.zeros((len(parts), matrix.shape[1]), dtype=np.int64), slice(run.start, run.stop)
+            is_canonical = count_rows(
+                matrix.data, matrix.indices, matrix.indptr, rows[run_rows], parts_of_rows[run_rows], counts
+            )
+            return counts[:, columns], is_canonical
+
+        # In the order of memory, which is read at once and by one thread each: runs of neighbouring rows, not parts.
+        n_runs = min(n_threads, _MOST_COUNTING_THREADS)
+        counts, canonical = zip(*pool.map(count, cut_range(range(n_cells), -(-n_cells // n_runs))), strict=True)
         if not all(canonical):
             raise NotInPlaceError
-        nonzeros = np.stack(counts)[:, columns]
+        nonzeros = np.sum(counts, axis=0)
         return cls(matrix, cells, columns, parts, nonzeros, _describe(matrix, n_cells, nonzeros.sum(axis=0)))
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
@@ -230,6 +237,17 @@ class ColumnGatherer:
 
         list(pool.map(gather, cut_range(range(len(genes)), -(-len(genes) // n_threads))))
         return GeneBlock(genes, buffers.keys, starts, buffers.ends[:, : len(genes)].T)
+
+
+def _sort_rows(rows: NDArray[np.int64], parts: Sequence[range]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sort rows, of which each part has a run, and give the part of each."""
+    # As one number, which is sorted three times as fast as by an argsort.
+    n_bits = len(parts).bit_length()
+    packed = rows << n_bits
+    for number, part in enumerate(parts):
+        packed[part.start : part.stop] |= number
+    packed.sort()
+    return packed >> n_bits, packed & ((1 << n_bits) - 1)
 
 
 def _describe(matrix: Any, n_cells: int, max_nonzeros: NDArray[np.int64]) -> MemoryMatrix:
