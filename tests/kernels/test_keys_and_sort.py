@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scpdex.kernels import entries as e
 from scpdex.kernels import keys as k
 from scpdex.kernels.digits import most_bits_of_digit, sum_and_count
-from scpdex.kernels.gather import order_by_group
 from scpdex.kernels.key_ranges import measure_keys
 from scpdex.kernels.radix_sort import sort_entries, sort_few
 
@@ -80,15 +79,6 @@ def test_entries_hold_every_key_and_code(wide):
         e.put(entries, i, keys[i], codes[i])
     assert [e.key_at(entries, i) for i in range(2)] == keys.tolist()
     assert [e.code_at(entries, i) for i in range(2)] == codes
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 4), max_size=50))
-def test_cells_in_the_order_of_their_groups(codes):
-    order = np.empty(len(codes), dtype=np.int64)
-    sizes = np.bincount(codes, minlength=5).astype(np.int64)
-    order_by_group(np.array(codes, dtype=np.int32), np.cumsum(sizes) - sizes, order)
-    np.testing.assert_array_equal(order, np.argsort(codes, kind="stable"))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

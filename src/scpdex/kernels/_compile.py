@@ -5,6 +5,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.extending import overload
 
 from scpdex.kernels._disk_cache import attach_cache
 
@@ -26,6 +27,12 @@ def kernel(function: Function) -> Function:
         return np.errstate(all="ignore")(function)
     attach_cache(compiled, function)
     return cast("Function", compiled)
+
+
+def compiled_form(function: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Decorate what Numba asks for the compiled form of ``function``, by the types of its arguments."""
+    options: Any = {"no_cfunc_wrapper": True}
+    return cast("Callable[[Function], Function]", overload(function, jit_options=options))
 
 
 def inner_kernel(function: Function) -> Function:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scpdex.kernels._compile import inner_kernel, kernel
 from scpdex.kernels.entries import code_at, key_at
+from scpdex.kernels.key_ranges import KeyRanges
 from scpdex.kernels.radix_sort import sort_gene
 from scpdex.kernels.rank_by_sort import count_negative, rank_by_sort
 from scpdex.kernels.rank_sums import complete_rank_sums, count_zeros
@@ -36,8 +37,41 @@ def new_anderson_scratch(longest: int, n_codes: int) -> tuple[Any, ...]:
     )
 
 
-@kernel
 def anderson_darling(
+    keys: NDArray[Any],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.uint32],
+    ranges: KeyRanges,
+    sizes: NDArray[np.int64],
+    zeros: NDArray[np.int64],
+    reference: int | None,
+    sums: NDArray[np.float64],
+    twice_u: NDArray[np.int64],
+    statistics: NDArray[np.float64],
+    scratch: tuple[Any, ...],
+) -> None:
+    """Compare the groups of each gene of a run.
+
+    Parameters
+    ----------
+    keys, starts, ends, ranges, sizes, zeros, reference, sums, twice_u
+        As for :func:`scpdex.kernels.rank_sums.rank_sums`.
+    statistics
+        Output: A**2 of each group, genes x groups; NaN where all cells compared have one value.
+    scratch
+        Two buffers for entries and histograms, from :func:`scpdex.kernels.rank_sums.new_scratch`, and what
+        :func:`new_anderson_scratch` gives.
+    """
+    n_zeros = count_zeros(zeros, reference)
+    twice_midrank_of_zero = np.empty_like(n_zeros)
+    twice_u[:] = 0
+    block = (keys, starts, ends, ranges.lowest, ranges.shared, ranges.bits, sizes, zeros, n_zeros, reference)
+    _compare_groups(*block, sums, twice_u, statistics, twice_midrank_of_zero, *scratch)
+    complete_rank_sums(sizes, zeros, reference, twice_midrank_of_zero, twice_u)
+
+
+@kernel
+def _compare_groups(
     keys: NDArray[Any],
     starts: NDArray[Any],
     ends: NDArray[Any],
@@ -46,10 +80,12 @@ def anderson_darling(
     bits: NDArray[Any],
     sizes: NDArray[Any],
     zeros: NDArray[Any],
+    n_zeros: NDArray[Any],
     reference: int | None,
     sums: NDArray[Any],
     twice_u: NDArray[Any],
     statistics: NDArray[Any],
+    twice_midrank_of_zero: NDArray[Any],
     entries: Any,
     spare_entries: Any,
     histograms: NDArray[Any],
@@ -59,26 +95,11 @@ def anderson_darling(
     values: NDArray[Any],
     running: NDArray[Any],
 ) -> None:
-    """Compare the groups of each gene of a run.
-
-    Parameters
-    ----------
-    keys, starts, ends, lowest, shared, bits, sizes, zeros, reference, sums, twice_u
-        As for :func:`scpdex.kernels.rank_sums.rank_sums`.
-    statistics
-        Output: A**2 of each group, genes x groups; NaN where all cells compared have one value.
-    entries, spare_entries, histograms
-        Scratch, from :func:`scpdex.kernels.rank_sums.new_scratch`.
-    events, cursors, places, values, running
-        Scratch, from :func:`new_anderson_scratch`.
-    """
     for g in range(starts.size):
         gene = keys[starts[g] : starts[g] + np.int64(ends[g, -1])]
-        n_zeros = count_zeros(zeros[g], reference, twice_u[g])
         in_order = sort_gene(gene, ends[g], lowest[g], shared[g], bits[g], sums[g], histograms, entries, spare_entries)
-        twice_midrank_of_zero, _ = rank_by_sort(in_order, gene.size, n_zeros, reference, twice_u[g], None)
-        complete_rank_sums(sizes, zeros[g], reference, twice_midrank_of_zero, twice_u[g])
-        n_values, zero = _number_values(in_order, ends[g], n_zeros, reference, events, cursors, places, values)
+        twice_midrank_of_zero[g], _ = rank_by_sort(in_order, gene.size, n_zeros[g], reference, twice_u[g], None)
+        n_values, zero = _number_values(in_order, ends[g], n_zeros[g], reference, events, cursors, places, values)
         n_groups = statistics.shape[1]
         if reference is None:
             n = np.int64(0)

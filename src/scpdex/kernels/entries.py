@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload
+
+from scpdex.kernels._compile import compiled_form
 
 _CODE_BITS = np.uint64(32)
 _CODE = np.uint64((1 << 32) - 1)
@@ -43,21 +44,21 @@ def put(entries: Any, i: Any, key: Any, code: Any) -> None:
         entries[1][i] = code
 
 
-@overload(key_at)
+@compiled_form(key_at)
 def _key_at(entries, i):
     if isinstance(entries, types.Array):
         return lambda entries, i: np.uint32(entries[i] >> _CODE_BITS)
     return lambda entries, i: entries[0][i]
 
 
-@overload(code_at)
+@compiled_form(code_at)
 def _code_at(entries, i):
     if isinstance(entries, types.Array):
         return lambda entries, i: entries[i] & _CODE
     return lambda entries, i: np.uint64(entries[1][i])
 
 
-@overload(put)
+@compiled_form(put)
 def _put(entries, i, key, code):
     if isinstance(entries, types.Array):
 

@@ -24,18 +24,6 @@ _CACHE_LINE = 64
 
 
 @kernel
-def order_by_group(codes: NDArray[Any], places: NDArray[Any], order: NDArray[Any]) -> None:
-    """Write the positions of the cells, group by group and in cell order.
-
-    ``places`` is where each group begins, and afterwards where it ends.
-    """
-    for i in range(codes.size):
-        code = codes[i]
-        order[places[code]] = i
-        places[code] += 1
-
-
-@kernel
 def count_rows(
     data: NDArray[Any],
     indices: NDArray[Any],
@@ -88,8 +76,7 @@ def seek_rows(
     """Point each cell's cursor to its first stored value in ``column`` or beyond."""
     for i in range(cells.size):
         low = np.int64(indptr[cells[i]])
-        # The first column needs no search.
-        high = np.int64(indptr[cells[i] + 1]) if column > 0 else low
+        high = np.int64(indptr[cells[i] + 1])
         while low < high:
             middle = (low + high) // 2
             if indices[middle] < column:

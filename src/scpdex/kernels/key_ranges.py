@@ -63,15 +63,17 @@ def _measure_keys(
             # A loop over positions compares several keys at a time.
             for i in range(np.uint64(counts[g])):
                 key = keys[first + i]
-                low = min(low, key)
-                high = max(high, key)
+                # Numba's own min and max take as long to compile as this kernel.
+                low = key if key < low else low  # noqa: FURB136
+                high = key if key > high else high  # noqa: FURB136
                 varying |= key ^ keys[first]
         lowest[g] = low
         differing = np.uint64(varying)
         shared[g] = bit_length(differing & (~differing + np.uint64(1))) - 1 if differing > 0 else 0
         bits[g] = max(1, bit_length(np.uint64(high - low) >> shared[g]))
         of_one_sign[g] = is_negative(low) == is_negative(high)
-        highest_values[g] = max(0.0, to_real(high)) if counts[g] > 0 else 0.0
+        value = np.float64(to_real(high))
+        highest_values[g] = value if counts[g] > 0 and value > 0 else 0.0
 
 
 @inner_kernel

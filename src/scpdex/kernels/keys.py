@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload
+
+from scpdex.kernels._compile import compiled_form
 
 # Values of these dtypes are ranked as float32, which holds them exactly; all others as float64.
 _FLOAT32_HOLDS = ("bool", "int8", "int16", "uint8", "uint16", "float32")
@@ -47,14 +48,14 @@ def _sign_bit(n_bytes: int) -> Any:
     return np.dtype(f"u{n_bytes}").type(1 << (8 * n_bytes - 1))
 
 
-@overload(as_real)
+@compiled_form(as_real)
 def _as_real(value):
     if value.name.removesuffix("ean") in _FLOAT32_HOLDS:
         return lambda value: np.float32(value)
     return lambda value: np.float64(value)
 
 
-@overload(to_key)
+@compiled_form(to_key)
 def _to_key(real):
     if real == types.float32:
 
@@ -71,7 +72,7 @@ def _to_key(real):
     return to_key_64
 
 
-@overload(to_real)
+@compiled_form(to_real)
 def _to_real(key):
     if key == types.uint32:
 
@@ -88,7 +89,7 @@ def _to_real(key):
     return to_real_64
 
 
-@overload(is_negative)
+@compiled_form(is_negative)
 def _is_negative(key):
     if key == types.uint32:
         return lambda key: key >> np.uint32(31) == 0

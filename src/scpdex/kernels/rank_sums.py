@@ -86,8 +86,15 @@ def rank_sums(
     by_buckets = many & ~by_table & fit_buckets(n_keys, sizes.size, ranges)
     if reference is not None and tie_sums is not None:
         by_buckets[:] = False
-    block = (keys, starts, ends, ranges.lowest, ranges.shared, ranges.bits, sizes, zeros, reference)
-    outputs = (sums, twice_u, tie_sums)
+    n_zeros = count_zeros(zeros, reference)
+    twice_midrank_of_zero = np.empty_like(n_zeros)
+    ties = None
+    twice_u[:] = 0
+    if tie_sums is not None:
+        ties = np.empty(n_keys.size, dtype=tie_sums.dtype)
+        tie_sums[:] = 0
+    block = (keys, starts, ends, ranges.lowest, ranges.shared, ranges.bits, n_zeros, reference)
+    outputs = (sums, twice_u, tie_sums, twice_midrank_of_zero, ties)
     if by_table.any():
         _rank_by_table(np.flatnonzero(by_table), *block, *outputs, histograms, twice_midrank)
     if by_buckets.any():
@@ -95,6 +102,27 @@ def rank_sums(
     by_sort = ~(by_table | by_buckets)
     if by_sort.any():
         _rank_by_sort(np.flatnonzero(by_sort), *block, *outputs, histograms, entries, spare_entries)
+    complete_rank_sums(sizes, zeros, reference, twice_midrank_of_zero, twice_u)
+    if tie_sums is not None and ties is not None:
+        complete_tie_sums(zeros, reference, ties, tie_sums)
+
+
+def count_zeros(zeros: NDArray[np.int64], reference: int | None) -> NDArray[np.int64]:
+    """Count the zeros of each gene among the counted cells, given those of each group, genes x groups."""
+    return np.ascontiguousarray(zeros.sum(axis=1) if reference is None else zeros[:, reference])
+
+
+def complete_rank_sums(
+    sizes: NDArray[np.int64],
+    zeros: NDArray[np.int64],
+    reference: int | None,
+    twice_midrank_of_zero: NDArray[np.int64],
+    twice_u: NDArray[np.int64],
+) -> None:
+    """Add the zeros of each group to its rank sum, and subtract the pairs within the group where it is counted."""
+    twice_u += zeros * twice_midrank_of_zero[:, None]
+    if reference is None:
+        twice_u -= sizes * sizes
 
 
 @kernel
@@ -106,34 +134,34 @@ def _rank_by_table(
     lowest: NDArray[Any],
     shared: NDArray[Any],
     bits: NDArray[Any],
-    sizes: NDArray[Any],
-    zeros: NDArray[Any],
+    n_zeros: NDArray[Any],
     reference: int | None,
     sums: NDArray[Any],
     twice_u: NDArray[Any],
     tie_sums: NDArray[Any] | None,
+    twice_midrank_of_zero: NDArray[Any],
+    ties: NDArray[Any] | None,
     histograms: NDArray[Any],
     twice_midrank: NDArray[Any],
 ) -> None:
     for g in genes:
-        n_zeros = count_zeros(zeros[g], reference, twice_u[g])
-        ties = new_tie_sums(tie_sums, g)
-        twice_midrank_of_zero, tie_sum = rank_by_table(
+        midrank, tie_sum = rank_by_table(
             keys[starts[g] : starts[g] + np.int64(ends[g, -1])],
             ends[g],
             lowest[g],
             shared[g],
             bits[g],
-            n_zeros,
+            n_zeros[g],
             reference,
             sums[g],
             histograms,
             twice_midrank,
             twice_u[g],
-            ties,
+            _row(tie_sums, g),
         )
-        complete_rank_sums(sizes, zeros[g], reference, twice_midrank_of_zero, twice_u[g])
-        complete_tie_sums(zeros[g], reference, tie_sum, ties)
+        twice_midrank_of_zero[g] = midrank
+        if ties is not None:
+            ties[g] = tie_sum
 
 
 @kernel
@@ -145,34 +173,34 @@ def _rank_by_buckets(
     lowest: NDArray[Any],
     shared: NDArray[Any],
     bits: NDArray[Any],
-    sizes: NDArray[Any],
-    zeros: NDArray[Any],
+    n_zeros: NDArray[Any],
     reference: int | None,
     sums: NDArray[Any],
     twice_u: NDArray[Any],
     tie_sums: NDArray[Any] | None,
+    twice_midrank_of_zero: NDArray[Any],
+    ties: NDArray[Any] | None,
     histograms: NDArray[Any],
     packed: NDArray[Any],
 ) -> None:
     for g in genes:
-        n_zeros = count_zeros(zeros[g], reference, twice_u[g])
-        ties = new_tie_sums(tie_sums, g)
-        twice_midrank_of_zero, tie_sum = rank_by_buckets(
+        midrank, tie_sum = rank_by_buckets(
             keys[starts[g] : starts[g] + np.int64(ends[g, -1])],
             ends[g],
             lowest[g],
             shared[g],
             bits[g],
-            n_zeros,
+            n_zeros[g],
             reference,
             sums[g],
             histograms,
             packed,
             twice_u[g],
-            ties,
+            _row(tie_sums, g),
         )
-        complete_rank_sums(sizes, zeros[g], reference, twice_midrank_of_zero, twice_u[g])
-        complete_tie_sums(zeros[g], reference, tie_sum, ties)
+        twice_midrank_of_zero[g] = midrank
+        if ties is not None:
+            ties[g] = tie_sum
 
 
 @kernel
@@ -184,57 +212,27 @@ def _rank_by_sort(
     lowest: NDArray[Any],
     shared: NDArray[Any],
     bits: NDArray[Any],
-    sizes: NDArray[Any],
-    zeros: NDArray[Any],
+    n_zeros: NDArray[Any],
     reference: int | None,
     sums: NDArray[Any],
     twice_u: NDArray[Any],
     tie_sums: NDArray[Any] | None,
+    twice_midrank_of_zero: NDArray[Any],
+    ties: NDArray[Any] | None,
     histograms: NDArray[Any],
     entries: Any,
     spare_entries: Any,
 ) -> None:
     for g in genes:
         gene = keys[starts[g] : starts[g] + np.int64(ends[g, -1])]
-        n_zeros = count_zeros(zeros[g], reference, twice_u[g])
-        ties = new_tie_sums(tie_sums, g)
         in_order = sort_gene(gene, ends[g], lowest[g], shared[g], bits[g], sums[g], histograms, entries, spare_entries)
-        twice_midrank_of_zero, tie_sum = rank_by_sort(in_order, gene.size, n_zeros, reference, twice_u[g], ties)
-        complete_rank_sums(sizes, zeros[g], reference, twice_midrank_of_zero, twice_u[g])
-        complete_tie_sums(zeros[g], reference, tie_sum, ties)
+        midrank, tie_sum = rank_by_sort(in_order, gene.size, n_zeros[g], reference, twice_u[g], _row(tie_sums, g))
+        twice_midrank_of_zero[g] = midrank
+        if ties is not None:
+            ties[g] = tie_sum
 
 
 @inner_kernel
-def count_zeros(zeros: NDArray[Any], reference: int | None, twice_u: NDArray[Any]) -> Any:
-    """Count the zeros of a gene among the counted cells, and set the rank sums to 0."""
-    n_zeros = np.int64(0)
-    for code in range(zeros.size):
-        twice_u[code] = 0
-        # Numba compiles only the branch for the type of reference.
-        if reference is None:
-            n_zeros += zeros[code]
-    if reference is not None:
-        n_zeros = np.int64(zeros[reference])
-    return n_zeros
-
-
-@inner_kernel
-def new_tie_sums(tie_sums: NDArray[Any] | None, g: int) -> Any:
-    """Give the tie sums of gene ``g``, set to 0, if these are asked for."""
-    if tie_sums is None:
-        return None
-    ties = tie_sums[g]
-    for code in range(ties.size):
-        ties[code] = 0
-    return ties
-
-
-@inner_kernel
-def complete_rank_sums(
-    sizes: NDArray[Any], zeros: NDArray[Any], reference: int | None, twice_midrank_of_zero: int, twice_u: NDArray[Any]
-) -> None:
-    """Add the zeros of each group to its rank sum, and subtract the pairs within the group where it is counted."""
-    for code in range(sizes.size):
-        twice_u[code] += zeros[code] * twice_midrank_of_zero
-        if reference is None:
-            twice_u[code] -= sizes[code] * sizes[code]
+def _row(tie_sums: NDArray[Any] | None, g: int) -> Any:
+    """Give the tie sums of gene ``g``, if these are asked for."""
+    return None if tie_sums is None else tie_sums[g]

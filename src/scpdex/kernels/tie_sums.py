@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scpdex.kernels._compile import inner_kernel
+from scpdex.kernels._compile import inner_kernel, kernel
 
 
 @inner_kernel
@@ -29,17 +29,24 @@ def term_of(n: Any, tie_sums: NDArray[Any] | None) -> Any:
     return tie_term(tie_sums.dtype.type(n))
 
 
-@inner_kernel
-def complete_tie_sums(zeros: NDArray[Any], reference: int | None, ties: Any, tie_sums: NDArray[Any] | None) -> None:
-    """Complete the tie sums of a gene, given ``ties``, the tie sum of the counted cells with their zeros.
+def complete_tie_sums(
+    zeros: NDArray[np.int64], reference: int | None, ties: NDArray[Any], tie_sums: NDArray[Any]
+) -> None:
+    """Complete the tie sums, given ``ties``, for each gene the tie sum of the counted cells with their zeros.
 
     Against the rest that is the result. Against a reference, ``tie_sums`` holds by how much the non-zero values of each
     group raise it; this adds the zeros of the group, which join those of the reference.
     """
-    if tie_sums is not None:
-        if reference is None:
-            tie_sums[0] = ties
-        else:
-            reference_zeros = tie_sums.dtype.type(zeros[reference])
-            for code in range(tie_sums.size):
-                tie_sums[code] += ties + rise_of_tie_term(reference_zeros, tie_sums.dtype.type(zeros[code]))
+    if reference is None:
+        tie_sums[:, 0] = ties
+    else:
+        _join_zeros(zeros, reference, ties, tie_sums)
+
+
+@kernel
+def _join_zeros(zeros: NDArray[Any], reference: int, ties: NDArray[Any], tie_sums: NDArray[Any]) -> None:
+    for g in range(tie_sums.shape[0]):
+        reference_zeros = tie_sums.dtype.type(zeros[g, reference])
+        for code in range(tie_sums.shape[1]):
+            rise = rise_of_tie_term(reference_zeros, tie_sums.dtype.type(zeros[g, code]))
+            tie_sums[g, code] += ties[g] + rise

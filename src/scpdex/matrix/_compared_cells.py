@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpdex.kernels.gather import order_by_group
+from scpdex.plan.matrix_info import code_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,10 +31,9 @@ class ComparedCells:
         """Put the compared cells in order; ``rows`` has the row of every cell of the object."""
         compared = design.codes >= 0
         rows = rows[compared]
-        order = np.empty(rows.size, dtype=np.int64)
-        stops = np.cumsum(design.sizes)
-        order_by_group(design.codes[compared], stops - design.sizes, order)
-        return cls(rows[order], stops, bool((np.diff(rows) > 0).all()))
+        # numpy sorts numbers of 16 bits by their digits, in no more time than it takes to count them.
+        order = np.argsort(design.codes[compared].astype(code_dtype(design.sizes.size)), kind="stable")
+        return cls(rows[order], np.cumsum(design.sizes), bool((np.diff(rows) > 0).all()))
 
     def codes(self) -> NDArray[np.int32]:
         """Give the group of each cell, in the order of the groups."""

@@ -120,7 +120,9 @@ class NamedGenes:
         groups = self.groups[first : first + order.shape[0]]
         write_names(self.names, self.gene_names, order[:, : self.names.size], groups)
         for name, columns in values.items():
-            write_ordered_columns(columns, order, first, self.statistics[name])
+            matrix = self.statistics[name]
+            # The kernel is compiled for each pair of dtypes.
+            write_ordered_columns(columns.astype(matrix.dtype, copy=False), order, first, matrix)
 
     def groups_without_numbers(self) -> list[str]:
         """List the groups without a single tested gene: the first of their genes has no p-value."""

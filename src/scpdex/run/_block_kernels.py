@@ -146,16 +146,14 @@ class SortedValues(BlockKernels):
         sums.anderson = np.empty((len(sums.genes), sizes.n_groups))
         anderson_darling(
             *unit.block,
-            unit.ranges.lowest,
-            unit.ranges.shared,
-            unit.ranges.bits,
+            unit.ranges,
             sizes.sizes,
             sizes.sizes - sums.nonzero,
             sizes.reference_code,
             sums.means,
             sums.twice_u,
             sums.anderson,
-            *self._buffers,
+            self._buffers,
         )
         sums.means /= np.maximum(sizes.sizes, 1)
 

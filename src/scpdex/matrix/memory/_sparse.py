@@ -88,7 +88,10 @@ class RowSource(Source):
             run = slice(part.start, part.stop)
             seek_rows(matrix.indices, matrix.indptr, self.cells.rows[run], self.columns[0], cursors[run])
 
-        list(pool.map(seek, self.parts))
+        if self.columns[0] > 0:
+            list(pool.map(seek, self.parts))
+        else:
+            cursors[:] = matrix.indptr[self.cells.rows]
         slots = find_gene_slots(matrix.shape[1], self.columns)
         reader = _RowReader(self, BlockBuffers.of(plan, self.cells.group_stops.size), pool, slots, cursors)
         for genes in plan.blocks:
