@@ -1,11 +1,21 @@
 """Chunks of HDF5 files: what is decoded here is what h5py reads, and what cannot be is left to h5py."""
 
+import zlib
+from pathlib import Path
+
+import anndata as ad
 import h5py
 import numpy as np
 import pytest
+from oracles import by_scpdex
+from stored import FORMS, labelled, on_disk, values_of
 
+import scpdex
 from scpdex.matrix.chunked import _hdf5_chunks
 from scpdex.matrix.chunked._hdf5_chunks import RawRun, raw_reader
+
+# 144 values in chunks of 10, gzipped but for the last, which HDF5 was asked to leave as it is.
+PARTIAL = Path(__file__).parents[1] / "data" / "unfiltered_partial_chunks.h5ad"
 
 DECODED = {
     "plain": {},
@@ -71,3 +81,63 @@ def test_a_further_filter_is_one_line(tmp_path, monkeypatch):
         read = raw_reader(dataset)
         assert isinstance(read(0, 1000), RawRun)
         np.testing.assert_array_equal(read(0, 1000).decode(None), values, strict=True)
+
+
+def test_partial_chunks_that_are_not_filtered(monkeypatch):
+    """The file does not mark them: their filter mask is 0, as if they were compressed."""
+    monkeypatch.setattr("scpdex.matrix.chunked._hdf5_chunks._MIN_CHUNKS", 0)
+    with h5py.File(PARTIAL) as file:
+        for name in ("data", "indices"):
+            dataset = file["X"][name]
+            for start, stop in ((0, 144), (0, 140), (135, 144), (141, 143), (60, 70)):
+                run = raw_reader(dataset)(start, stop)
+                assert isinstance(run, RawRun)
+                np.testing.assert_array_equal(run.decode(None), dataset[start:stop], strict=True)
+    ranked = by_scpdex(ad.read_h5ad(PARTIAL, backed="r"), "group", method="wilcoxon")
+    expected = by_scpdex(ad.read_h5ad(PARTIAL), "group", method="wilcoxon")
+    assert all((ranked[name] == expected[name]).all() for name in ("names", "scores", "pvals"))
+
+
+FAULTS = {
+    "cut short": lambda chunk: chunk[: len(chunk) // 2],
+    "a bit flipped": lambda chunk: bytes([*chunk[:20], chunk[20] ^ 16, *chunk[21:]]),
+    "zeros": lambda chunk: bytes(len(chunk)),
+    "one byte": lambda chunk: chunk[:1],
+    "of fewer values": lambda _: zlib.compress(bytes(396)),
+    "of more values": lambda _: zlib.compress(bytes(404)),
+}
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("damage", FAULTS.values(), ids=FAULTS)
+def test_damaged_chunks(tmp_path, damage, shuffle):
+    """No wrong numbers, whichever part of a chunk is damaged."""
+    values = np.arange(1000, dtype=np.float32)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        dataset = file.create_dataset("x", data=values, chunks=(100,), compression="gzip", shuffle=shuffle)
+        dataset.id.write_direct_chunk((300,), damage(dataset.id.read_direct_chunk((300,))[1]))
+        run = raw_reader(dataset)(0, 1000)
+        with pytest.raises(ValueError, match=r"a chunk (of|has)"):
+            run.decode(None)
+
+
+@pytest.mark.parametrize("form", ["CSR", "dense"])
+def test_filters_that_h5py_lacks(tmp_path, form):
+    """Named before any work, with what to do."""
+    adata = on_disk(labelled(FORMS[form](values_of("float32"))), tmp_path, "h5ad")
+    path = adata.filename
+    adata.file.close()
+    with h5py.File(path, "r+") as file:
+        group, name = (file, "X") if form == "dense" else (file["X"], "data")
+        values, attributes = group[name][:], dict(group[name].attrs)
+        del group[name]
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk(values.shape)
+        properties.set_filter(32_001, h5py.h5z.FLAG_OPTIONAL)
+        space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.py_create(values.dtype)
+        dataset = h5py.Dataset(h5py.h5d.create(group.id, name.encode(), kind, space, properties))
+        dataset.attrs.update(attributes)
+        # As if it had been compressed.
+        dataset.id.write_direct_chunk((0,) * values.ndim, values.tobytes(), filter_mask=0)
+    with pytest.raises(OSError, match=r"adata\.X .* h5py lacks the filter 32001: install hdf5plugin, and import"):
+        scpdex.tl.rank_genes_parallel(ad.read_h5ad(path, backed="r"), "group")

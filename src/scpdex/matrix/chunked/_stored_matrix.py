@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,7 +12,7 @@ import numpy as np
 from scpdex.matrix._anndata import sparse_arrays
 from scpdex.matrix._rankable_values import native, native_dtype, refuse_dtype
 from scpdex.matrix.chunked._array_stores import describe_place, is_stored_array
-from scpdex.matrix.chunked._hdf5_chunks import RawRun, raw_reader
+from scpdex.matrix.chunked._hdf5_chunks import RawRun, missing_filters, raw_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,8 +148,12 @@ class StoredMatrix:
         """
         try:
             return read()
-        except (OSError, RuntimeError, ValueError, zlib.error) as error:
-            msg = f"{self.matrix_name} {self.place} could not be read; is the file whole? The error was: {error}"
+        except (OSError, RuntimeError, ValueError) as error:
+            missing = dict.fromkeys([*missing_filters(self.values), *missing_filters(self.indices)])
+            cause = "is the file whole?"
+            if missing:
+                cause = f"h5py lacks the filter {' and '.join(missing)}: install hdf5plugin, and import hdf5plugin."
+            msg = f"{self.matrix_name} {self.place} could not be read; {cause} The error was: {error}"
             raise OSError(msg) from error
 
     def refuse(self, reason: str) -> NoReturn:
