@@ -121,8 +121,10 @@ class NamedGenes:
         write_names(self.names, self.gene_names, order[:, : self.names.size], groups)
         for name, columns in values.items():
             matrix = self.statistics[name]
-            # The kernel is compiled for each pair of dtypes.
-            write_ordered_columns(columns.astype(matrix.dtype, copy=False), order, first, matrix)
+            # The kernel is compiled for each pair of dtypes. What float32 cannot hold is infinite, as in scanpy.
+            with np.errstate(over="ignore"):
+                in_dtype = columns.astype(matrix.dtype, copy=False)
+            write_ordered_columns(in_dtype, order, first, matrix)
 
     def groups_without_numbers(self) -> list[str]:
         """List the groups without a single tested gene: the first of their genes has no p-value."""

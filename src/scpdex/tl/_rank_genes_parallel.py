@@ -335,8 +335,7 @@ def rank_genes_parallel(
         run_logistic_regression(classifier, expression, design, options, ranked[0])
         fractions: list[Fractions] = [{}]
     else:
-        groups_of_results = (comparison.groups for comparison in design.comparisons)
-        ranked = allocate_results(task, groups_of_results, storage, adata.n_vars)
+        ranked = allocate_results(task, [tested.groups for tested in design.comparisons], storage, adata.n_vars)
         with execute(task, ranked, adata.n_vars if storage == "varm" else None) as executed:
             table, plan = executed.table, executed.plan
             order_table(table, ranked, options, executed.pool, plan.groups_per_slice)
