@@ -98,8 +98,8 @@ def plan(
     >>> import scanpy as sc
     >>> import scpdex
     >>> adata = sc.datasets.pbmc68k_reduced()
-    >>> scpdex.get.plan(adata, "bulk_labels", method="wilcoxon", n_jobs=1)
-    CSR float32 in memory, 700 cells x 765 genes: genes ranked in 1 block of up to 765 genes on 1 thread
+    >>> scpdex.get.plan(adata, "bulk_labels", use_raw=False, method="wilcoxon", n_jobs=1)
+    dense float32 in memory, 700 cells x 765 genes: genes ranked in 1 block of up to 765 genes on 1 thread
     """
     unknown = [name for name in kwds if name not in RESULT_PARAMETERS]
     refuse_misspelt(unknown, parameter_names(), "plan")
