@@ -40,8 +40,8 @@ STAGES = {
         "scpdex.run._apply_tests.anderson_darling_test",
     ],
     "fold changes": ["scpdex.run._gene_statistics.log2_fold_changes"],
-    "order and adjust": ["scpdex.tl._rank_genes_parallel.order_table"],
-    "record arrays": ["scpdex.tl._rank_genes_parallel.write_results"],
+    "order and adjust": ["scpdex.tl._rank_and_write.order_table"],
+    "record arrays": ["scpdex.tl._rank_and_write.write_results"],
 }
 
 

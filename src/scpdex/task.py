@@ -12,7 +12,17 @@ from anndata import AnnData
 from scpdex.comparisons.make_design import make_design
 from scpdex.machine.resources import Resources
 from scpdex.machine.tracebacks import release_locals
-from scpdex.matrix import Expression, open_source, read_annotations, select_expression
+from scpdex.matrix import (
+    DEFAULT_LABEL,
+    JOINS,
+    Expression,
+    JoinedObjects,
+    join_objects,
+    open_source,
+    read_annotations,
+    select_expression,
+    select_joined_expression,
+)
 from scpdex.plan.make_plan import make_plan
 from scpdex.plan.requirements import Requirements
 from scpdex.statistics.log_base import read_log_base
@@ -29,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Design
-    from scpdex.matrix import Source
+    from scpdex.matrix import Join, Source
     from scpdex.plan.plan import Plan
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
@@ -63,6 +73,8 @@ class Arguments:
     min_cells: int | None
     split_by: str | None
     strata: str | None
+    join: Join
+    label: str | None
     normalize: float | None
     alternative: Alternative
     min_pct: float | None
@@ -75,18 +87,36 @@ class Arguments:
     n_jobs: int | None
     show_progress: bool | None
 
+    @property
+    def obs_columns(self) -> list[str]:
+        """Columns of ``obs`` that the call uses."""
+        columns = (self.groupby, self.split_by, self.strata)
+        return [column for column in columns if column is not None]
+
+    @property
+    def reads_logs(self) -> bool:
+        """Whether the base of the logarithm of the stored values matters."""
+        # `normalize` makes natural logs, whatever uns says of X; logistic regression has no fold changes.
+        return self.normalize is None and self.method != "logreg"
+
 
 @dataclass(frozen=True)
 class Task:
     """A checked call: which cells are compared, in which matrix, by which test, with which resources."""
 
+    adata: AnnData
+    """The user's object, or the annotations of several objects that are ranked as one."""
+    uses_raw: bool
+    """Whether ``adata.raw`` is ranked."""
+    joined_names: tuple[str, ...]
+    """Names of the objects that are ranked as one; empty for one object."""
     design: Design
     expression: Expression
     options: TestOptions
     resources: Resources
 
     @classmethod
-    def of(cls, adata: AnnData, arguments: Arguments) -> Task:
+    def of(cls, data: AnnData | JoinedObjects, arguments: Arguments) -> Task:
         """Check everything that can be checked before the matrix is read.
 
         Raises
@@ -94,9 +124,7 @@ class Task:
         KeyError, TypeError, ValueError
             As :func:`scpdex.tl.rank_genes_parallel` lists them.
         """
-        if not isinstance(adata, AnnData):
-            msg = f"adata is a {type(adata).__name__}; pass an AnnData."
-            raise TypeError(msg)
+        adata = data if isinstance(data, AnnData) else data.annotations
         _refuse_target_sum(arguments.normalize)
         options = TestOptions(
             method=resolve_method(arguments.method),
@@ -106,7 +134,7 @@ class Task:
             tie_correct=arguments.tie_correct or arguments.strata is not None,
             use_continuity=arguments.use_continuity,
             mean_in_log_space=True if arguments.mean_in_log_space is None else arguments.mean_in_log_space,
-            log_base=_log_base(adata, arguments),
+            log_base=read_log_base(adata.uns) if arguments.reads_logs else None,
             pts=arguments.pts,
             n_genes=arguments.n_genes,
             rankby_abs=arguments.rankby_abs,
@@ -123,9 +151,8 @@ class Task:
             low_memory=arguments.low_memory,
             show_progress=arguments.show_progress,
         )
-        columns = (arguments.groupby, arguments.split_by, arguments.strata)
         design = make_design(
-            read_annotations(adata.obs, *(column for column in columns if column is not None)),
+            read_annotations(adata.obs, *arguments.obs_columns),
             arguments.groupby,
             groups=arguments.groups,
             reference=arguments.reference,
@@ -134,15 +161,18 @@ class Task:
             split_by=arguments.split_by,
             strata=arguments.strata,
         )
-        expression = select_expression(
-            adata,
-            use_raw=arguments.use_raw,
-            layer=arguments.layer,
-            mask_var=arguments.mask_var,
-            low_memory=resources.low_memory,
-            normalize=None if arguments.normalize is None else float(arguments.normalize),
-        )
-        return cls(design, expression, options, resources)
+        selection: dict[str, Any] = {
+            "layer": arguments.layer,
+            "mask_var": arguments.mask_var,
+            "low_memory": resources.low_memory,
+            "normalize": None if arguments.normalize is None else float(arguments.normalize),
+        }
+        if isinstance(data, AnnData):
+            expression = select_expression(adata, use_raw=arguments.use_raw, **selection)
+            uses_raw = adata.raw is not None if arguments.use_raw is None else arguments.use_raw
+            return cls(adata, uses_raw, (), design, expression, options, resources)
+        expression = select_joined_expression(data, **selection)
+        return cls(adata, False, tuple(data.objects), design, expression, options, resources)
 
     @property
     def n_ranks(self) -> int:
@@ -189,16 +219,38 @@ class Task:
             raise
 
 
+@contextmanager
+def open_task(adata: Any, arguments: Arguments) -> Generator[Task, None, None]:
+    """Check the arguments, and an AnnData or a list of files and AnnDatas; leaving the context closes the files.
+
+    Raises
+    ------
+    KeyError, OSError, TypeError, ValueError
+        As :func:`scpdex.tl.rank_genes_parallel` lists them.
+    """
+    if isinstance(adata, AnnData):
+        defaults = {"join": JOINS[0], "label": DEFAULT_LABEL}
+        if given := [name for name, default in defaults.items() if getattr(arguments, name) != default]:
+            value = getattr(arguments, given[0])
+            msg = f"{given[0]}={value!r} is for a list of files, but adata is an AnnData: leave it out."
+            raise ValueError(msg)
+        yield Task.of(adata, arguments)
+        return
+    with join_objects(
+        adata,
+        join=arguments.join,
+        label=arguments.label,
+        columns=arguments.obs_columns,
+        layer=arguments.layer,
+        use_raw=arguments.use_raw,
+        reads_logs=arguments.reads_logs,
+    ) as joined:
+        yield Task.of(joined, arguments)
+
+
 def parameter_names() -> list[str]:
     """Name the parameters of :func:`scpdex.tl.rank_genes_parallel`."""
     return ["adata", *(field.name for field in fields(Arguments)), *RESULT_PARAMETERS]
-
-
-def _log_base(adata: AnnData, arguments: Arguments) -> float | None:
-    """Read the base of the logarithm of the values that are ranked; None is e."""
-    # `normalize` makes natural logs, whatever uns says of X; logistic regression has no fold changes.
-    is_natural = arguments.normalize is not None or arguments.method == "logreg"
-    return None if is_natural else read_log_base(adata.uns)
 
 
 def _refuse_target_sum(normalize: Any) -> None:

@@ -115,7 +115,7 @@ def test_views_in_another_order(many_values, monkeypatch, matrix_format, axis):
     arguments = {"method": "wilcoxon", "tie_correct": True, "n_jobs": 2}
     scpdex.tl.rank_genes_parallel(view[:, :20], "group", copy=True, **arguments)
     peaks = []
-    module = import_module("scpdex.tl._rank_genes_parallel")
+    module = import_module("scpdex.tl._rank_and_write")
     monkeypatch.setattr(module, "write_results", lambda *_, **__: peaks.append(tracemalloc.get_traced_memory()[1]))
     _held(lambda: scpdex.tl.rank_genes_parallel(view, "group", max_memory=BUDGET, **arguments))
     assert peaks[0] <= BUDGET + 32 * 1_000 * 20

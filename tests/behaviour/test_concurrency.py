@@ -70,8 +70,8 @@ def test_threads_of_others_are_left_alone(pbmc, method):
         "run._block_kernels.BlockKernels.add_up",
         "matrix.memory._sparse.gather_rows",
         "run._order_genes.adjust_pvals",
-        "tl._rank_genes_parallel.order_table",
-        "tl._rank_genes_parallel.write_results",
+        "tl._rank_and_write.order_table",
+        "tl._rank_and_write.write_results",
     ],
 )
 def test_nothing_is_left_of_a_call_that_fails(pbmc, monkeypatch, stage, error):

@@ -64,7 +64,7 @@ STAGES = [
     "matrix.chunked._gene_major_pieces.deal_out",
     "run._block_kernels.BlockKernels.add_up",
     "run._order_genes.adjust_pvals",
-    "tl._rank_genes_parallel.write_results",
+    "tl._rank_and_write.write_results",
 ]
 
 

@@ -152,6 +152,37 @@ def test_arrays_within_the_budget(stored_once, name, storage, cells, megabytes, 
     assert peak - n_results <= 1e6 * megabytes
 
 
+@pytest.mark.xdist_group("stored once")
+@pytest.mark.parametrize(
+    ("storages", "megabytes", "arguments"),
+    [
+        (("csr", "csr"), 30, {}),
+        (("csr", "dense"), 40, {"tie_correct": False}),
+        (("csc", "csr"), 40, {}),
+        (("csc", "csc"), 20, {"method": "t-test"}),
+        (("csr", "dense", "csc"), 60, {"normalize": 1e4}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Observation names are not unique")
+def test_several_files_within_the_budget(tmp_path, stored_once, storages, megabytes, arguments):
+    """As for one file: the budget is for all files together."""
+    name = "counts" if "normalize" in arguments else "fractions"
+    paths = [tmp_path / f"plate{i}.h5ad" for i in range(len(storages))]
+    for path, storage in zip(paths, storages, strict=True):
+        path.symlink_to(stored_once(name, storage))
+    arguments = {"method": "wilcoxon", "tie_correct": True, "n_jobs": 2, "copy": True} | arguments
+    scpdex.tl.rank_genes_parallel(paths, "group", mask_var=np.arange(500) < 20, **arguments)
+    tracemalloc.start()
+    try:
+        ranked = scpdex.tl.rank_genes_parallel(paths, "group", max_memory=f"{megabytes}MB", **arguments)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    n_results = 32 * 500 * 20
+    assert ranked.n_obs == 20_000 * len(storages)
+    assert peak - n_results <= 1e6 * megabytes
+
+
 def _random_case(seed: int) -> tuple[ad.AnnData, str, dict[str, Any]]:
     """An object of random size and contents, how it is stored, and how it is ranked."""
     rng = np.random.default_rng(seed)

@@ -68,7 +68,7 @@ def test_one_stratum_is_the_rank_sum_test(monkeypatch, reference):
         kept.append({name: level.columns.read(name, slice(None)) for name in ("scores", "pvals", "logfoldchanges")})
         return order_table(table, *others)
 
-    monkeypatch.setattr("scpdex.tl._rank_genes_parallel.order_table", keep)
+    monkeypatch.setattr("scpdex.tl._rank_and_write.order_table", keep)
     arguments = {"method": "wilcoxon", "reference": reference, "tie_correct": True}
     scpdex.tl.rank_genes_parallel(adata, "group", strata="donor", **arguments)
     scpdex.tl.rank_genes_parallel(adata, "group", **arguments)

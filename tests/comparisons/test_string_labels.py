@@ -210,7 +210,7 @@ def test_a_plan_changes_nothing():
 
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
 @pytest.mark.parametrize(
-    "stage", ["tl._rank_genes_parallel.order_table", "results._write_results.remove_matrices", "column"]
+    "stage", ["tl._rank_and_write.order_table", "results._write_results.remove_matrices", "column"]
 )
 def test_a_call_that_fails_changes_nothing(monkeypatch, stage, error):
     """Row 28: while it works, while it writes the result, or while it writes the labels."""

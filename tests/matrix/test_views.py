@@ -35,7 +35,7 @@ def test_views(monkeypatch, storage, view, method):
     def keep(_adata: Any, results: Any, _lists: Any, _storage: Any, var_names: Any, **__: Any) -> None:
         stored.update(make_records(*results.values(), var_names))
 
-    monkeypatch.setattr("scpdex.tl._rank_genes_parallel.write_results", keep)
+    monkeypatch.setattr("scpdex.tl._rank_and_write.write_results", keep)
     monkeypatch.setattr(ad.AnnData, "copy", _refuse_to_copy)
     monkeypatch.setattr("anndata._core.anndata._subset", _refuse_to_copy)
     for layer, of_copy in expected.items():

@@ -176,7 +176,7 @@ def test_uns_is_written_last(pbmc, monkeypatch):
     adata = without_raw(pbmc)
     rank(adata)
     entry, scores = adata.uns[KEY], adata.varm[f"{KEY}_scores"].copy()
-    monkeypatch.setattr("scpdex.tl._rank_genes_parallel.order_table", lambda *_: 1 / 0)
+    monkeypatch.setattr("scpdex.tl._rank_and_write.order_table", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         rank(adata, method="t-test")
     assert adata.uns[KEY] is entry

@@ -107,7 +107,7 @@ def exact_scores(patch: pytest.MonkeyPatch, adata: ad.AnnData, **arguments: Any)
         return order_table(table, *others)
 
     with patch.context() as within:
-        within.setattr("scpdex.tl._rank_genes_parallel.order_table", keep)
+        within.setattr("scpdex.tl._rank_and_write.order_table", keep)
         scpdex.tl.rank_genes_parallel(adata, "group", **arguments)
     return kept[0]
 

@@ -100,10 +100,11 @@ def test_signatures_agree():
 
 def test_the_plan_takes_the_arguments_of_the_call(pbmc, messages):
     """Those that say where the result is stored change nothing, whatever they are."""
-    expected = str(scpdex.get.plan(pbmc, "bulk_labels", method="wilcoxon"))
+    arguments = {"method": "wilcoxon", "max_memory": "1GB"}
+    expected = str(scpdex.get.plan(pbmc, "bulk_labels", **arguments))
     messages()
     for stored in ({"key_added": "x", "copy": True, "storage": "varm"}, {"key_added": 3, "storage": None}):
-        assert str(scpdex.get.plan(pbmc, "bulk_labels", method="wilcoxon", **stored)) == expected
+        assert str(scpdex.get.plan(pbmc, "bulk_labels", **arguments, **stored)) == expected
     assert not messages()
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from scpdex.comparisons.labels import REST
 from scpdex.comparisons.spelling import refuse_misspelt
 from scpdex.messages.ranking_call import warn_of_ignored_arguments
-from scpdex.task import RESULT_PARAMETERS, Arguments, Task, parameter_names
+from scpdex.task import RESULT_PARAMETERS, Arguments, open_task, parameter_names
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from anndata.acc import AdRef
     from numpy.typing import NDArray
 
+    from scpdex.matrix import FilePath, Join
     from scpdex.plan.plan import Plan
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
 
 def plan(
-    adata: AnnData,
+    adata: AnnData | Sequence[AnnData | FilePath] | Mapping[str, AnnData | FilePath],
     groupby: str,
     *,
     mask_var: NDArray[np.bool_] | pd.Series[bool] | str | AdRef[Any, Any] | None = None,
@@ -44,6 +45,8 @@ def plan(
     min_cells: int | None = None,
     split_by: str | None = None,
     strata: str | None = None,
+    join: Join = "exact",
+    label: str | None = "file",
     normalize: float | None = None,
     alternative: Alternative = "two-sided",
     min_pct: float | None = None,
@@ -122,6 +125,8 @@ def plan(
         min_cells=min_cells,
         split_by=split_by,
         strata=strata,
+        join=join,
+        label=label,
         normalize=normalize,
         alternative=alternative,
         min_pct=min_pct,
@@ -134,13 +139,13 @@ def plan(
         n_jobs=n_jobs,
         show_progress=show_progress,
     )
-    task = Task.of(adata, arguments)
-    if task.options.method == "logreg":
-        msg = "there is no plan for method='logreg', since scikit-learn does all the work: pass another method."
-        raise ValueError(msg)
-    warn_of_ignored_arguments(unknown)
-    with (
-        ThreadPoolExecutor(task.resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
-        task.open(pool) as opened,
-    ):
-        return opened[-1]
+    with open_task(adata, arguments) as task:
+        if task.options.method == "logreg":
+            msg = "there is no plan for method='logreg', since scikit-learn does all the work: pass another method."
+            raise ValueError(msg)
+        warn_of_ignored_arguments(unknown)
+        with (
+            ThreadPoolExecutor(task.resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
+            task.open(pool) as opened,
+        ):
+            return opened[-1]

@@ -14,25 +14,38 @@ from scpdex.matrix.chunked._gene_major_pieces import Piece, gather_pieces
 from scpdex.matrix.chunked._row_stream import RowStream
 from scpdex.matrix.dask._chunk_grid import ChunkPart
 from scpdex.matrix.dask._chunk_reader import ChunkReader
+from scpdex.matrix.joined._join_objects import DEFAULT_LABEL, JOINS, Join, JoinedObjects, join_objects
+from scpdex.matrix.joined._joined_expression import select_joined_expression
+from scpdex.matrix.joined._joined_source import JoinedCells, JoinedSource
+from scpdex.matrix.joined._open_files import FilePath
 
 if TYPE_CHECKING:
     # Needs dask, which need not be there.
     from scpdex.matrix.dask._dask_source import DaskSource as DaskSource
 
 __all__ = [
+    "DEFAULT_LABEL",
+    "JOINS",
     "ChunkPart",
     "ChunkReader",
     "ChunkedSource",
     "Expression",
+    "FilePath",
     "GeneBlock",
     "GeneBuckets",
     "GeneSource",
+    "Join",
+    "JoinedCells",
+    "JoinedObjects",
+    "JoinedSource",
     "Piece",
     "RowStream",
     "Source",
     "gather_pieces",
+    "join_objects",
     "open_source",
     "read_annotations",
     "sample_values",
     "select_expression",
+    "select_joined_expression",
 ]

@@ -28,7 +28,7 @@ class Expression:
 
     matrix: Any
     """The user's numpy array, or CSR or CSC matrix or array of scipy; or an array or sparse dataset of an HDF5 file or
-    zarr store; or a dask array."""
+    zarr store; or a dask array; or the expression of each of several objects, with the same genes."""
     matrix_name: str
     """What the user calls it, for messages."""
     cells: NDArray[np.int64]
@@ -51,8 +51,13 @@ class Expression:
 
     @property
     def on_disk(self) -> bool:
-        """Whether the matrix is in a file or store."""
-        return is_on_disk(self.matrix)
+        """Whether the matrix is in a file or store, or in several."""
+        return self.is_joined or is_on_disk(self.matrix)
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the matrices of several objects are ranked as one."""
+        return isinstance(self.matrix, tuple)
 
     @property
     def is_dask(self) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from scpdex.matrix._compared_cells import ComparedCells
 from scpdex.matrix._rankable_values import native_dtype
 from scpdex.matrix.chunked._chunked_source import ChunkedSource
+from scpdex.matrix.joined._joined_source import JoinedSource
 from scpdex.matrix.memory._dense import DenseSource
 from scpdex.matrix.memory._sparse import ColumnSource, NotInPlaceError, RowSource
 
@@ -43,6 +44,8 @@ def _open(expression: Expression, design: Design, columns: NDArray[np.int64], po
         from scpdex.matrix.dask._dask_source import DaskSource  # noqa: PLC0415
 
         return DaskSource.open(expression, design, columns)
+    if expression.is_joined:
+        return JoinedSource.open(expression, design, columns)
     if expression.chunked:
         return ChunkedSource.open(expression, design, columns)
     matrix, cells = expression.matrix, ComparedCells.of(design, expression.cells)

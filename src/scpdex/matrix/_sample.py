@@ -40,7 +40,7 @@ def sample_values(expression: Expression) -> NDArray[Any]:
     if matrix.format == "CSC":
         parts = sample_columns(matrix, columns, expression.cells, _MAX_VALUES)
         return np.concatenate([np.empty(0), *(values for _, values in parts)])
-    stream = RowStream(matrix, expression.cells, np.empty(0), columns, None)
+    stream = RowStream(matrix, expression.cells, np.empty(0), columns, None, matrix.dtype)
     is_tested = np.zeros(matrix.shape[1], dtype=np.bool_)
     is_tested[columns] = True
     return np.concatenate([rows.data[is_tested[rows.indices]] for rows in stream.sample_rows(_MAX_VALUES)])

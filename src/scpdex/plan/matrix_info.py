@@ -28,7 +28,7 @@ class MatrixInfo:
     """What every storage tells: the compared cells and the tested genes of a matrix."""
 
     format: str
-    """``"dense"``, ``"CSR"`` or ``"CSC"``."""
+    """``"dense"``, ``"CSR"`` or ``"CSC"``, or several of these, such as ``"CSR/dense"``."""
     dtype: str
     place: str
     """Where the matrix is, in words, such as ``"in memory"``."""

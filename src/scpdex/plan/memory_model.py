@@ -245,7 +245,7 @@ class ChunkedMemoryModel(ReadMemoryModel[ChunkedMatrix]):
     def bytes_per_value_in_transit(self) -> int:
         """Bytes per value of a piece, of all pieces that are being read and turned gene-major."""
         bytes_per_value = self.matrix.bytes_per_value + self.bytes_per_entry
-        bytes_per_value += DENSE_TO_SPARSE_BYTES if self.matrix.format == "dense" else 0
+        bytes_per_value += DENSE_TO_SPARSE_BYTES if "dense" in self.matrix.format else 0
         # Normalized values are made beside those that were read.
         bytes_per_value += self.matrix.key_dtype.itemsize if self.requirements.normalizes else 0
         return (self.limits.n_threads + PIECES_IN_TRANSIT) * bytes_per_value

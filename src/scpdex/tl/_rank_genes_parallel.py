@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from scanpy import logging as logg
-
 from scpdex.comparisons.labels import REST
-from scpdex.execute import execute
-from scpdex.machine.threads import anndata_lock
-from scpdex.messages.ranking_call import describe_call, describe_raw, log_results, warn_of_numbers, warn_of_preset
-from scpdex.messages.unwritable_results import warn_of_unwritable_results
-from scpdex.results import refuse_storage, refuse_to_replace, refuse_view_of_disk, write_results
-from scpdex.run import fitted_groups, order_table, refuse_for_logistic_regression, run_logistic_regression
-from scpdex.task import Arguments, Task
+from scpdex.task import Arguments, open_task
 from scpdex.tl._keywords import take_keywords
-from scpdex.tl._result_entries import allocate_results, collect_fractions, list_level_fields, make_results
+from scpdex.tl._rank_and_write import rank_and_write
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
@@ -26,12 +18,13 @@ if TYPE_CHECKING:
     from anndata.acc import AdRef
     from numpy.typing import NDArray
 
-    from scpdex.results import Fractions, Storage
+    from scpdex.matrix import FilePath, Join
+    from scpdex.results import Storage
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
 
 def rank_genes_parallel(
-    adata: AnnData,
+    adata: AnnData | Sequence[AnnData | FilePath] | Mapping[str, AnnData | FilePath],
     groupby: str,
     *,
     mask_var: NDArray[np.bool_] | pd.Series[bool] | str | AdRef[Any, Any] | None = None,
@@ -54,6 +47,8 @@ def rank_genes_parallel(
     min_cells: int | None = None,
     split_by: str | None = None,
     strata: str | None = None,
+    join: Join = "exact",
+    label: str | None = "file",
     # how they are tested,
     normalize: float | None = None,
     alternative: Alternative = "two-sided",
@@ -81,14 +76,14 @@ def rank_genes_parallel(
     and ``scanpy.settings.n_jobs`` have no effect; a message names the arguments that another preset would change.
 
     scanpy's arguments come first. The arguments beyond scanpy follow, all off by default, in four groups: which cells
-    are compared (``exclude`` to ``strata``), how they are tested (``normalize`` to ``corr_scope``), what is reported
+    are compared (``exclude`` to ``label``), how they are tested (``normalize`` to ``corr_scope``), what is reported
     (``extras``, ``storage``), and what the call may use of the machine (``low_memory`` to ``show_progress``).
 
     Parameters
     ----------
     adata
         :class:`anndata.AnnData`, cells x genes. The call changes nothing but ``adata.uns[key_added]``, ``adata.varm``
-        with ``storage="varm"``, and the dtype of a ``groupby`` column of strings.
+        with ``storage="varm"``, and the dtype of a ``groupby`` column of strings. Or several objects, see ``join``.
     groupby
         Column of ``adata.obs`` that holds the groups' labels: categorical, strings, numbers or bools. Strings become
         categorical when the result is stored, as in scanpy, except in a lazily opened object. scanpy's plots need
@@ -117,7 +112,7 @@ def rank_genes_parallel(
         Key of ``adata.uns`` for the result; ``"rank_genes_groups"`` by default.
     copy
         Return a copy of ``adata`` with the result instead of storing it in ``adata``. For data on disk the copy has
-        obs, var and uns only. Views of data on disk cannot hold a result, and need ``copy=True``.
+        obs, var and uns only. Views of data on disk and several objects cannot hold a result, and need ``copy=True``.
     method
         ``"t-test"`` (the default, Welch's), ``"t-test_overestim_var"`` (the same with the variance of the other cells
         taken as if there were only as many as the group has), ``"wilcoxon"`` (rank sum, normal approximation, see
@@ -158,6 +153,18 @@ def rank_genes_parallel(
         Wilcoxon: column of ``adata.obs``, such as a donor or batch, within whose values cells are ranked. Van
         Elteren's stratified test combines the ranks to one score, see Notes. Cells without a value take no part.
         Means, log fold changes and ``pts`` are those of all strata together.
+    join
+        For several objects: ``adata`` may be a list of paths (of h5ad files and zarr stores, opened for reading) and of
+        AnnDatas in memory or backed, or a dict of these by name. Their cells are ranked as :func:`anndata.concat` would
+        put them together, one object after the other and without a copy; ``copy=True`` is needed. Genes are matched by
+        name, in the order of the first object: ``"exact"`` refuses objects with other genes than the first, ``"inner"``
+        takes the genes that all have. Columns of ``obs`` are those that all have, with the categories of all. A column
+        of ``var`` that is the same in all objects may be ``mask_var``. With ``use_raw=True``, raw of each is ranked,
+        and the copy has the genes of raw.
+    label
+        For several objects: column of ``obs`` that the name of each cell's object is added as, which may be ``strata``,
+        ``split_by`` or ``groupby``. Names are the keys of the dict, the names of files without their folder and ending
+        (the whole path where these repeat), or positions for AnnDatas. None adds no column.
     normalize
         Sum that each cell's counts are scaled to, over all genes of the object, before ``log1p``: ranks the values
         that :func:`scanpy.pp.normalize_total` with this ``target_sum`` and :func:`scanpy.pp.log1p` would produce, bit
@@ -230,7 +237,8 @@ def rank_genes_parallel(
         group, and (against the rest) in all other cells.
     ``"params"``
         Dict of the arguments: scanpy's keys, ``tie_correct``, ``use_continuity``, ``mean_in_log_space``, ``version``,
-        and the other arguments that are given; ``references`` are the groups of a reference of several.
+        and the other arguments that are given; ``references`` are the groups of a reference of several, and ``files``
+        the names of several objects.
 
     With ``storage="varm"`` these fields are matrices in ``adata.varm``, named by the key and the field
     (``"rank_genes_groups_scores"``): a row for each gene of ``adata.var``, NaN if it was not tested or is not among
@@ -241,7 +249,8 @@ def rank_genes_parallel(
     Raises
     ------
     KeyError
-        ``groupby``, ``split_by``, ``strata``, ``layer`` or the column ``mask_var`` does not exist.
+        ``groupby``, ``split_by``, ``strata``, ``layer`` or the column ``mask_var`` does not exist, or not in all of
+        several objects.
     TypeError
         The matrix cannot be ranked (complex numbers, not in memory with ``method="logreg"``, chunks other than numpy
         arrays and scipy CSR and CSC matrices, ...), or an argument is a misspelt parameter.
@@ -305,6 +314,8 @@ def rank_genes_parallel(
         min_cells=min_cells,
         split_by=split_by,
         strata=strata,
+        join=join,
+        label=label,
         normalize=normalize,
         alternative=alternative,
         min_pct=min_pct,
@@ -317,33 +328,7 @@ def rank_genes_parallel(
         n_jobs=n_jobs,
         show_progress=show_progress,
     )
-    task = Task.of(adata, arguments)
-    design, expression, options = task.design, task.expression, task.options
-    if classifier is not None:
-        refuse_for_logistic_regression(design, expression, options)
-    key = "rank_genes_groups" if key_added is None else key_added
-    with anndata_lock:
-        ranks_raw = adata.raw is not None if use_raw is None else use_raw
-        refuse_storage(adata, storage, use_raw=ranks_raw)
-        on_disk = expression.on_disk or adata.isbacked
-        refuse_view_of_disk(adata, on_disk=on_disk, copy=copy)
-        refuse_to_replace(adata, key, list_level_fields(task), storage)
-    warn_of_preset(method, mean_in_log_space)
-    start = logg.info(describe_call(design, options, describe_raw(adata) if ranks_raw else ""))
-    if classifier is not None:
-        ranked = allocate_results(task, [fitted_groups(design)], storage, adata.n_vars)
-        run_logistic_regression(classifier, expression, design, options, ranked[0])
-        fractions: list[Fractions] = [{}]
-    else:
-        ranked = allocate_results(task, [tested.groups for tested in design.comparisons], storage, adata.n_vars)
-        with execute(task, ranked, adata.n_vars if storage == "varm" else None) as executed:
-            table, plan = executed.table, executed.plan
-            order_table(table, ranked, options, executed.pool, plan.groups_per_slice)
-            fractions = collect_fractions(table, design)
-        warn_of_numbers(table, ranked, design, options, expression)
-    results, level_lists = make_results(task, ranked, fractions, key, layer=layer, use_raw=ranks_raw)
-    names = expression.var_names
-    warn_of_unwritable_results(results, key, storage, names.name)
-    stored = write_results(adata, results, level_lists, storage, names, groupby=groupby, copy=copy, on_disk=on_disk)
-    log_results(results, storage, start, is_split=split_by is not None, without_x=copy and on_disk)
-    return stored
+    with open_task(adata, arguments) as task:
+        return rank_and_write(
+            task, classifier, arguments, "rank_genes_groups" if key_added is None else key_added, storage, copy=copy
+        )

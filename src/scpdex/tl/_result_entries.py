@@ -77,11 +77,10 @@ def make_results(
     key: str,
     *,
     layer: str | None,
-    use_raw: bool,
 ) -> tuple[dict[str, RankedResult[Any]], dict[str, dict[str, Any]]]:
     """Make the results by their keys in ``uns``, and by its key the entry that lists levels, if there are levels."""
     design, expression = task.design, task.expression
-    params = _make_params(task, layer=layer, use_raw=use_raw)
+    params = _make_params(task, layer=layer)
     results = {}
     for comparison, level_ranked, level_fractions in zip(design.comparisons, ranked, fractions, strict=True):
         results[make_level_key(key, comparison.level)] = RankedResult(
@@ -89,7 +88,7 @@ def make_results(
             level_ranked,
             gene_names=expression.names,
             var_positions=expression.var_positions,
-            uses_raw=use_raw,
+            uses_raw=task.uses_raw,
             fractions=level_fractions,
         )
     if design.split_by is None:
@@ -99,14 +98,14 @@ def make_results(
     return results, {key: LevelList(params, levels, design.groups).make_entry()}
 
 
-def _make_params(task: Task, *, layer: str | None, use_raw: bool) -> dict[str, Any]:
+def _make_params(task: Task, *, layer: str | None) -> dict[str, Any]:
     """Make the parameters of all results: scanpy's and ours; those that are off by default only if they were given."""
     design, options = task.design, task.options
     params: dict[str, Any] = {
         "groupby": design.groupby,
         "reference": design.comparisons[0].reference,
         "method": options.method,
-        "use_raw": use_raw,
+        "use_raw": task.uses_raw,
         "layer": layer,
         "corr_method": options.corr_method,
         "tie_correct": options.tie_correct,
@@ -122,6 +121,8 @@ def _make_params(task: Task, *, layer: str | None, use_raw: bool) -> dict[str, A
         params["extras"] = make_name_array(tuple(options.extras))
     if task.expression.target_sum is not None:
         params["normalize"] = float(task.expression.target_sum)
+    if task.joined_names:
+        params["files"] = make_name_array(task.joined_names)
     if len(design.references) > 1:
         params["references"] = make_name_array(design.references)
     if design.excluded_labels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,13 +99,15 @@ class ColumnBlocks:
         """Give the plan's blocks in turn, each overwriting the one before it."""
         divisors = None
         if self.normalization is not None:
-            divisors = self.normalization.divisors(self._sum_rows(self.normalization, pool))
+            dtype = normalized_dtype(self.matrix.dtype)
+            library_sizes = sum_library_sizes(self.matrix, self.cells.rows, self.normalization, dtype, pool)
+            divisors = self.normalization.divisors(library_sizes)
         gatherer = ColumnGatherer.of(self.cells, self.matrix.shape[0])
         buffers = BlockBuffers.of(plan, self.cells.group_stops.size)
         columns = (self.columns[genes.start : genes.stop] for genes in plan.blocks)
-        with closing(read_ahead(self._read, columns)) as columns_of_blocks:
+        with closing(read_ahead(partial(read_columns, self.matrix), columns)) as columns_of_blocks:
             for genes, runs in zip(plan.blocks, columns_of_blocks, strict=True):
-                matrix = self._decode(runs, pool)
+                matrix = decode_canonical(self.matrix, runs, pool)
                 if divisors is None:
                     refuse_inexact(matrix, self.matrix.matrix_name, rows=self.cells.rows)
                 else:
@@ -114,51 +117,59 @@ class ColumnBlocks:
                 )
         self.matrix.refuse_changed()
 
-    def _sum_rows(self, normalization: Normalization, pool: Executor) -> NDArray[Any]:
-        """Give the library size of each row: its values added up gene by gene of the object.
 
-        Raises
-        ------
-        ValueError
-            Compared cells have values that cannot be counts.
-        """
-        n_rows, n_columns = self.matrix.shape
-        library_sizes, is_compared = np.zeros(n_rows), np.zeros(n_rows, dtype=np.bool_)
-        is_compared[self.cells.rows] = True
-        dtype = normalized_dtype(self.matrix.dtype)
-        columns = normalization.library_columns(n_columns)
-        ends = np.cumsum(np.diff(self.matrix.indptr)[columns])
-        begins = np.r_[0, ends[:-1]]
-        parts = [
-            np.unique(columns[run], return_inverse=True) for run in cut_into_runs(begins, ends, 0, _VALUES_AT_A_TIME)
-        ]
-        with closing(read_ahead(self._read, (part_columns for part_columns, _ in parts))) as columns_of_parts:
-            for runs, (part_columns, places) in zip(columns_of_parts, parts, strict=True):
-                matrix = decode_spans(self.matrix, runs, pool)
-                if matrix.nnz and not (matrix.data.min() >= 0 and matrix.data.max() < np.inf):
-                    compared = is_compared[matrix.indices]
-                    columns_of_values = np.repeat(part_columns, np.diff(matrix.indptr))
-                    normalization.refuse_improper(matrix.data[compared], columns_of_values[compared], n_columns)
-                with np.errstate(over="ignore", invalid="ignore"):
-                    values = matrix.data.astype(dtype, copy=False)
-                    add_columns(values, matrix.indices, matrix.indptr, places, library_sizes)
-        with np.errstate(over="ignore", invalid="ignore"):
-            library_sizes = library_sizes.astype(dtype)
-        normalization.refuse_infinite(library_sizes[is_compared])
-        return library_sizes
+def decode_canonical(matrix: StoredMatrix, runs: list[StoredRun], pool: Executor | None) -> sparse.csc_matrix[Any]:
+    """Give the columns that were read as CSC with sorted rows, none repeated."""
+    columns: sparse.csc_matrix[Any] = decode_spans(matrix, runs, pool)
+    if not columns.has_canonical_format:
+        # In memory, the arrays are the user's.
+        columns = columns.copy()
+        columns.sum_duplicates()
+    return columns
 
-    def _read(self, columns: NDArray[np.int64]) -> list[StoredRun]:
-        """Read neighbouring columns together, in the form that they have in the file."""
-        return read_spans(self.matrix, columns, 0, int(self.matrix.indptr[-1]))
 
-    def _decode(self, runs: list[StoredRun], pool: Executor) -> sparse.csc_matrix[Any]:
-        """Give the columns that were read as CSC with sorted rows, none repeated."""
-        matrix: sparse.csc_matrix[Any] = decode_spans(self.matrix, runs, pool)
-        if not matrix.has_canonical_format:
-            # In memory, the arrays are the user's.
-            matrix = matrix.copy()
-            matrix.sum_duplicates()
-        return matrix
+def sum_library_sizes(
+    matrix: StoredMatrix,
+    rows: NDArray[np.int64],
+    normalization: Normalization,
+    dtype: np.dtype[Any],
+    pool: Executor | None,
+) -> NDArray[Any]:
+    """Give the library size of each row of a CSC matrix: its values added up gene by gene of the object.
+
+    ``rows`` are those of the compared cells, ``dtype`` is that of normalized values.
+
+    Raises
+    ------
+    ValueError
+        Compared cells have values that cannot be counts.
+    """
+    n_rows, n_columns = matrix.shape
+    library_sizes, is_compared = np.zeros(n_rows), np.zeros(n_rows, dtype=np.bool_)
+    is_compared[rows] = True
+    columns = normalization.library_columns(n_columns)
+    ends = np.cumsum(np.diff(matrix.indptr)[columns])
+    begins = np.r_[0, ends[:-1]]
+    parts = [np.unique(columns[run], return_inverse=True) for run in cut_into_runs(begins, ends, 0, _VALUES_AT_A_TIME)]
+    with closing(read_ahead(partial(read_columns, matrix), (part_columns for part_columns, _ in parts))) as parts_read:
+        for runs, (part_columns, places) in zip(parts_read, parts, strict=True):
+            part = decode_spans(matrix, runs, pool)
+            if part.nnz and not (part.data.min() >= 0 and part.data.max() < np.inf):
+                compared = is_compared[part.indices]
+                columns_of_values = np.repeat(part_columns, np.diff(part.indptr))
+                normalization.refuse_improper(part.data[compared], columns_of_values[compared], n_columns)
+            with np.errstate(over="ignore", invalid="ignore"):
+                values = part.data.astype(dtype, copy=False)
+                add_columns(values, part.indices, part.indptr, places, library_sizes)
+    with np.errstate(over="ignore", invalid="ignore"):
+        library_sizes = library_sizes.astype(dtype)
+    normalization.refuse_infinite(library_sizes[is_compared])
+    return library_sizes
+
+
+def read_columns(matrix: StoredMatrix, columns: NDArray[np.int64]) -> list[StoredRun]:
+    """Read neighbouring columns together, in the form that they have in the file."""
+    return read_spans(matrix, columns, 0, int(matrix.indptr[-1]))
 
 
 def sample_columns(

@@ -52,6 +52,16 @@ class Piece:
         run = slice(int(indptr[0]), int(indptr[-1]))
         return Piece(self.n_cells, indptr - indptr[0], self.keys[run], self.codes[run])
 
+    def within(self, genes: slice, n_genes: int, *, n_cells: int) -> Piece:
+        """Give a piece of ``n_genes`` with the values of this one at neighbouring ``genes``, and none at the others.
+
+        ``n_cells`` is the number of cells that are done with it.
+        """
+        indptr = np.zeros(n_genes + 1, dtype=self.indptr.dtype)
+        indptr[genes.start : genes.stop + 1] = self.indptr
+        indptr[genes.stop + 1 :] = self.indptr[-1]
+        return Piece(n_cells, indptr, self.keys, self.codes)
+
     def copy(self) -> Piece:
         """Give a piece with arrays of its own."""
         return Piece(self.n_cells, self.indptr.copy(), self.keys.copy(), self.codes.copy())
@@ -101,7 +111,8 @@ def to_canonical_csr(matrix: Any, normalization: Normalization | None) -> sparse
 def turn_gene_major(rows: Any, codes: NDArray[Any], columns: NDArray[np.int64], dtype: np.dtype[Any]) -> Piece:
     """Turn canonical CSR rows gene-major.
 
-    ``codes`` has the group of each row, ``columns`` the column of each tested gene; ``dtype`` is that of the keys.
+    ``codes`` has the group of each row, ``columns`` the column of each tested gene, in any order; ``dtype`` is that of
+    the keys.
 
     Raises
     ------

@@ -14,6 +14,7 @@ from scpdex.kernels.keys import key_dtype
 from scpdex.machine.threads import map_in_order, read_ahead
 from scpdex.matrix._normalization import normalized_dtype
 from scpdex.matrix._rankable_values import looks_like_counts, native, refuse_inexact
+from scpdex.matrix.chunked._cell_stream import stream_pieces
 from scpdex.matrix.chunked._gene_major_pieces import to_canonical_csr, turn_gene_major
 from scpdex.matrix.chunked._spans import decode_spans, read_spans
 from scpdex.plan.matrix_info import code_dtype
@@ -60,9 +61,11 @@ class RowStream:
     codes: NDArray[Any]
     """Code of each cell's group: ``uint16``, or ``uint32`` if that cannot number all groups."""
     columns: NDArray[np.int64]
-    """Column of each tested gene, ascending."""
+    """Column of each tested gene, in any order."""
     normalization: Normalization | None
     """How counts are normalized; None leaves values as they are."""
+    stored_dtype: np.dtype[Any]
+    """Dtype that values are converted to before anything else: the matrix's, or the common one of several matrices."""
 
     @classmethod
     def of(
@@ -76,7 +79,7 @@ class RowStream:
         """Take the compared cells; ``cells`` has the row of every cell of the object."""
         compared = design.codes >= 0
         dtype = code_dtype(design.sizes.size)
-        return cls(matrix, cells[compared], design.codes[compared].astype(dtype), columns, normalization)
+        return cls(matrix, cells[compared], design.codes[compared].astype(dtype), columns, normalization, matrix.dtype)
 
     @property
     def n_steps(self) -> int:
@@ -98,13 +101,13 @@ class RowStream:
     def relevant_columns(self) -> NDArray[np.int64]:
         """Columns whose values have an effect on results, ascending."""
         if self.normalization is None:
-            return self.columns
+            return np.sort(self.columns)
         return self.normalization.sorted_library_columns(self.matrix.shape[1])
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the values that are ranked."""
-        return self.matrix.dtype if self.normalization is None else normalized_dtype(self.matrix.dtype)
+        return self.stored_dtype if self.normalization is None else normalized_dtype(self.stored_dtype)
 
     @property
     def key_dtype(self) -> np.dtype[Any]:
@@ -113,12 +116,11 @@ class RowStream:
 
     def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
         """Read all cells in turn, about ``n_values`` at a time, and turn them gene-major on the pool's threads."""
+        return stream_pieces([self], n_values, pool, n_threads)
 
-        def make_piece(read: _ReadCells) -> Piece:
-            return turn_gene_major(self._decode_canonical(read), self.codes[read.cells], self.columns, self.key_dtype)
-
-        with closing(self._parts(n_values)) as parts:
-            yield from map_in_order(pool, make_piece, parts, n_threads)
+    def make_piece(self, read: _ReadCells) -> Piece:
+        """Decode cells that were read, and turn them gene-major."""
+        return turn_gene_major(self._decode_canonical(read), self.codes[read.cells], self.columns, self.key_dtype)
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise a ValueError that names the matrix and ``reason``."""
@@ -130,7 +132,7 @@ class RowStream:
 
     def _parts(self, n_values: int) -> Generator[_ReadCells, None, None]:
         """Read all cells in turn, on a thread that stays ahead of those who take them."""
-        return read_ahead(lambda cells: self._read(cells, n_values), self._cut(n_values))
+        return read_ahead(lambda cells: self.read(cells, n_values), self.cut(n_values))
 
     def _decode_canonical(self, read: _ReadCells) -> sparse.csr_matrix[Any]:
         """Give the cells that were read as CSR with sorted columns, none repeated, and normalized if they are to be."""
@@ -191,9 +193,9 @@ class RowStream:
         for place in np.unique(places).tolist():
             start, stop = max(place, stop), min(place + cells_per_place, self.rows.size)
             if start < stop:
-                yield self._decode(self._read(slice(start, stop), n_values))
+                yield self._decode(self.read(slice(start, stop), n_values))
 
-    def _cut(self, n_values: int) -> Generator[slice, None, None]:
+    def cut(self, n_values: int) -> Generator[slice, None, None]:
         """Cut the cells into runs of at most ``n_values``, gaps that are read included, or of one cell."""
         begins, ends = self.matrix.find_spans(self.rows)
         lengths = ends - begins
@@ -208,7 +210,7 @@ class RowStream:
             yield slice(start, stop)
             start = stop
 
-    def _read(self, cells: slice, max_values: int) -> _ReadCells:
+    def read(self, cells: slice, max_values: int) -> _ReadCells:
         """Read some cells in runs of rows, in the form that these have in the file."""
         rows, row_of_cell = self.rows[cells], None
         if (np.diff(rows) <= 0).any():
@@ -220,17 +222,17 @@ class RowStream:
     def _decode(self, read: _ReadCells, normalization: Normalization | None = None) -> sparse.csr_matrix[Any]:
         """Give the cells that were read as CSR; dense rows are normalized if ``normalization`` is given."""
         if self.matrix.format == "dense":
-            parts = [_decode_dense(run, normalization) for run in read.runs]
+            parts = [_decode_dense(run, self.stored_dtype, normalization) for run in read.runs]
             rows = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
         else:
-            rows = decode_spans(self.matrix, read.runs)
+            rows = decode_spans(self.matrix, read.runs).astype(self.stored_dtype, copy=False)
         return rows if read.row_of_cell is None else rows[read.row_of_cell]
 
 
-def _decode_dense(run: StoredRun, normalization: Normalization | None) -> sparse.csr_matrix[Any]:
+def _decode_dense(run: StoredRun, dtype: np.dtype[Any], normalization: Normalization | None) -> sparse.csr_matrix[Any]:
     rows, block = run.majors, run.content
     block = block if block.shape[0] == rows.size else block[rows - rows[0]]
-    block = native(block)
+    block = native(block).astype(dtype, copy=False)
     return sparse.csr_matrix(block if normalization is None else normalization.normalize_dense(block))
 
 

@@ -266,8 +266,8 @@ def _describe(matrix: Any, n_cells: int, max_nonzeros: NDArray[np.int64]) -> Mem
 
 
 def find_gene_slots(n_columns: int, columns: NDArray[np.int64]) -> NDArray[np.int32] | None:
-    """Give the position of each column of the matrix among the tested ones, or -1; None if these are neighbours."""
-    if columns[-1] - columns[0] + 1 == columns.size:
+    """Give the position of each column among the tested ones, or -1; None if these are neighbours in their order."""
+    if columns[-1] - columns[0] + 1 == columns.size and (np.diff(columns) == 1).all():
         return None
     slots = np.full(n_columns, -1, dtype=np.int32)
     slots[columns] = np.arange(columns.size)

@@ -12,12 +12,12 @@ from scpdex.run._batches import gather_batches
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from scpdex.matrix import ChunkedSource, DaskSource
+    from scpdex.matrix import ChunkedSource, DaskSource, JoinedSource
     from scpdex.run._batches import Batch
     from scpdex.run._job import Job
 
 
-def run(source: ChunkedSource | DaskSource, job: Job) -> Generator[Batch, None, None]:
+def run(source: ChunkedSource | JoinedSource | DaskSource, job: Job) -> Generator[Batch, None, None]:
     """Collect the values of all rows, and cut the blocks by what is counted in them."""
     plan, rows = job.plan, source.rows
     with job.open_progress_bar(rows.n_steps, "cell") as bar:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.matrix import ChunkedSource, Piece, RowStream
+    from scpdex.matrix import ChunkedSource, JoinedCells, JoinedSource, Piece, RowStream
     from scpdex.run._batches import Batch
     from scpdex.run._job import Job
 
 
-def run(source: ChunkedSource, job: Job) -> Generator[Batch, None, None]:
+def run(source: ChunkedSource | JoinedSource, job: Job) -> Generator[Batch, None, None]:
     """Add up all rows, then test.
 
     Raises
@@ -43,7 +43,7 @@ def run(source: ChunkedSource, job: Job) -> Generator[Batch, None, None]:
 class _RowPasses:
     """Adds up what the test needs while the rows of a stream pass."""
 
-    stream: RowStream
+    stream: RowStream | JoinedCells
     job: Job
     bar: Any
 

@@ -1,0 +1,93 @@
+"""Joined expression: the matrices of several objects as one, with the same genes in the same order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scpdex.matrix._expression import Expression, select_expression
+from scpdex.matrix._gene_mask import read_gene_mask
+from scpdex.plan.matrix_info import count_noun
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata.acc import AdRef
+    from numpy.typing import NDArray
+
+    from scpdex.matrix.joined._join_objects import JoinedObjects
+
+
+def select_joined_expression(
+    joined: JoinedObjects,
+    *,
+    layer: str | None,
+    mask_var: NDArray[Any] | pd.Series[bool] | str | AdRef[Any, Any] | None,
+    low_memory: bool | None,
+    normalize: float | None,
+) -> Expression:
+    """Select the matrix of each object by scanpy's rules, and the tested genes among those that all have.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        As :func:`scpdex.matrix.select_expression`; the message names the object. Also if a matrix is a dask array.
+    """
+    if low_memory is False:
+        msg = "low_memory=False, but the matrices of several objects are read in parts: pass low_memory=None."
+        raise ValueError(msg)
+    genes = joined.annotations.var_names
+    parts, matrix_name = [], ""
+    for name, adata in joined.objects.items():
+        try:
+            part = select_expression(
+                adata,
+                use_raw=joined.use_raw,
+                layer=layer,
+                mask_var=None,
+                low_memory=low_memory,
+                normalize=normalize,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            msg = f"{name!r}: {error.args[0]}"
+            raise type(error)(msg) from None
+        if part.is_dask:
+            msg = f"{name!r}: {part.matrix_name} is a dask array: pass the path of its file, or join arrays by dask."
+            raise TypeError(msg)
+        matrix_name = part.matrix_name
+        parts.append(_match(part, genes, f"{matrix_name} of {name!r}"))
+    mask = read_gene_mask(joined.annotations, mask_var, genes, use_raw=False)
+    tested = np.arange(genes.size) if mask is None else np.flatnonzero(mask)
+    if not tested.size:
+        msg = f"There is nothing to rank: mask_var is False for each of the {genes.size:,} genes."
+        raise ValueError(msg)
+    return Expression(
+        matrix=tuple(parts),
+        matrix_name=f"{matrix_name} of {count_noun(len(parts), 'file')}",
+        cells=np.arange(joined.annotations.n_obs),
+        genes=tested,
+        var_positions=tested,
+        var_names=genes[tested],
+        chunked=True,
+        normalization=parts[0].normalization,
+    )
+
+
+def _match(part: Expression, genes: pd.Index[Any], matrix_name: str) -> Expression:
+    """Give the expression of one object with these genes, in their order."""
+    columns = part.genes[part.var_names.get_indexer(genes)]
+    normalization = part.normalization
+    if normalization is not None:
+        has_all_columns = np.array_equal(columns, np.arange(part.matrix.shape[1]))
+        normalization = replace(
+            normalization, columns=None if has_all_columns else columns, gene_names=genes, matrix_name=matrix_name
+        )
+    return replace(
+        part,
+        matrix_name=matrix_name,
+        genes=columns,
+        var_positions=np.arange(genes.size),
+        var_names=genes,
+        normalization=normalization,
+    )

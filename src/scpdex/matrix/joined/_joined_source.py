@@ -1,0 +1,140 @@
+"""Joined source: the compared cells of several matrices as one stream of gene-major pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from scpdex.kernels.keys import key_dtype
+from scpdex.matrix._normalization import normalized_dtype
+from scpdex.matrix._rankable_values import native_dtype
+from scpdex.matrix._source import Source
+from scpdex.matrix.chunked._cell_stream import stream_pieces
+from scpdex.matrix.chunked._row_stream import RowStream
+from scpdex.matrix.chunked._stored_matrix import StoredMatrix
+from scpdex.matrix.joined._column_stream import ColumnStream
+from scpdex.plan.matrix_info import ChunkedMatrix, code_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from scpdex.comparisons.design import Design
+    from scpdex.matrix._expression import Expression
+    from scpdex.matrix.chunked._gene_major_pieces import Piece
+
+# So many values of each matrix are looked at to tell whether they are counts.
+_PROBED_VALUES = 1 << 16
+# A column is copied where its cells are selected, and where its values become rows.
+_COPIES_OF_COLUMNS = 3
+
+
+@dataclass(frozen=True)
+class JoinedCells:
+    """The compared cells of several matrices, one matrix after the other."""
+
+    streams: tuple[RowStream | ColumnStream, ...]
+    codes: NDArray[Any]
+    """Code of each cell's group."""
+    columns: NDArray[np.int64]
+    """Position of each tested gene among the genes that all matrices have."""
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps of a progress bar in one pass: one for each cell."""
+        return self.codes.size
+
+    def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
+        """Read all cells in turn, about ``n_values`` at a time, and turn them gene-major on the pool's threads."""
+        return stream_pieces(self.streams, n_values, pool, n_threads)
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raise a ValueError that names a matrix, one whose file has changed if there is any, and ``reason``."""
+        self.refuse_changed()
+        self.streams[0].matrix.refuse(reason)
+
+    def refuse_changed(self) -> None:
+        """Raise a ValueError if a file has changed since it was opened."""
+        for stream in self.streams:
+            stream.matrix.refuse_changed()
+
+
+@dataclass(frozen=True)
+class JoinedSource(Source):
+    """The compared cells and tested genes of several matrices."""
+
+    rows: JoinedCells
+    info: ChunkedMatrix
+
+    @classmethod
+    def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> JoinedSource:
+        """Look at each matrix that has compared cells: form, size, and whether it holds counts."""
+        parts: tuple[Expression, ...] = expression.matrix
+        # The dtype of the matrices when they are concatenated.
+        dtype = native_dtype(np.result_type(*(part.matrix.dtype for part in parts)))
+        streams: list[RowStream | ColumnStream] = []
+        stop = 0
+        for part in parts:
+            codes = design.codes[stop : stop + part.cells.size]
+            stop += part.cells.size
+            compared = codes >= 0
+            if not compared.any():
+                continue
+            matrix = StoredMatrix.open(part.matrix, part.matrix_name)
+            stream = ColumnStream if matrix.format == "CSC" else RowStream
+            streams.append(
+                stream(
+                    matrix,
+                    part.cells[compared],
+                    codes[compared].astype(code_dtype(design.sizes.size)),
+                    part.genes[columns],
+                    part.normalization,
+                    dtype,
+                )
+            )
+        expected, probed_counts = zip(*(stream.probe(_PROBED_VALUES) for stream in streams), strict=True)
+        cells = JoinedCells(tuple(streams), np.concatenate([stream.codes for stream in streams]), columns)
+        return cls(cells, _describe(cells, dtype, np.sum(expected, axis=0), expression, are_counts=all(probed_counts)))
+
+
+def _describe(
+    cells: JoinedCells,
+    dtype: np.dtype[Any],
+    expected_nonzeros: NDArray[np.int64],
+    expression: Expression,
+    *,
+    are_counts: bool,
+) -> ChunkedMatrix:
+    """Describe the matrices for the plan."""
+    matrices = [stream.matrix for stream in cells.streams]
+    n_cells, is_normalized = cells.codes.size, expression.normalization is not None
+    bytes_per_value = [
+        (_COPIES_OF_COLUMNS if matrix.format == "CSC" else 1) * matrix.bytes_per_value
+        # Values of another dtype are converted.
+        + (dtype.itemsize if matrix.dtype != dtype else 0)
+        for matrix in matrices
+    ]
+    n_parts = len(expression.matrix)
+    return ChunkedMatrix(
+        format="/".join(sorted({matrix.format for matrix in matrices})),
+        dtype=f"{dtype} counts" if is_normalized else f"{dtype}",
+        place=matrices[0].place if n_parts == 1 else f"in {n_parts:,} files",
+        n_bytes=sum(matrix.n_bytes for matrix in matrices),
+        n_cells=n_cells,
+        key_dtype=key_dtype(normalized_dtype(dtype) if is_normalized else dtype),
+        max_nonzeros=np.full(cells.columns.size, n_cells, dtype=np.int64),
+        expected_nonzeros=expected_nonzeros,
+        n_values=sum(stream.n_values for stream in cells.streams),
+        n_spanned_rows=sum(matrix.shape[0] for matrix in matrices),
+        bytes_per_value=max(bytes_per_value),
+        are_counts=are_counts,
+        may_load=False,
+        reads_columns=False,
+        reads_rows=True,
+        reorders_cells=False,
+        chunk_of_gene=None,
+    )

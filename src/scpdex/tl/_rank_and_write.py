@@ -1,0 +1,60 @@
+"""Rank and write: from a checked task to results in an object, with what the user is told on the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scanpy import logging as logg
+
+from scpdex.execute import execute
+from scpdex.machine.threads import anndata_lock
+from scpdex.messages.ranking_call import describe_call, describe_raw, log_results, warn_of_numbers, warn_of_preset
+from scpdex.messages.unwritable_results import warn_of_unwritable_results
+from scpdex.results import refuse_joined, refuse_storage, refuse_to_replace, refuse_view_of_disk, write_results
+from scpdex.run import fitted_groups, order_table, refuse_for_logistic_regression, run_logistic_regression
+from scpdex.tl._result_entries import allocate_results, collect_fractions, list_level_fields, make_results
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scpdex.results import Fractions, Storage
+    from scpdex.task import Arguments, Task
+
+
+def rank_and_write(
+    task: Task, classifier: Any, arguments: Arguments, key: str, storage: Storage, *, copy: bool
+) -> AnnData | None:
+    """Rank the genes of a task, write the results under a key, and give the copy if there is one.
+
+    ``classifier`` is that of logistic regression; None for all other tests.
+    """
+    adata, design, expression, options = task.adata, task.design, task.expression, task.options
+    if classifier is not None:
+        refuse_for_logistic_regression(design, expression, options)
+    with anndata_lock:
+        refuse_storage(adata, storage, use_raw=task.uses_raw)
+        refuse_joined(task.joined_names, copy=copy)
+        on_disk = expression.on_disk or adata.isbacked
+        refuse_view_of_disk(adata, on_disk=on_disk, copy=copy)
+        refuse_to_replace(adata, key, list_level_fields(task), storage)
+    warn_of_preset(arguments.method, arguments.mean_in_log_space)
+    start = logg.info(describe_call(design, options, describe_raw(adata) if task.uses_raw else ""))
+    if classifier is not None:
+        ranked = allocate_results(task, [fitted_groups(design)], storage, adata.n_vars)
+        run_logistic_regression(classifier, expression, design, options, ranked[0])
+        fractions: list[Fractions] = [{}]
+    else:
+        ranked = allocate_results(task, [tested.groups for tested in design.comparisons], storage, adata.n_vars)
+        with execute(task, ranked, adata.n_vars if storage == "varm" else None) as executed:
+            table, plan = executed.table, executed.plan
+            order_table(table, ranked, options, executed.pool, plan.groups_per_slice)
+            fractions = collect_fractions(table, design)
+        warn_of_numbers(table, ranked, design, options, expression)
+    results, level_lists = make_results(task, ranked, fractions, key, layer=arguments.layer)
+    names = expression.var_names
+    warn_of_unwritable_results(results, key, storage, names.name)
+    stored = write_results(
+        adata, results, level_lists, storage, names, groupby=arguments.groupby, copy=copy, on_disk=on_disk
+    )
+    log_results(results, storage, start, is_split=design.split_by is not None, without_x=copy and on_disk)
+    return stored
