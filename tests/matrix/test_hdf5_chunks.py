@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from oracles import by_scpdex
-from stored import FORMS, labelled, on_disk, values_of
+from stored import FORMS, budget_for, labelled, on_disk, values_of, without_slack
 
 import scpdex
 from scpdex.matrix.chunked import _hdf5_chunks
@@ -119,6 +119,46 @@ def test_damaged_chunks(tmp_path, damage, shuffle):
         run = raw_reader(dataset)(0, 1000)
         with pytest.raises(ValueError, match=r"a chunk (of|has)"):
             run.decode(None)
+
+
+@pytest.mark.parametrize("strategy", ["loaded rows", "row buckets"])
+@pytest.mark.parametrize("array", ["data", "indices"])
+@pytest.mark.parametrize(
+    ("damage", "decodes"),
+    [
+        *((damage, True) for damage in FAULTS.values()),
+        # HDF5 does not compare the length of what it has decompressed.
+        *((damage, False) for name, damage in FAULTS.items() if "values" not in name),
+    ],
+    ids=[
+        *(f"{name}, decoded here" for name in FAULTS),
+        *(f"{name}, by h5py" for name in FAULTS if "values" not in name),
+    ],
+)
+def test_files_with_a_damaged_chunk(tmp_path, monkeypatch, damage, decodes, array, strategy):
+    """An error that names the matrix, and no result, also where a view has every other cell."""
+    without_slack(monkeypatch)
+    monkeypatch.setattr("scpdex.matrix.chunked._hdf5_chunks._MIN_CHUNKS", 0)
+    if not decodes:
+        monkeypatch.setattr("scpdex.matrix.chunked._stored_matrix.raw_reader", lambda _: None)
+    path = tmp_path / "x.h5ad"
+    labelled(FORMS["CSR"](values_of("float32", 2000))).write_h5ad(path)
+    whole = ad.read_h5ad(path, backed="r")
+    budget = budget_for(whole, strategy, method="wilcoxon") if strategy == "row buckets" else "1GB"
+    arguments = {"max_memory": budget, "method": "wilcoxon"}
+    assert scpdex.get.plan(whole, "group", **arguments).strategy == strategy
+    whole.file.close()
+    with h5py.File(path, "r+") as file:
+        content, attributes = file["X"][array][:], dict(file["X"][array].attrs)
+        del file["X"][array]
+        dataset = file["X"].create_dataset(array, data=content, chunks=(100,), compression="gzip")
+        dataset.attrs.update(attributes)
+        dataset.id.write_direct_chunk((10_000,), damage(dataset.id.read_direct_chunk((10_000,))[1]))
+    adata = ad.read_h5ad(path, backed="r")
+    for data in (adata, adata[::2]):
+        with pytest.raises(OSError, match=r"adata\.X in an HDF5 file could not be read; is the file whole\?"):
+            scpdex.tl.rank_genes_parallel(data, "group", copy=True, **arguments)
+    assert not adata.uns
 
 
 @pytest.mark.parametrize("form", ["CSR", "dense"])

@@ -1,7 +1,5 @@
 """Row 40: positions beyond 2**31 from indices of 32 bits, without holding the values (row 17 too)."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from oracles import assert_same_bits
@@ -9,28 +7,9 @@ from scipy import sparse
 from stored import FORMS, in_chunks, labelled, on_disk, values_of
 
 import scpdex
-from scpdex.matrix.chunked._row_stream import append_row_boundaries
 from scpdex.matrix.memory._sparse import widen_indices
 
 MOST = np.iinfo(np.int32).max
-
-
-@pytest.mark.parametrize("dtype", [np.int32, np.int64])
-@pytest.mark.parametrize("total", [MOST, MOST + 1, 2 * MOST + 2, 1 << 40])
-def test_row_boundaries_past_32_bits(dtype, total):
-    """Row 40: pieces that claim their size, the last boundary in the middle of one piece."""
-    rng = np.random.default_rng(total)
-    edges = [0, 1, 5, 6, 20, 40]
-    lengths = rng.multinomial(total, np.full(edges[-1], 1 / edges[-1]))
-    expected = [0, *np.cumsum(lengths, dtype=object)]
-    indptr = np.zeros(edges[-1] + 1, dtype=sparse.get_index_dtype(maxval=total))
-    for first, last in pairwise(edges):
-        piece = np.r_[0, np.cumsum(lengths[first:last])]
-        if piece[-1] > np.iinfo(dtype).max:
-            continue
-        append_row_boundaries(indptr, first, int(expected[first]), piece.astype(dtype))
-        assert indptr[first + 1 : last + 1].tolist() == expected[first + 1 : last + 1]
-    assert total > MOST or indptr.dtype == np.int32
 
 
 @pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_array])

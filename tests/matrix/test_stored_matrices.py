@@ -134,6 +134,23 @@ def test_matrices_that_are_not_canonical(tmp_path, form, fault, method):
         np.testing.assert_array_equal(getattr(matrix, part), getattr(before, part))
 
 
+@pytest.mark.parametrize("normalize", [None, 1e4])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, ">i2"])
+def test_repeated_columns_are_loaded_in_parts(tmp_path, monkeypatch, dtype, normalize):
+    """Parts whose values become fewer make room for none, and those behind them move up."""
+    without_slack(monkeypatch)
+    monkeypatch.setattr("scpdex.plan.memory_model.MOST_VALUES_PER_PIECE", 500)
+    rng = np.random.default_rng(4)
+    indices = np.stack([rng.choice(30, 8, replace=i % 5 == 0) for i in range(300)])
+    counts = rng.integers(0, 9, indices.size).astype(dtype)
+    matrix = sparse.csr_matrix((counts, indices.ravel(), np.arange(0, indices.size + 1, 8)), shape=(300, 30))
+    disk = on_disk(labelled(matrix), tmp_path, "h5ad")
+    arguments = {"method": "wilcoxon", "normalize": normalize}
+    assert scpdex.get.plan(disk, "group", **arguments).strategy == "loaded rows"
+    expected = by_scpdex(labelled(matrix.toarray().astype(np.float32)), "group", **arguments)
+    assert_same_bits(by_scpdex(disk, "group", **arguments), expected)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("method", TESTS)
 def test_not_finite(tmp_path, monkeypatch, form, method):

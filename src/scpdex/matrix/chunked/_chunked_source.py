@@ -13,7 +13,7 @@ from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._column_blocks import ColumnBlocks, DenseBlocks, sample_columns
 from scpdex.matrix.chunked._row_stream import RowStream
 from scpdex.matrix.chunked._stored_matrix import StoredMatrix
-from scpdex.matrix.memory._sparse import RowSource
+from scpdex.matrix.memory._sparse import NotInPlaceError, RowSource
 from scpdex.plan.matrix_info import ChunkedMatrix
 
 if TYPE_CHECKING:
@@ -92,7 +92,11 @@ class ChunkedSource(Source):
         matrix = self.rows.load(plan.values_per_piece, pool, plan.n_threads, bar)
         row_of_cell = np.cumsum(self.design.codes >= 0) - 1
         cells = ComparedCells.of(self.design, row_of_cell)
-        return RowSource.open(matrix, cells, self.rows.columns, pool, plan.n_threads)
+        try:
+            return RowSource.open(matrix, cells, self.rows.columns, pool, plan.n_threads)
+        except NotInPlaceError:
+            matrix.sum_duplicates()
+            return RowSource.open(matrix, cells, self.rows.columns, pool, plan.n_threads)
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn; each is read while the one before it is ranked, and overwrites it."""

@@ -64,9 +64,9 @@ class RawRun:
     filters: tuple[int, ...]
     """Numbers of the filters in the order in which they were applied."""
 
-    def decode(self, pool: Executor | None) -> NDArray[Any]:
-        """Give the values; the threads of ``pool``, if there is one, undo the filters."""
-        values = np.empty(self.n_values, dtype=self.dtype)
+    def decode(self, pool: Executor | None, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Give the values, in ``out`` if it is given; the threads of ``pool``, if there is one, undo the filters."""
+        values = np.empty(self.n_values, dtype=self.dtype) if out is None else out
         n_whole = self.n_values - self.partial_chunk.size
         values[n_whole:] = self.partial_chunk
 

@@ -50,6 +50,10 @@ class _ReadCells:
     row_of_cell: NDArray[np.int64] | None
     """Position of each cell's row among these rows; None if each cell is the row at its own position."""
 
+    def is_contiguous(self, n_values: int) -> bool:
+        """Tell whether the cells are one run of ``n_values``, in their order and with nothing between."""
+        return self.row_of_cell is None and len(self.runs) == 1 and self.runs[0].n_values == n_values
+
 
 @dataclass(frozen=True)
 class RowStream:
@@ -144,26 +148,48 @@ class RowStream:
         return to_canonical_csr(rows, None if is_dense else self.normalization)
 
     def load(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> sparse.csr_matrix[Any]:
-        """Read all cells in turn, about ``n_values`` at a time, into one CSR matrix."""
-        data = np.empty(self.n_values, dtype=self.dtype)
+        """Read all cells in turn, about ``n_values`` at a time, into one CSR matrix.
+
+        Columns may be unsorted, or repeat, where they do so in the file and values are not normalized.
+        """
+        begins, ends = self.matrix.find_spans(self.rows)
+        lengths = ends - begins
+        starts = np.r_[0, np.cumsum(lengths)]
         # The dtype that scipy would choose.
-        index_dtype = sparse.get_index_dtype(maxval=max(data.size, self.matrix.shape[1]))
-        indices = np.empty(data.size, dtype=index_dtype)
-        indptr = np.zeros(self.rows.size + 1, dtype=index_dtype)
-        n_cells = n_loaded = 0
+        index_dtype = sparse.get_index_dtype(maxval=max(int(starts[-1]), self.matrix.shape[1]))
+        data, indices = np.empty(starts[-1], dtype=self.dtype), np.empty(starts[-1], dtype=index_dtype)
+
+        def load_part(read: _ReadCells) -> tuple[slice, slice]:
+            """Write cells to their place; each thread touches new memory, and no values are copied on their way."""
+            place = slice(int(starts[read.cells.start]), int(starts[read.cells.stop]))
+            if self.normalization is None and read.is_contiguous(place.stop - place.start):
+                self.matrix.decode_run(read.runs[0].content, out=(data[place], indices[place]))
+                return read.cells, place
+            rows = self._decode(read) if self.normalization is None else self._decode_canonical(read)
+            lengths[read.cells] = np.diff(rows.indptr)
+            place = slice(place.start, place.start + rows.nnz)
+            data[place], indices[place] = rows.data, rows.indices
+            return read.cells, place
+
+        n_loaded = 0
         with (
             closing(self._parts(n_values)) as parts,
-            closing(map_in_order(pool, self._decode_canonical, parts, n_threads)) as rows,
+            closing(map_in_order(pool, load_part, parts, n_threads)) as loaded,
         ):
-            for part in rows:
-                data[n_loaded : n_loaded + part.nnz] = part.data
-                indices[n_loaded : n_loaded + part.nnz] = part.indices
-                append_row_boundaries(indptr, n_cells, n_loaded, part.indptr)
-                n_cells, n_loaded = n_cells + part.shape[0], n_loaded + part.nnz
-                bar.update(part.shape[0])
+            for cells, place in loaded:
+                stop = n_loaded + place.stop - place.start
+                if n_loaded < place.start:
+                    # Columns that repeat have become one in the cells before.
+                    data[n_loaded:stop], indices[n_loaded:stop] = data[place], indices[place]
+                n_loaded = stop
+                bar.update(cells.stop - cells.start)
         self.matrix.refuse_changed()
+        indptr = np.r_[0, np.cumsum(lengths)].astype(index_dtype)
         shape = (self.rows.size, self.matrix.shape[1])
-        return sparse.csr_matrix((data[:n_loaded], indices[:n_loaded], indptr), shape=shape)
+        rows = sparse.csr_matrix((data[:n_loaded], indices[:n_loaded], indptr), shape=shape)
+        if self.normalization is None:
+            refuse_inexact(rows, self.matrix.matrix_name, columns=self.columns)
+        return rows
 
     def probe(self, n_values: int) -> tuple[NDArray[np.int64], bool]:
         """Look at about ``n_values`` stored values of cells here and there.
@@ -234,13 +260,3 @@ def _decode_dense(run: StoredRun, dtype: np.dtype[Any], normalization: Normaliza
     block = block if block.shape[0] == rows.size else block[rows - rows[0]]
     block = native(block).astype(dtype, copy=False)
     return sparse.csr_matrix(block if normalization is None else normalization.normalize_dense(block))
-
-
-def append_row_boundaries(indptr: NDArray[Any], n_rows: int, n_values: int, part_indptr: NDArray[Any]) -> None:
-    """Write the row boundaries of further rows to ``indptr``, behind those of ``n_rows`` rows and ``n_values`` values.
-
-    ``part_indptr`` is the indptr of the further rows alone. The sum has the width of ``indptr``: scipy's 32 bits plus a
-    Python integer would stay 32 bits and wrap.
-    """
-    run = slice(n_rows + 1, n_rows + part_indptr.size)
-    np.add(part_indptr[1:], n_values, out=indptr[run], dtype=indptr.dtype)

@@ -23,6 +23,8 @@ class StoredRun:
 
     majors: NDArray[np.int64]
     """These rows or columns, ascending."""
+    n_values: int
+    """Values that were read."""
     content: Any
     """CSR and CSC: values and indices that :meth:`StoredMatrix.decode_run` takes. Dense: a block of whole rows."""
 
@@ -53,7 +55,7 @@ def read_spans(matrix: StoredMatrix, majors: NDArray[np.int64], max_gap: int, ma
             content: Any = matrix.read_block(slice(int(run_majors[0]), int(run_majors[-1]) + 1), slice(None))
         else:
             content = matrix.read_run(int(begins[run][0]), int(ends[run][-1]))
-        runs.append(StoredRun(run_majors, content))
+        runs.append(StoredRun(run_majors, int(ends[run][-1] - begins[run][0]), content))
     return runs
 
 

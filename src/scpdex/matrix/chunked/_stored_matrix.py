@@ -113,8 +113,12 @@ class StoredMatrix:
         values, indices = self.read_or_explain(read)
         return values, indices
 
-    def decode_run(self, run: tuple[Any, Any], pool: Executor | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
+    def decode_run(
+        self, run: tuple[Any, Any], pool: Executor | None = None, out: tuple[NDArray[Any], NDArray[Any]] | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Give the values of a run and their indices; the threads of ``pool``, if there is one, decompress them.
+
+        ``out`` has arrays for both, if they are given: of :attr:`dtype`, and of a signed dtype that holds all indices.
 
         Raises
         ------
@@ -124,10 +128,10 @@ class StoredMatrix:
             Indices are outside the matrix.
         """
         values, indices = self.read_or_explain(
-            lambda: [part.decode(pool) if isinstance(part, RawRun) else part for part in run]
+            lambda: [_decode(part, pool, target) for part, target in zip(run, out or (None, None), strict=True)]
         )
         n_minors = self.shape[1 if self.format == "CSR" else 0]
-        if indices.size and not (indices.min() >= 0 and indices.max() < n_minors):
+        if not _are_below(indices, n_minors):
             self.refuse(f"it has indices outside its {n_minors:,} {'columns' if self.format == 'CSR' else 'rows'}")
         if indices.dtype.kind != "i" or not indices.dtype.isnative:
             indices = indices.astype(np.int64)
@@ -179,6 +183,26 @@ class StoredMatrix:
             return None
         status = path.stat()
         return status.st_size, status.st_mtime_ns
+
+
+def _decode(part: Any, pool: Executor | None, out: NDArray[Any] | None) -> NDArray[Any]:
+    """Give the values that were read, in ``out`` if it is given."""
+    if isinstance(part, RawRun):
+        return part.decode(pool, out)
+    if out is None:
+        return np.asarray(part)
+    out[:] = part
+    return out
+
+
+def _are_below(indices: NDArray[Any], stop: int) -> bool:
+    """Tell whether all indices are from 0 up and below ``stop``."""
+    if not indices.size:
+        return True
+    if indices.dtype.kind == "i" and indices.dtype.isnative:
+        # Negative indices are large without their sign: one pass over memory instead of two.
+        return bool(indices.view(f"u{indices.dtype.itemsize}").max() < stop)
+    return bool(indices.min() >= 0 and indices.max() < stop)
 
 
 def _index_fits(matrix: StoredMatrix) -> bool:
