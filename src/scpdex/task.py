@@ -100,14 +100,14 @@ class Arguments:
         return self.normalize is None and self.method != "logreg"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """A checked call: which cells are compared, in which matrix, by which test, with which resources."""
 
     adata: AnnData
     """The user's object, or the annotations of several objects that are ranked as one."""
     uses_raw: bool
-    """Whether ``adata.raw`` is ranked."""
+    """Whether raw is ranked."""
     joined_names: tuple[str, ...]
     """Names of the objects that are ranked as one; empty for one object."""
     design: Design
@@ -167,12 +167,27 @@ class Task:
             "low_memory": resources.low_memory,
             "normalize": None if arguments.normalize is None else float(arguments.normalize),
         }
+        uses_raw = adata.raw is not None if arguments.use_raw is None else arguments.use_raw
+        joined_names: tuple[str, ...] = ()
         if isinstance(data, AnnData):
             expression = select_expression(adata, use_raw=arguments.use_raw, **selection)
-            uses_raw = adata.raw is not None if arguments.use_raw is None else arguments.use_raw
-            return cls(adata, uses_raw, (), design, expression, options, resources)
-        expression = select_joined_expression(data, **selection)
-        return cls(adata, False, tuple(data.objects), design, expression, options, resources)
+        else:
+            expression = select_joined_expression(data, **selection)
+            uses_raw, joined_names = data.use_raw, tuple(data.objects)
+        return cls(
+            adata=adata,
+            uses_raw=uses_raw,
+            joined_names=joined_names,
+            design=design,
+            expression=expression,
+            options=options,
+            resources=resources,
+        )
+
+    @property
+    def has_genes_of_raw(self) -> bool:
+        """Whether the genes are those of ``adata.raw``; the annotations of several objects have them in ``var``."""
+        return self.uses_raw and not self.joined_names
 
     @property
     def n_ranks(self) -> int:

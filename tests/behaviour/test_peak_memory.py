@@ -6,6 +6,7 @@ import tracemalloc
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import anndata as ad
@@ -169,7 +170,7 @@ def test_several_files_within_the_budget(tmp_path, stored_once, storages, megaby
     name = "counts" if "normalize" in arguments else "fractions"
     paths = [tmp_path / f"plate{i}.h5ad" for i in range(len(storages))]
     for path, storage in zip(paths, storages, strict=True):
-        path.symlink_to(stored_once(name, storage))
+        copyfile(stored_once(name, storage), path)
     arguments = {"method": "wilcoxon", "tie_correct": True, "n_jobs": 2, "copy": True} | arguments
     scpdex.tl.rank_genes_parallel(paths, "group", mask_var=np.arange(500) < 20, **arguments)
     tracemalloc.start()

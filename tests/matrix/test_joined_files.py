@@ -29,7 +29,6 @@ import scpdex
 
 KEY = "rank_genes_groups"
 SIZES = (300, 120, 77)
-pytestmark = pytest.mark.filterwarnings("ignore:Observation names are not unique")
 
 
 def make_objects(forms: Any = "CSR", dtypes: Any = "float32") -> list[ad.AnnData]:
@@ -200,8 +199,15 @@ def test_masked_genes(tmp_path):
     assert_as_joined(paths, memory, mask_var="tested")
     assert_as_joined(paths, memory, mask_var=np.arange(30) < 7, n_genes=3)
     objects[1].var["tested"] = True
-    with pytest.raises(KeyError, match="mask_var='tested' is not a column"):
+    with pytest.raises(
+        ValueError, match="mask_var='tested' differs between the objects: pass a bool for each of the 30"
+    ):
         scpdex.tl.rank_genes_parallel(objects, "group", mask_var="tested", copy=True)
+    del objects[1].var["tested"]
+    with pytest.raises(KeyError, match="mask_var='tested': var of '1' has no such column, which others have"):
+        scpdex.tl.rank_genes_parallel(objects, "group", mask_var="tested", copy=True)
+    with pytest.raises(KeyError, match="mask_var='none' is not a column"):
+        scpdex.tl.rank_genes_parallel(objects, "group", mask_var="none", copy=True)
     with pytest.raises(ValueError, match="mask_var has 29 values for 30 genes"):
         scpdex.tl.rank_genes_parallel(paths, "group", mask_var=np.ones(29, dtype=bool), copy=True)
 
@@ -306,7 +312,7 @@ def _with_nan(objects: list[Any]) -> list[Any]:
 
 
 REFUSALS: dict[str, tuple[Callable[[list[Any]], Any], dict[str, Any], type[Exception], str]] = {
-    "no copy": (list, {"copy": False}, ValueError, r"adata lists 3 objects, and has no uns.*copy=True"),
+    "no copy": (list, {"copy": False}, ValueError, r"adata is a list, which has no uns.*copy=True"),
     "missing genes": (_lose_genes, {}, ValueError, r"'1' does not have the genes of '0': it lacks 3 \('gene.*'inner'"),
     "other genes": (_rename_gene, {}, ValueError, r"'2' does.*lacks 1 \('gene.*'\) and has 1 more \('other'\)"),
     "repeated genes": (_repeat_gene, {}, ValueError, r"'1' has several genes named 'gene3'"),
@@ -314,22 +320,26 @@ REFUSALS: dict[str, tuple[Callable[[list[Any]], Any], dict[str, Any], type[Excep
     "no column in one": (_drop_column, {}, KeyError, r"obs of '1' has no column 'group', which others have"),
     "no column in any": (list, {"split_by": "donor"}, KeyError, r"split_by='donor' names no column"),
     "a column of that name": (_add_column, {}, ValueError, r"obs of '1' has a column 'file' already: pass label="),
-    "raw in one": (_add_raw, {}, ValueError, r"'0', '2' has no raw, which others have: pass use_raw=False"),
+    "raw in one": (_add_raw, {}, ValueError, r"'0', '2' lacks raw, which others have: pass use_raw=False"),
     "raw in none": (list, {"use_raw": True}, ValueError, r"use_raw=True.*no object has raw"),
-    "layer in one": (_add_layer, {"layer": "counts"}, KeyError, r"'0', '2' has no layer 'counts', which others have"),
+    "layer in one": (_add_layer, {"layer": "counts"}, KeyError, r"'0', '2' lacks layer 'counts', which others have"),
     "layer in none": (list, {"layer": "counts"}, KeyError, r"'0': layer='counts' is not in adata.layers"),
     "no X in one": (_without_x, {}, ValueError, r"'1': adata\.X is None"),
     "a dtype": (_of_complex, {}, TypeError, r"'1': adata\.X has dtype complex"),
-    "NaN": (_with_nan, {}, ValueError, r"adata\.X of 3 files holds 1 NaN or infinite values"),
+    "NaN": (_with_nan, {}, ValueError, r"adata\.X of 3 objects holds 1 NaN or infinite values"),
     "dask": (lambda x: [x[0], in_chunks(x[1], 50, -1)], {}, TypeError, r"'1': adata\.X is a dask array"),
     "no element": (lambda _: [], {}, ValueError, "adata is empty"),
+    "a mapped path": (lambda _: map(str, ["a"]), {}, TypeError, r"adata is a map; .*Pass list\(adata\)"),
+    "an object twice": (lambda x: [x[0], x[1], x[0]], {}, ValueError, r"adata lists 'the AnnData at .*' twice"),
+    "a name twice": (lambda x: {1: x[0], "1": x[1]}, {}, ValueError, r"several objects named '1': pass a dict"),
+    "no cells": (lambda x: [x[0][:0].copy()], {}, ValueError, "has no cells"),
     "no list": (lambda _: 3, {}, TypeError, "adata is a int; pass an AnnData, or a list"),
     "one path": (lambda _: "a.h5ad", {}, TypeError, r"adata is a str.*To rank one file, pass \['a.h5ad'\]"),
     "another element": (lambda x: [x[0], x[1].X], {}, TypeError, "adata lists a csr_matrix; pass paths"),
     "no such file": (lambda x: [x[0], "nowhere.h5ad"], {}, FileNotFoundError, "no file 'nowhere.h5ad'"),
     "join": (list, {"join": "outer"}, ValueError, "join='outer' is not valid: pass 'exact' or 'inner'"),
     "label": (list, {"label": 3}, TypeError, "label=3 is not the name of a column"),
-    "logreg": (list, {"method": "logreg"}, TypeError, "method='logreg' fits all cells at once.*of 3 files is on disk"),
+    "logreg": (list, {"method": "logreg"}, TypeError, "method='logreg' fits all cells at once: anndata"),
     "low_memory": (list, {"low_memory": False}, ValueError, "low_memory=False"),
     "an AnnData": (lambda x: x[0], {"join": "inner"}, ValueError, "join='inner' is for a list of files"),
     "label of an AnnData": (lambda x: x[0], {"label": None}, ValueError, "label=None is for a list of files"),
@@ -355,15 +365,100 @@ def test_common_genes(tmp_path):
 
 
 def test_names_of_files(tmp_path):
-    """Without folder and ending, unless these repeat; a path may not."""
+    """Without folder and ending, unless these repeat; the results of levels can be written. A file may not repeat."""
     objects = make_objects()
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
     (first,), (second,) = (write([x], tmp_path / folder) for x, folder in zip(objects, "ab", strict=False))
-    joined = scpdex.tl.rank_genes_parallel([first, second], "group", copy=True)
-    assert list(joined.obs["file"].cat.categories) == [str(first), str(second)]
-    with pytest.raises(ValueError, match=r"lists .*plate0\.h5ad' twice"):
-        scpdex.tl.rank_genes_parallel([first, str(first)], "group", copy=True)
+    arguments = {"copy": True, "split_by": "file", "storage": "varm", "min_cells": 2}
+    joined = scpdex.tl.rank_genes_parallel([first, second], "group", **arguments)
+    assert list(joined.obs["file"].cat.categories) == ["a_plate0", "b_plate0"]
+    joined.write_h5ad(tmp_path / "result.h5ad")
+    assert list(ad.read_h5ad(tmp_path / "result.h5ad").uns[KEY]["splits"]) == ["a_plate0", "b_plate0"]
+    (tmp_path / "link.h5ad").symlink_to(first)
+    for other in (str(first), tmp_path / "b" / ".." / "a" / "plate0.h5ad", _backed(first), tmp_path / "link.h5ad"):
+        with pytest.raises(ValueError, match=r"lists .*plate0\.h5ad' twice"):
+            scpdex.tl.rank_genes_parallel([first, other], "group", copy=True)
+    halves = _backed(first)[:150], _backed(first)[150:]
+    assert_as_joined(halves, concatenate([objects[0][:150], objects[0][150:]]))
+
+
+def test_a_path_that_is_named_like_a_position(tmp_path):
+    objects = make_objects()
+    write(objects[:1], tmp_path)[0].rename(tmp_path / "1.h5ad")
+    joined = scpdex.tl.rank_genes_parallel([tmp_path / "1.h5ad", objects[1]], "group", copy=True)
+    assert joined.obs["file"].value_counts().to_dict() == {f"{tmp_path.name}_1": 300, "1": 120}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_genes_that_are_named_by_numbers(form):
+    """anndata makes them text where it makes objects, and leaves them where users have set them."""
+    objects = make_objects(form)
+    for adata in objects:
+        adata.var.index = pd.Index([int(name[4:]) for name in adata.var_names])
+    memory = concatenate([ad.AnnData(x.X, obs=x.obs, var=x.var.set_axis(x.var_names.astype(str))) for x in objects])
+    assert_as_joined(objects, memory, method="wilcoxon")
+    assert_as_joined(objects, memory, method="wilcoxon", mask_var=np.arange(30) == 5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_file_without_cells(tmp_path, form):
+    """A plate of which no cell is left adds none."""
+    objects = make_objects(form)
+    objects[1] = objects[1][:0].copy()
+    paths = write(objects, tmp_path)
+    joined = assert_as_joined(paths, concatenate(objects), method="wilcoxon")
+    assert list(joined.obs["file"].cat.categories) == ["plate0", "plate1", "plate2"]
+
+
+@pytest.mark.filterwarnings("error:Observation names")
+def test_repeated_barcodes_raise_no_warning(tmp_path):
+    """Every plate has the same barcodes."""
+    objects = make_objects()
+    for adata in objects:
+        adata.obs_names = [f"cell{i}" for i in range(adata.n_obs)]
+    joined = scpdex.tl.rank_genes_parallel(write(objects, tmp_path), "group", copy=True)
+    assert list(joined.obs_names) == [name for adata in objects for name in adata.obs_names]
+
+
+def test_files_of_before_anndata_0_7(tmp_path):
+    """obs and var are tables of HDF5 in them."""
+    objects = make_objects("dense")
+    path, old = write(objects[:1], tmp_path)[0], tmp_path / "old.h5ad"
+    with h5py.File(path) as new, h5py.File(old, "w") as file:
+        file["X"] = new["X"][:]
+        obs = objects[0].obs.astype(str)
+        file["obs"] = np.rec.fromarrays(
+            [obs.index.to_numpy().astype("S"), obs["group"].to_numpy().astype("S")], names=["index", "group"]
+        )
+        file["var"] = np.rec.fromarrays([objects[0].var_names.to_numpy().astype("S")], names=["index"])
+    with pytest.warns(Warning, match=r"moved|encoding|old|Element"):
+        joined = scpdex.tl.rank_genes_parallel([old, objects[1]], "group", copy=True, groups=["a", "b"])
+    expected = scpdex.tl.rank_genes_parallel(objects[:2], "group", copy=True, groups=["a", "b"])
+    np.testing.assert_allclose(joined.uns[KEY]["scores"]["a"], expected.uns[KEY]["scores"]["a"], rtol=0.2)
+    with h5py.File(old, "r+"):
+        pass
+
+
+def test_encodings_of_later_versions(tmp_path):
+    """The file is named, whatever anndata raises."""
+    path = write(make_objects()[:1], tmp_path)[0]
+    with h5py.File(path, "r+") as file:
+        file["obs/group"].attrs["encoding-version"] = "9.9.9"
+    with pytest.raises(OSError, match=r"plate0\.h5ad' could not be read.*The error was"):
+        scpdex.tl.rank_genes_parallel([path], "group", copy=True)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_integers_that_would_tie(tmp_path, form):
+    """As in one file: integers that float64 cannot hold are refused before they become float64."""
+    objects = make_objects(form, "int64")
+    objects[1].X = objects[1].X.astype(np.float32)
+    x = objects[0].X if form == "dense" else objects[0].X.data
+    x[x > 2] += 1 << 60
+    for given in (objects, write(objects, tmp_path)):
+        with pytest.raises(ValueError, match=r"adata\.X.* holds integers beyond 2\*\*53"):
+            scpdex.tl.rank_genes_parallel(given, "group", copy=True, method="wilcoxon")
 
 
 def test_files_are_closed(tmp_path):

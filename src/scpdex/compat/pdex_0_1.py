@@ -185,7 +185,16 @@ def parallel_differential_expression(
     )
     n_targets = len(design.targets)
     start = logg.info(f"comparing {n_targets:,} groups of {groupby_key!r} with {design.reference!r} by {metric}")
-    with execute(Task(adata, False, (), design.design, expression, options, resources)) as executed:
+    task = Task(
+        adata=adata,
+        uses_raw=False,
+        joined_names=(),
+        design=design.design,
+        expression=expression,
+        options=options,
+        resources=resources,
+    )
+    with execute(task) as executed:
         table = executed.table
         (comparison,) = table.comparisons
         statistics = {name: comparison.columns.read(name, slice(None)) for name in options.columns}

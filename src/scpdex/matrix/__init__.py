@@ -17,7 +17,7 @@ from scpdex.matrix.dask._chunk_reader import ChunkReader
 from scpdex.matrix.joined._join_objects import DEFAULT_LABEL, JOINS, Join, JoinedObjects, join_objects
 from scpdex.matrix.joined._joined_expression import select_joined_expression
 from scpdex.matrix.joined._joined_source import JoinedCells, JoinedSource
-from scpdex.matrix.joined._open_files import FilePath
+from scpdex.matrix.joined._name_objects import FilePath, are_several
 
 if TYPE_CHECKING:
     # Needs dask, which need not be there.
@@ -41,6 +41,7 @@ __all__ = [
     "Piece",
     "RowStream",
     "Source",
+    "are_several",
     "gather_pieces",
     "join_objects",
     "open_source",

@@ -28,7 +28,7 @@ class Expression:
 
     matrix: Any
     """The user's numpy array, or CSR or CSC matrix or array of scipy; or an array or sparse dataset of an HDF5 file or
-    zarr store; or a dask array; or the expression of each of several objects, with the same genes."""
+    zarr store; or a dask array. None for several objects, see ``parts``."""
     matrix_name: str
     """What the user calls it, for messages."""
     cells: NDArray[np.int64]
@@ -43,6 +43,8 @@ class Expression:
     """Whether the matrix is read in parts."""
     normalization: Normalization | None
     """How counts are normalized; None leaves values as they are."""
+    parts: tuple[Expression, ...] = ()
+    """For several objects: the expression of each that has cells, with the same genes in the same order."""
 
     @property
     def target_sum(self) -> float | None:
@@ -51,13 +53,13 @@ class Expression:
 
     @property
     def on_disk(self) -> bool:
-        """Whether the matrix is in a file or store, or in several."""
-        return self.is_joined or is_on_disk(self.matrix)
+        """Whether the matrix, or one of several, is in a file or store."""
+        return is_on_disk(self.matrix) or any(part.on_disk for part in self.parts)
 
     @property
     def is_joined(self) -> bool:
         """Whether the matrices of several objects are ranked as one."""
-        return isinstance(self.matrix, tuple)
+        return bool(self.parts)
 
     @property
     def is_dask(self) -> bool:

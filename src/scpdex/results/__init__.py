@@ -23,7 +23,6 @@ from scpdex.results._stored_records import StoredRecords
 from scpdex.results._varm_matrices import is_in_varm, make_matrix_name
 from scpdex.results._write_checks import (
     Storage,
-    refuse_joined,
     refuse_storage,
     refuse_to_replace,
     refuse_view_of_disk,
@@ -67,7 +66,6 @@ __all__ = [
     "read_params",
     "read_result",
     "refuse_backend",
-    "refuse_joined",
     "refuse_storage",
     "refuse_to_replace",
     "refuse_view_of_disk",

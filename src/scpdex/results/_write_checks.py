@@ -8,7 +8,7 @@ from scpdex.results._level_list import LevelList, is_of_level, make_level_key
 from scpdex.results._varm_matrices import list_matrix_names, make_matrix_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from anndata import AnnData
 
@@ -34,16 +34,6 @@ def refuse_view_of_disk(adata: AnnData, *, on_disk: bool, copy: bool) -> None:
         msg = (
             "adata is a view of data on disk, and storing a result would read all of it into memory. Pass copy=True "
             "for an AnnData with obs, var, uns and the result, without X."
-        )
-        raise ValueError(msg)
-
-
-def refuse_joined(names: Collection[str], *, copy: bool) -> None:
-    """Raise a ValueError for several objects, which cannot hold a result, unless a copy is to hold it."""
-    if names and not copy:
-        msg = (
-            f"adata lists {len(names):,} objects, and has no uns for the result. Pass copy=True for an AnnData with "
-            "obs, var, uns and the result, without X."
         )
         raise ValueError(msg)
 

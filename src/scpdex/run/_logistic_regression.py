@@ -34,6 +34,9 @@ def refuse_for_logistic_regression(design: Design, expression: Expression, optio
     if len(comparison.selected_codes) < 2:
         msg = f"Cannot perform logistic regression on a single cluster ({comparison.groups[0]!r}): select two or more."
         raise ValueError(msg)
+    if expression.is_joined:
+        msg = "method='logreg' fits all cells at once: anndata.concat the objects first, or pass another method."
+        raise TypeError(msg)
     if expression.on_disk or expression.is_dask:
         msg = (
             f"method='logreg' fits all cells at once and needs them in memory, but {expression.matrix_name} is "

@@ -10,7 +10,7 @@ from scpdex.execute import execute
 from scpdex.machine.threads import anndata_lock
 from scpdex.messages.ranking_call import describe_call, describe_raw, log_results, warn_of_numbers, warn_of_preset
 from scpdex.messages.unwritable_results import warn_of_unwritable_results
-from scpdex.results import refuse_joined, refuse_storage, refuse_to_replace, refuse_view_of_disk, write_results
+from scpdex.results import refuse_storage, refuse_to_replace, refuse_view_of_disk, write_results
 from scpdex.run import fitted_groups, order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.tl._result_entries import allocate_results, collect_fractions, list_level_fields, make_results
 
@@ -32,13 +32,13 @@ def rank_and_write(
     if classifier is not None:
         refuse_for_logistic_regression(design, expression, options)
     with anndata_lock:
-        refuse_storage(adata, storage, use_raw=task.uses_raw)
-        refuse_joined(task.joined_names, copy=copy)
+        refuse_storage(adata, storage, use_raw=task.has_genes_of_raw)
         on_disk = expression.on_disk or adata.isbacked
         refuse_view_of_disk(adata, on_disk=on_disk, copy=copy)
         refuse_to_replace(adata, key, list_level_fields(task), storage)
     warn_of_preset(arguments.method, arguments.mean_in_log_space)
-    start = logg.info(describe_call(design, options, describe_raw(adata) if task.uses_raw else ""))
+    raw = describe_raw(adata) if task.has_genes_of_raw else f"; the matrix is {expression.matrix_name}"
+    start = logg.info(describe_call(design, options, raw if task.uses_raw else ""))
     if classifier is not None:
         ranked = allocate_results(task, [fitted_groups(design)], storage, adata.n_vars)
         run_logistic_regression(classifier, expression, design, options, ranked[0])
@@ -53,8 +53,17 @@ def rank_and_write(
     results, level_lists = make_results(task, ranked, fractions, key, layer=arguments.layer)
     names = expression.var_names
     warn_of_unwritable_results(results, key, storage, names.name)
+    # The annotations of several objects are a copy already.
+    is_joined = bool(task.joined_names)
     stored = write_results(
-        adata, results, level_lists, storage, names, groupby=arguments.groupby, copy=copy, on_disk=on_disk
+        adata,
+        results,
+        level_lists,
+        storage,
+        names,
+        groupby=arguments.groupby,
+        copy=copy and not is_joined,
+        on_disk=on_disk,
     )
     log_results(results, storage, start, is_split=design.split_by is not None, without_x=copy and on_disk)
-    return stored
+    return adata if is_joined else stored

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from scpdex.comparisons.labels import REST
+from scpdex.matrix import are_several
 from scpdex.task import Arguments, open_task
 from scpdex.tl._keywords import take_keywords
 from scpdex.tl._rank_and_write import rank_and_write
@@ -83,7 +84,10 @@ def rank_genes_parallel(
     ----------
     adata
         :class:`anndata.AnnData`, cells x genes. The call changes nothing but ``adata.uns[key_added]``, ``adata.varm``
-        with ``storage="varm"``, and the dtype of a ``groupby`` column of strings. Or several objects, see ``join``.
+        with ``storage="varm"``, and the dtype of a ``groupby`` column of strings. Or a list of several objects, with
+        ``copy=True``: paths of h5ad files and zarr stores, which are read where they lie, and AnnDatas, backed or in
+        memory; or a dict of these by name. Their cells are ranked as if :func:`anndata.concat` had put them together,
+        one object after the other, without a copy in memory. dask arrays are refused.
     groupby
         Column of ``adata.obs`` that holds the groups' labels: categorical, strings, numbers or bools. Strings become
         categorical when the result is stored, as in scanpy, except in a lazily opened object. scanpy's plots need
@@ -154,17 +158,14 @@ def rank_genes_parallel(
         Elteren's stratified test combines the ranks to one score, see Notes. Cells without a value take no part.
         Means, log fold changes and ``pts`` are those of all strata together.
     join
-        For several objects: ``adata`` may be a list of paths (of h5ad files and zarr stores, opened for reading) and of
-        AnnDatas in memory or backed, or a dict of these by name. Their cells are ranked as :func:`anndata.concat` would
-        put them together, one object after the other and without a copy; ``copy=True`` is needed. Genes are matched by
-        name, in the order of the first object: ``"exact"`` refuses objects with other genes than the first, ``"inner"``
-        takes the genes that all have. Columns of ``obs`` are those that all have, with the categories of all. A column
-        of ``var`` that is the same in all objects may be ``mask_var``. With ``use_raw=True``, raw of each is ranked,
-        and the copy has the genes of raw.
+        For several objects: genes are matched by name, in the order of the first object. ``"exact"`` refuses objects
+        with other genes than the first, ``"inner"`` takes the genes that all have; a name that an object has twice is
+        refused. The copy has the columns of ``obs`` that all have, with the categories of all, and the columns of
+        ``var`` that are the same in all; these may be ``mask_var``. Where raw is ranked, it has the genes of raw.
     label
-        For several objects: column of ``obs`` that the name of each cell's object is added as, which may be ``strata``,
-        ``split_by`` or ``groupby``. Names are the keys of the dict, the names of files without their folder and ending
-        (the whole path where these repeat), or positions for AnnDatas. None adds no column.
+        For several objects: column of ``obs`` that is added, with the name of each cell's object; it may be ``strata``,
+        ``split_by`` or ``groupby``. Names are the keys of the dict; the names of files without folder and ending, or
+        with as many folders as tell them apart; and positions for AnnDatas. None adds no column.
     normalize
         Sum that each cell's counts are scaled to, over all genes of the object, before ``log1p``: ranks the values
         that :func:`scanpy.pp.normalize_total` with this ``target_sum`` and :func:`scanpy.pp.log1p` would produce, bit
@@ -262,7 +263,8 @@ def rank_genes_parallel(
     RuntimeError
         A chunk of a dask array cannot be computed, or workers died over it more often than dask allows.
     OSError
-        A file cannot be read, or the temporary folder cannot hold the data beyond ``max_memory``.
+        A file cannot be read, is neither an h5ad file nor a zarr store, or does not exist; or the temporary folder
+        cannot hold the data beyond ``max_memory``.
     MemoryError
         A limit of the process (``ulimit -v`` or ``-d``) leaves no room for one thread.
 
@@ -294,6 +296,12 @@ def rank_genes_parallel(
     if key_added is not None and not isinstance(key_added, str):
         msg = f"key_added={key_added!r} is not a string: pass a name such as 'rank_genes_groups', or None."
         raise TypeError(msg)
+    if are_several(adata) and not copy:
+        msg = (
+            f"adata is a {type(adata).__name__}, which has no uns for the result. Pass copy=True for an AnnData with "
+            "obs, var, uns and the result, without X."
+        )
+        raise ValueError(msg)
     classifier = take_keywords(kwds, method)
     arguments = Arguments(
         groupby=groupby,

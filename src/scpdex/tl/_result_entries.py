@@ -88,7 +88,7 @@ def make_results(
             level_ranked,
             gene_names=expression.names,
             var_positions=expression.var_positions,
-            uses_raw=task.uses_raw,
+            uses_raw=task.has_genes_of_raw,
             fractions=level_fractions,
         )
     if design.split_by is None:

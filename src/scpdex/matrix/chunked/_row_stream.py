@@ -145,6 +145,7 @@ class RowStream:
         rows = self._decode(read, self.normalization if is_dense else None)
         if self.normalization is None:
             refuse_inexact(rows, self.matrix.matrix_name, columns=self.columns)
+        rows = rows.astype(self.dtype if is_dense else self.stored_dtype, copy=False)
         return to_canonical_csr(rows, None if is_dense else self.normalization)
 
     def load(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> sparse.csr_matrix[Any]:
@@ -251,12 +252,14 @@ class RowStream:
             parts = [_decode_dense(run, self.stored_dtype, normalization) for run in read.runs]
             rows = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
         else:
-            rows = decode_spans(self.matrix, read.runs).astype(self.stored_dtype, copy=False)
+            rows = decode_spans(self.matrix, read.runs)
         return rows if read.row_of_cell is None else rows[read.row_of_cell]
 
 
 def _decode_dense(run: StoredRun, dtype: np.dtype[Any], normalization: Normalization | None) -> sparse.csr_matrix[Any]:
     rows, block = run.majors, run.content
     block = block if block.shape[0] == rows.size else block[rows - rows[0]]
-    block = native(block).astype(dtype, copy=False)
-    return sparse.csr_matrix(block if normalization is None else normalization.normalize_dense(block))
+    block = native(block)
+    return sparse.csr_matrix(
+        block if normalization is None else normalization.normalize_dense(block.astype(dtype, copy=False))
+    )

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from os import fspath
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import anndata as ad
 import pandas as pd
 
 from scpdex.comparisons.spelling import quote_names
-from scpdex.matrix.joined._open_files import is_path, open_file
+from scpdex.matrix.joined._name_objects import is_path, name_objects
+from scpdex.matrix.joined._open_files import open_file
 from scpdex.statistics.log_base import read_log_base
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Mapping
 
 Join = Literal["exact", "inner"]
 JOINS = ("exact", "inner")
 DEFAULT_LABEL = "file"
+# Genes that a message names.
+_MOST_GENES = 5
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class JoinedObjects:
 
 @contextmanager
 def join_objects(
-    given: Any,
+    several: Any,
     *,
     join: Join,
     label: str | None,
@@ -52,7 +51,7 @@ def join_objects(
 
     Parameters
     ----------
-    given
+    several
         Paths and AnnDatas, or these by name.
     join
         ``"exact"`` refuses objects whose genes are not those of the first; ``"inner"`` takes the genes that all have.
@@ -70,7 +69,7 @@ def join_objects(
     KeyError, OSError, TypeError, ValueError
         As :func:`scpdex.tl.rank_genes_parallel` lists them.
     """
-    named = _name_objects(given)
+    named = name_objects(several)
     if join not in JOINS:
         msg = f"join={join!r} is not valid: pass {' or '.join(map(repr, JOINS))}."
         raise ValueError(msg)
@@ -83,47 +82,35 @@ def join_objects(
             msg = "adata lists a lazily opened object: pass its path, or open it by read_h5ad(path, backed='r')."
             raise TypeError(msg)
         _refuse_columns(objects, columns, label)
-        use_raw = _find_use_raw(objects, layer, use_raw)
-        var = {name: adata.raw.var if use_raw else adata.var for name, adata in objects.items()}
-        genes = _match_genes({name: of_object.index for name, of_object in var.items()}, join)
-        parts = {name: ad.AnnData(obs=adata.obs, var=var[name].loc[genes]) for name, adata in objects.items()}
-        joined = ad.concat(parts, label=label, merge="same")
+        use_raw = _decide_use_raw(objects, layer, use_raw)
+        all_var = {name: adata.raw.var if use_raw else adata.var for name, adata in objects.items()}
+        genes = _match_genes({name: spell_genes(var.index) for name, var in all_var.items()}, join)
+        joined = _concatenate(objects, all_var, genes, label)
         if reads_logs and any("log1p" in adata.uns for adata in objects.values()):
             joined.uns["log1p"] = {"base": _find_log_base(objects)}
         yield JoinedObjects(joined, objects, use_raw)
 
 
-def _name_objects(given: Any) -> dict[str, Any]:
-    """Name files by the stem of their path, or by their path where stems repeat, and objects in memory by position.
+def spell_genes(index: pd.Index[Any]) -> pd.Index[Any]:
+    """Give the names of genes as text, as anndata makes them."""
+    return index.astype(str)
 
-    Raises
-    ------
-    TypeError
-        ``given`` is neither a list nor a mapping, or holds anything else than paths and AnnDatas.
-    ValueError
-        It is empty, or has a path twice.
-    """
-    if not isinstance(given, Mapping | Sequence) or isinstance(given, str | bytes):
-        hint = f" To rank one file, pass [{given!r}]." if is_path(given) else ""
-        msg = f"adata is a {type(given).__name__}; pass an AnnData, or a list of paths and AnnDatas.{hint}"
-        raise TypeError(msg)
-    objects = list(given.values() if isinstance(given, Mapping) else given)
-    if not objects:
-        msg = "adata is empty: pass an AnnData, or a list of paths and AnnDatas."
-        raise ValueError(msg)
-    for x in objects:
-        if not is_path(x) and not isinstance(x, ad.AnnData):
-            msg = f"adata lists a {type(x).__name__}; pass paths of h5ad files or zarr stores, and AnnDatas."
-            raise TypeError(msg)
-    paths = Counter(fspath(x) for x in objects if is_path(x))
-    if twice := [path for path, n in paths.items() if n > 1]:
-        msg = f"adata lists {quote_names(twice)} twice: pass each file once."
-        raise ValueError(msg)
-    if isinstance(given, Mapping):
-        return {str(name): x for name, x in given.items()}
-    stems = [Path(fspath(x)).stem if is_path(x) else str(i) for i, x in enumerate(objects)]
-    full = [fspath(x) if is_path(x) else str(i) for i, x in enumerate(objects)]
-    return dict(zip(stems if len(set(stems)) == len(stems) else full, objects, strict=True))
+
+def _concatenate(
+    objects: Mapping[str, ad.AnnData], all_var: Mapping[str, pd.DataFrame], genes: pd.Index[Any], label: str | None
+) -> ad.AnnData:
+    """Concatenate the annotations of objects."""
+    parts, stop = {}, 0
+    for name, adata in objects.items():
+        cells = range(stop, stop + adata.n_obs)
+        stop = cells.stop
+        var = all_var[name].iloc[spell_genes(all_var[name].index).get_indexer(genes)]
+        # Plates repeat barcodes, of which anndata would warn for each object that is made here.
+        parts[name] = ad.AnnData(obs=adata.obs.set_axis(list(map(str, cells))), var=var.set_axis(genes))
+    joined = ad.concat(parts, label=label, merge="same")
+    first, *others = (adata.obs_names for adata in objects.values())
+    joined.obs.index = first.append(others)
+    return joined
 
 
 def _refuse_columns(objects: Mapping[str, ad.AnnData], columns: Iterable[str], label: str | None) -> None:
@@ -141,7 +128,7 @@ def _refuse_columns(objects: Mapping[str, ad.AnnData], columns: Iterable[str], l
         raise ValueError(msg)
 
 
-def _find_use_raw(objects: Mapping[str, ad.AnnData], layer: str | None, use_raw: bool | None) -> bool:
+def _decide_use_raw(objects: Mapping[str, ad.AnnData], layer: str | None, use_raw: bool | None) -> bool:
     """Tell whether raw is ranked.
 
     Raises
@@ -154,11 +141,11 @@ def _find_use_raw(objects: Mapping[str, ad.AnnData], layer: str | None, use_raw:
     lacking = [name for name, adata in objects.items() if adata.raw is None]
     is_mixed = 0 < len(lacking) < len(objects)
     if is_mixed and (use_raw or (use_raw is None and layer is None)):
-        msg = f"{quote_names(lacking)} has no raw, which others have: pass use_raw=False to rank X."
+        msg = f"{quote_names(lacking)} lacks raw, which others have: pass use_raw=False to rank X."
         raise ValueError(msg)
     without_layer = [name for name, adata in objects.items() if layer is not None and layer not in adata.layers]
     if 0 < len(without_layer) < len(objects):
-        msg = f"{quote_names(without_layer)} has no layer {layer!r}, which others have."
+        msg = f"{quote_names(without_layer)} lacks layer {layer!r}, which others have: add it, or leave these out."
         raise KeyError(msg)
     if use_raw and lacking:
         msg = "Received `use_raw=True`, but no object has raw. Pass use_raw=False to rank X."
@@ -187,12 +174,12 @@ def _match_genes(names: Mapping[str, pd.Index[Any]], join: Join) -> pd.Index[Any
     for name, genes in names.items():
         missing, extra = first[~first.isin(genes)], genes[~genes.isin(first)]
         if join == "exact" and (missing.size or extra.size):
-            lacks = [f"lacks {missing.size:,} ({quote_names(list(missing))})"] if missing.size else []
-            adds = [f"has {extra.size:,} more ({quote_names(list(extra))})"] if extra.size else []
-            msg = (
-                f"{name!r} does not have the genes of {first_name!r}: it {' and '.join(lacks + adds)}. Pass "
-                "join='inner' to rank the genes that all have."
-            )
+            lacks = [f"lacks {missing.size:,} ({_quote_few(missing)})"] if missing.size else []
+            adds = [f"has {extra.size:,} more ({_quote_few(extra)})"] if extra.size else []
+            advice = "Pass join='inner' to rank the genes that all have."
+            if missing.size == first.size:
+                advice = "Are both of the same kind, such as symbols?"
+            msg = f"{name!r} does not have the genes of {first_name!r}: it {' and '.join(lacks + adds)}. {advice}"
             raise ValueError(msg)
         common = common[common.isin(genes)]
     if not common.size:
@@ -224,3 +211,9 @@ def _find_log_base(objects: Mapping[str, ad.AnnData]) -> float | None:
         )
         raise ValueError(msg)
     return next(iter(bases))
+
+
+def _quote_few(genes: pd.Index[Any]) -> str:
+    """Quote the first genes of many."""
+    quoted = ", ".join(map(repr, genes[:_MOST_GENES].tolist()))
+    return quoted + (", ..." if genes.size > _MOST_GENES else "")

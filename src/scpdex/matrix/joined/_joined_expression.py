@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpdex.comparisons.spelling import quote_names
+from scpdex.matrix._anndata import column_name
 from scpdex.matrix._expression import Expression, select_expression
 from scpdex.matrix._gene_mask import read_gene_mask
+from scpdex.matrix.joined._join_objects import spell_genes
 from scpdex.plan.matrix_info import count_noun
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ def select_joined_expression(
     genes = joined.annotations.var_names
     parts, matrix_name = [], ""
     for name, adata in joined.objects.items():
+        if not adata.n_obs:
+            continue
         try:
             part = select_expression(
                 adata,
@@ -57,26 +62,47 @@ def select_joined_expression(
             raise TypeError(msg)
         matrix_name = part.matrix_name
         parts.append(_match(part, genes, f"{matrix_name} of {name!r}"))
+    _refuse_different_masks(joined, column_name(mask_var))
     mask = read_gene_mask(joined.annotations, mask_var, genes, use_raw=False)
     tested = np.arange(genes.size) if mask is None else np.flatnonzero(mask)
+    if not parts:
+        msg = "adata has no cells: there is nothing to rank."
+        raise ValueError(msg)
     if not tested.size:
         msg = f"There is nothing to rank: mask_var is False for each of the {genes.size:,} genes."
         raise ValueError(msg)
     return Expression(
-        matrix=tuple(parts),
-        matrix_name=f"{matrix_name} of {count_noun(len(parts), 'file')}",
+        matrix=None,
+        matrix_name=f"{matrix_name} of {count_noun(len(joined.objects), 'object')}",
         cells=np.arange(joined.annotations.n_obs),
         genes=tested,
         var_positions=tested,
         var_names=genes[tested],
         chunked=True,
         normalization=parts[0].normalization,
+        parts=tuple(parts),
     )
+
+
+def _refuse_different_masks(joined: JoinedObjects, column: Any) -> None:
+    """Raise an error if ``mask_var`` names a column of var that is not the same in all objects."""
+    if not isinstance(column, str) or column in joined.annotations.var.columns:
+        return
+    lacking = [name for name, adata in joined.objects.items() if column not in adata.var.columns]
+    if lacking and len(lacking) < len(joined.objects):
+        msg = f"mask_var={column!r}: var of {quote_names(lacking)} has no such column, which others have."
+        raise KeyError(msg)
+    if not lacking:
+        msg = (
+            f"mask_var={column!r} differs between the objects: pass a bool for each of the "
+            f"{joined.annotations.n_vars:,} genes that all have."
+        )
+        raise ValueError(msg)
 
 
 def _match(part: Expression, genes: pd.Index[Any], matrix_name: str) -> Expression:
     """Give the expression of one object with these genes, in their order."""
-    columns = part.genes[part.var_names.get_indexer(genes)]
+    columns = part.genes[spell_genes(part.var_names).get_indexer(genes)]
     normalization = part.normalization
     if normalization is not None:
         has_all_columns = np.array_equal(columns, np.arange(part.matrix.shape[1]))

@@ -73,12 +73,11 @@ class JoinedSource(Source):
     @classmethod
     def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> JoinedSource:
         """Look at each matrix that has compared cells: form, size, and whether it holds counts."""
-        parts: tuple[Expression, ...] = expression.matrix
         # The dtype of the matrices when they are concatenated.
-        dtype = native_dtype(np.result_type(*(part.matrix.dtype for part in parts)))
+        dtype = native_dtype(np.result_type(*(part.matrix.dtype for part in expression.parts)))
         streams: list[RowStream | ColumnStream] = []
         stop = 0
-        for part in parts:
+        for part in expression.parts:
             codes = design.codes[stop : stop + part.cells.size]
             stop += part.cells.size
             compared = codes >= 0
@@ -118,11 +117,12 @@ def _describe(
         + (dtype.itemsize if matrix.dtype != dtype else 0)
         for matrix in matrices
     ]
-    n_parts = len(expression.matrix)
+    n_parts = len(expression.parts)
+    noun = "files" if all(part.on_disk for part in expression.parts) else "objects"
     return ChunkedMatrix(
         format="/".join(sorted({matrix.format for matrix in matrices})),
         dtype=f"{dtype} counts" if is_normalized else f"{dtype}",
-        place=matrices[0].place if n_parts == 1 else f"in {n_parts:,} files",
+        place=matrices[0].place if n_parts == 1 else f"in {n_parts:,} {noun}",
         n_bytes=sum(matrix.n_bytes for matrix in matrices),
         n_cells=n_cells,
         key_dtype=key_dtype(normalized_dtype(dtype) if is_normalized else dtype),

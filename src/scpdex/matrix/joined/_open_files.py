@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from os import PathLike, fspath
+from errno import EMFILE
+from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import zarr
-from anndata import AnnData
+from anndata import AnnData, read_h5ad
 from anndata.io import read_elem, sparse_dataset
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-FilePath = str | PathLike[str]
-
-
-def is_path(x: Any) -> bool:
-    """Tell whether an element of a list is the path of a file."""
-    return isinstance(x, str | PathLike)
+    from scpdex.matrix.joined._name_objects import FilePath
 
 
 def open_file(path: FilePath, stack: ExitStack) -> AnnData:
@@ -34,20 +30,28 @@ def open_file(path: FilePath, stack: ExitStack) -> AnnData:
     OSError
         The file is neither an h5ad file nor a zarr store of an AnnData, or could not be read.
     """
-    if not Path(path).exists():
-        msg = f"there is no file {fspath(path)!r}: pass paths of h5ad files or zarr stores."
+    file = Path(path).expanduser()
+    if not file.exists():
+        msg = f"there is no file {fspath(path)!r}: pass paths of h5ad files or zarr stores on this machine."
         raise FileNotFoundError(msg)
     try:
-        is_store = Path(path).is_dir()
-        root: Any = zarr.open_group(path, mode="r") if is_store else stack.enter_context(h5py.File(path, "r"))
+        root: Any = zarr.open_group(file, mode="r") if file.is_dir() else stack.enter_context(h5py.File(file, "r"))
+        if isinstance(root["obs"], h5py.Dataset):
+            # Written before anndata 0.7.
+            adata = read_h5ad(file, backed="r")
+            stack.callback(adata.file.close)
+            return adata
         log1p = {"log1p": read_elem(root["uns/log1p"])} if "uns/log1p" in root else {}
         raw = {"X": _stored_matrix(root["raw"], "X"), "var": read_elem(root["raw/var"])} if "raw/X" in root else None
         layers = {name: _stored_matrix(root["layers"], name) for name in root.get("layers", ())}
         obs, var = read_elem(root["obs"]), read_elem(root["var"])
         return AnnData(_stored_matrix(root, "X"), obs=obs, var=var, uns=log1p, layers=layers, raw=raw)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except Exception as error:
+        hint = ""
+        if isinstance(error, OSError) and error.errno == EMFILE:
+            hint = " Too many files are open: raise the limit (ulimit -n), or pass fewer files."
         msg = f"{fspath(path)!r} could not be read as an h5ad file or zarr store of an AnnData. The error was: {error}"
-        raise OSError(msg) from error
+        raise OSError(msg + hint) from error
 
 
 def _stored_matrix(group: Any, name: str) -> Any:
