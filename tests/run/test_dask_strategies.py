@@ -72,13 +72,16 @@ def test_no_counts_after_all(monkeypatch, messages):
     assert "cannot be tallied" in messages()
 
 
-def test_budget(tmp_path):
+@pytest.mark.parametrize("by_dask", [False, True], ids=["file", "chunks"])
+def test_budget(tmp_path, by_dask):
     """All arrays of a call, results aside, while a lazily opened file of 72 MB is ranked within 40 MB."""
     rng = np.random.default_rng(0)
     adata = ad.AnnData(sparse.random(60_000, 500, 0.3, format="csr", dtype=np.float32, random_state=rng))
     adata.obs["group"] = rng.integers(0, 20, 60_000).astype(str)
     adata.write_h5ad(tmp_path / "x.h5ad")
     lazy = read_lazy(tmp_path / "x.h5ad")
+    if by_dask:
+        lazy.X = lazy.X.map_blocks(lambda chunk: chunk)
     for method in TESTS:
         arguments = {"method": method, "n_jobs": 2, "max_memory": "40MB"}
         scpdex.tl.rank_genes_parallel(lazy[:1000], "group", copy=True, **(arguments | {"max_memory": None}))

@@ -89,7 +89,7 @@ def plan(
     ``max_memory``, ``peak_memory``, ``scratch``
         Bytes: the budget beyond the results, the expected peak of it, and the expected size of the scratch file in the
         temporary folder. Where only a sample of cells says how many values there are, a small margin is added; of a
-        dask array, three chunks are computed for the sample.
+        dask array, three chunks are computed for the sample, unless its file is read without dask.
 
     Raises
     ------

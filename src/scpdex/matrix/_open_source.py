@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,10 +42,7 @@ def open_source(
 
 def _open(expression: Expression, design: Design, columns: NDArray[np.int64], pool: Executor, n_threads: int) -> Source:
     if expression.is_dask:
-        # Imports dask, which other matrices do not need.
-        from scpdex.matrix.dask._dask_source import DaskSource  # noqa: PLC0415
-
-        return DaskSource.open(expression, design, columns)
+        return _open_dask(expression, design, columns)
     if expression.is_joined:
         return JoinedSource.open(expression, design, columns)
     if expression.chunked:
@@ -53,6 +52,20 @@ def _open(expression: Expression, design: Design, columns: NDArray[np.int64], po
         return _open_in_place(matrix, cells, columns, pool, n_threads)
     except NotInPlaceError:
         return ChunkedSource.open(expression, design, columns)
+
+
+def _open_dask(expression: Expression, design: Design, columns: NDArray[np.int64]) -> Source:
+    """Open a dask array, or the file behind it if dask would do nothing but read that on this machine."""
+    # These import dask, which other matrices do not need.
+    from scpdex.matrix.dask._anndata_reader import open_stored_matrix  # noqa: PLC0415
+    from scpdex.matrix.dask._dask_source import DaskSource  # noqa: PLC0415
+
+    with ExitStack() as files:
+        stored_matrix = open_stored_matrix(expression.matrix, files)
+        if stored_matrix is not None:
+            source = ChunkedSource.open(replace(expression, matrix=stored_matrix), design, columns)
+            return replace(source, files=files.pop_all())
+    return DaskSource.open(expression, design, columns)
 
 
 def _open_in_place(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class ChunkedSource(Source):
     cells: NDArray[np.int64]
     """Row of each cell of the object, compared or not."""
     info: ChunkedMatrix
+    files: ExitStack = field(default_factory=ExitStack)
+    """Closes the files that were opened for this source."""
 
     @classmethod
     def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> ChunkedSource:
@@ -86,6 +89,10 @@ class ChunkedSource(Source):
             chunk_of_gene=chunk_of_gene,
         )
         return cls(stream, design, expression.cells, info)
+
+    def close(self) -> None:
+        """Close the files that were opened for this source."""
+        self.files.close()
 
     def load(self, plan: Plan, pool: Executor, bar: Any) -> RowSource:
         """Load the rows of the compared cells into memory."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from dask.base import get_scheduler
-from dask.blockwise import optimize_blockwise
+from dask.base import get_scheduler, named_schedulers
+from dask.blockwise import Blockwise, optimize_blockwise
 from dask.core import flatten, get_dependencies, quote, reverse_dict, toposort
 from dask.highlevelgraph import HighLevelGraph
 
@@ -20,6 +20,22 @@ def find_scheduler(array: Array) -> Callable[..., Sequence[Any]]:
     """Give the function that computes keys of a graph: the configured one, a client's, or dask's threaded one."""
     schedule: Callable[..., Sequence[Any]] = get_scheduler(collections=[array])
     return schedule
+
+
+def is_local_scheduler(schedule: Callable[..., Sequence[Any]]) -> bool:
+    """Tell whether a scheduler is one of those that dask has for this machine: threads, processes or none of both."""
+    return schedule in named_schedulers.values()
+
+
+def find_shared_values(array: Array) -> list[Any]:
+    """Give the values that all tasks of a layer take, such as the file that they read; none if there are no layers."""
+    values: list[Any] = []
+    for layer in getattr(array.dask, "layers", {}).values():
+        if isinstance(layer, Blockwise):
+            values += [value for value, indices in layer.indices if indices is None]
+        elif len(layer) == 1:
+            values += layer.values()
+    return values
 
 
 def optimize_graph(array: Array) -> Mapping[Any, Any]:
