@@ -108,8 +108,10 @@ def to_canonical_csr(matrix: Any, normalization: Normalization | None) -> sparse
     return normalization.normalize_csr(rows, library_sizes)
 
 
-def turn_gene_major(rows: Any, codes: NDArray[Any], columns: NDArray[np.int64], dtype: np.dtype[Any]) -> Piece:
-    """Turn canonical CSR rows gene-major.
+def turn_gene_major(
+    blocks: Sequence[sparse.csr_matrix[Any]], codes: NDArray[Any], columns: NDArray[np.int64], dtype: np.dtype[Any]
+) -> Piece:
+    """Turn blocks of canonical CSR rows, one below the other, gene-major.
 
     ``codes`` has the group of each row, ``columns`` the column of each tested gene, in any order; ``dtype`` is that of
     the keys.
@@ -119,19 +121,25 @@ def turn_gene_major(rows: Any, codes: NDArray[Any], columns: NDArray[np.int64], 
     ValueError
         The rows have more non-zero values than ``INDPTR_DTYPE`` counts.
     """
-    counts = np.zeros((1, rows.shape[1]), dtype=np.int64)
-    all_rows = np.arange(codes.size)
-    count_rows(rows.data, rows.indices, rows.indptr, all_rows, np.zeros_like(all_rows), counts)
+    n_columns = blocks[0].shape[1]
+    counts = np.zeros((1, n_columns), dtype=np.int64)
+    for rows in blocks:
+        all_rows = np.arange(rows.shape[0])
+        count_rows(rows.data, rows.indices, rows.indptr, all_rows, np.zeros_like(all_rows), counts)
     indptr = np.r_[0, np.cumsum(counts[0, columns])]
     if indptr[-1] > np.iinfo(INDPTR_DTYPE).max:
         msg = f"{indptr[-1]:,} non-zeros are more than can be turned gene-major at once: rechunk to fewer rows."
         raise ValueError(msg)
     keys = np.empty(int(indptr[-1]), dtype=dtype)
     codes_of_keys = np.empty(keys.size, dtype=codes.dtype)
-    slots = find_gene_slots(rows.shape[1], columns)
+    slots = find_gene_slots(n_columns, columns)
     first = int(columns[0]) if slots is None else 0
     places = indptr[:-1].astype(np.uint64)
-    transpose_rows(rows.data, rows.indices, rows.indptr, codes, slots, first, places, keys, codes_of_keys)
+    start = 0
+    for rows in blocks:
+        row_codes = codes[start : start + rows.shape[0]]
+        start += row_codes.size
+        transpose_rows(rows.data, rows.indices, rows.indptr, row_codes, slots, first, places, keys, codes_of_keys)
     return Piece(codes.size, indptr.astype(INDPTR_DTYPE), keys, codes_of_keys)
 
 

@@ -124,7 +124,7 @@ class RowStream:
 
     def make_piece(self, read: _ReadCells) -> Piece:
         """Decode cells that were read, and turn them gene-major."""
-        return turn_gene_major(self._decode_canonical(read), self.codes[read.cells], self.columns, self.key_dtype)
+        return turn_gene_major([self._decode_canonical(read)], self.codes[read.cells], self.columns, self.key_dtype)
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise a ValueError that names the matrix and ``reason``."""

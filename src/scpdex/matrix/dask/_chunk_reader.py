@@ -16,6 +16,8 @@ from scpdex.matrix.dask._chunk_errors import ChunkKindError, ChunkValueError
 from scpdex.matrix.memory._sparse import take_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from scpdex.matrix._normalization import Normalization
@@ -106,32 +108,45 @@ class ChunkReader:
         ChunkValueError
             A chunk has values that cannot be ranked.
         """
-        matrix = self._merge(chunks, part.shapes)
-        if part.rows is not None:
-            matrix = matrix[part.rows] if isinstance(matrix, np.ndarray) else take_rows(matrix, part.rows)
         try:
-            rows = self._to_csr(matrix, part.first_column)
+            matrices = self._take_cells(chunks, part)
+            blocks = [rows for matrix in matrices for rows in self._to_csr(matrix, part.first_column)]
         except ValueError as error:
             raise ChunkValueError(*error.args) from error
         columns = self.columns[part.genes.start : part.genes.stop] - part.first_column
-        piece = turn_gene_major(rows, codes, columns, self.key_dtype)
+        piece = turn_gene_major(blocks, codes, columns, self.key_dtype)
         indptr = np.zeros(n_genes + 1, dtype=INDPTR_DTYPE)
         indptr[part.genes.start : part.genes.stop + 1] = piece.indptr
         indptr[part.genes.stop + 1 :] = piece.indptr[-1]
         return Piece(piece.n_cells, indptr, piece.keys, piece.codes)
 
-    def _to_csr(self, matrix: Any, first_column: int) -> Any:
-        """Give rows as CSR with sorted columns, none repeated, and normalized if there is a normalization."""
+    def _take_cells(self, chunks: list[list[Any]], part: ChunkPart) -> Iterator[Any]:
+        """Give the compared cells of each row of chunks; the rows of chunks are not copied into one matrix."""
+        row_ends = np.cumsum([0, *(shapes[0][0] for shapes in part.shapes)])
+        for i, (chunk_row, shapes) in enumerate(zip(chunks, part.shapes, strict=True)):
+            matrix = self._merge([chunk_row], [shapes])
+            if part.rows is None:
+                yield matrix
+                continue
+            first, stop = np.searchsorted(part.rows, row_ends[i : i + 2])
+            rows = part.rows[first:stop] - row_ends[i]
+            yield matrix[rows] if isinstance(matrix, np.ndarray) else take_rows(matrix, rows)
+
+    def _to_csr(self, matrix: Any, first_column: int) -> Iterator[sparse.csr_matrix[Any]]:
+        """Give rows as CSR with sorted columns, none repeated, and normalized if there is a normalization.
+
+        Dense rows are given in blocks.
+        """
         normalization = None if self.normalization is None else self.normalization.shift_columns(first_column)
         if normalization is None:
             refuse_inexact(matrix, self.matrix_name, columns=self.columns - first_column)
         if not isinstance(matrix, np.ndarray):
-            return to_canonical_csr(matrix, normalization)
+            yield to_canonical_csr(matrix, normalization)
+            return
         rows_at_a_time = max(1, _VALUES_AT_A_TIME // matrix.shape[1])
-        blocks = (matrix[first : first + rows_at_a_time] for first in range(0, matrix.shape[0], rows_at_a_time))
-        if normalization is not None:
-            blocks = (normalization.normalize_dense(block) for block in blocks)
-        return sparse.vstack([sparse.csr_matrix(block) for block in blocks], format="csr")
+        for first in range(0, matrix.shape[0], rows_at_a_time):
+            block = matrix[first : first + rows_at_a_time]
+            yield sparse.csr_matrix(block if normalization is None else normalization.normalize_dense(block))
 
     def _merge(self, chunks: list[list[Any]], shapes: list[list[tuple[int, int]]]) -> Any:
         """Join chunks, given row by row, to one matrix."""

@@ -105,6 +105,6 @@ class ColumnStream:
         columns[np.argsort(self.columns[read.genes])] = np.arange(columns.size)
         is_last = read.genes.stop == self.columns.size
         # A progress bar counts cells, all of them when the last genes are done.
-        return turn_gene_major(rows, self.codes, columns, key_dtype(matrix.dtype)).within(
+        return turn_gene_major([rows], self.codes, columns, key_dtype(matrix.dtype)).within(
             read.genes, self.columns.size, n_cells=self.codes.size if is_last else 0
         )
