@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from dask import config
+from dask._task_spec import Task, convert_legacy_task
 from dask.base import get_scheduler, named_schedulers
 from dask.blockwise import Blockwise, optimize_blockwise
 from dask.core import flatten, get_dependencies, quote, reverse_dict, toposort
-from dask.highlevelgraph import HighLevelGraph
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from dask.array import Array
 
@@ -46,11 +48,43 @@ def optimize_graph(array: Array) -> Mapping[Any, Any]:
     return graph
 
 
-def add_layer(graph: Mapping[Any, Any], name: str, tasks: Mapping[Any, Any]) -> HighLevelGraph:
-    """Add tasks to the graph of the array ``name``, as a layer that depends on all others."""
+def add_tasks(graph: Mapping[Any, Any], name: str, tasks: Mapping[Any, Any], kept: Collection[Any]) -> HighLevelGraph:
+    """Add tasks to the graph of the array ``name``; what a single one of them needs becomes part of that one.
+
+    A task costs the scheduler more than a millisecond. The ``kept`` keys stay tasks of their own. All keys do if dask
+    is told not to fuse, or to treat some layers in a certain way (to retry them, say), and if layers are more than
+    their tasks, as those of P2P rechunking are.
+    """
     layered = graph if isinstance(graph, HighLevelGraph) else HighLevelGraph({name: graph}, {name: set()})
     layer = f"scpdex-{uuid4().hex}"
-    return HighLevelGraph({**layered.layers, layer: tasks}, {**layered.dependencies, layer: set(layered.layers)})
+    are_plain = all(
+        type(other) in {Blockwise, MaterializedLayer} and not other.annotations for other in layered.layers.values()
+    )
+    if not are_plain or config.get("optimization.fuse.active", None) is False:
+        return HighLevelGraph({**layered.layers, layer: tasks}, {**layered.dependencies, layer: set(layered.layers)})
+    return HighLevelGraph({layer: _fuse_inputs(dict(graph), tasks, kept)}, {layer: set()})
+
+
+def _fuse_inputs(graph: Mapping[Any, Any], tasks: Mapping[Any, Any], kept: Collection[Any]) -> dict[Any, Any]:
+    """Give tasks, each fused with the tasks of the graph that it alone needs, and the other tasks that they need."""
+    nodes = {**graph, **tasks}
+    # Futures of persisted arrays seem to need themselves.
+    dependencies = {key: needed - {key} for key, needed in find_dependencies(nodes, tasks).items()}
+    dependents = find_dependents(dependencies)
+    # The one of ``tasks`` that a key becomes part of; None: it stays a task of its own.
+    owners: dict[Any, Any] = {}
+    inputs: dict[Any, list[Any]] = {}
+    for key in reversed(sort_tasks(dependencies, dependencies)):
+        owners[key] = key if key in tasks else None
+        users = {owners[dependent] for dependent in dependents[key]}
+        if key not in tasks and key not in kept and len(users) == 1 and type(nodes[key]) is Task:
+            owners[key] = next(iter(users))
+            inputs.setdefault(owners[key], []).append(nodes[key])
+    fused = {key: nodes[key] for key, owner in owners.items() if owner is None or owner == key}
+    for key, of_task in inputs.items():
+        if key is not None:
+            fused[key] = Task.fuse(convert_legacy_task(key, tasks[key], nodes), *of_task, key=key)
+    return fused
 
 
 def flatten_keys(keys: Sequence[Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from distributed import as_completed
 
 from scpdex.matrix.dask._chunk_engine import ChunkEngine
 from scpdex.matrix.dask._chunk_errors import ChunkError, ChunkKindError, ChunkValueError
-from scpdex.matrix.dask._dask_graph import add_layer, flatten_keys
+from scpdex.matrix.dask._dask_graph import add_tasks, flatten_keys
 from scpdex.matrix.dask._distributed import lend_thread
 from scpdex.plan.matrix_info import Workers
 
@@ -88,7 +88,8 @@ class ClusterChunks(ChunkEngine):
             it more often than dask allows.
         """
         keys = list(keys)
-        graph = add_layer(self.graph, self.grid.name, tasks)
+        sampled_keys = {future.key for future in self.sampled_futures}
+        graph = add_tasks(self.graph, self.grid.name, tasks, sampled_keys)
         futures = dict(zip(keys, self.client.get(graph, keys, sync=False), strict=True))
         with lend_thread():
             try:
