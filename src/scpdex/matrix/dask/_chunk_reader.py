@@ -11,7 +11,7 @@ from scipy import sparse
 from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._normalization import normalized_dtype
 from scpdex.matrix._rankable_values import are_count_like, native, refuse_dtype, refuse_inexact
-from scpdex.matrix.chunked._gene_major_pieces import INDPTR_DTYPE, Piece, to_canonical_csr, turn_gene_major
+from scpdex.matrix.chunked._gene_major_pieces import Piece, to_canonical_csr, turn_gene_major
 from scpdex.matrix.dask._chunk_errors import ChunkKindError, ChunkValueError
 from scpdex.matrix.memory._sparse import take_rows
 
@@ -115,10 +115,7 @@ class ChunkReader:
             raise ChunkValueError(*error.args) from error
         columns = self.columns[part.genes.start : part.genes.stop] - part.first_column
         piece = turn_gene_major(blocks, codes, columns, self.key_dtype)
-        indptr = np.zeros(n_genes + 1, dtype=INDPTR_DTYPE)
-        indptr[part.genes.start : part.genes.stop + 1] = piece.indptr
-        indptr[part.genes.stop + 1 :] = piece.indptr[-1]
-        return Piece(piece.n_cells, indptr, piece.keys, piece.codes)
+        return piece.within(slice(part.genes.start, part.genes.stop), n_genes, n_cells=piece.n_cells)
 
     def _take_cells(self, chunks: list[list[Any]], part: ChunkPart) -> Iterator[Any]:
         """Give the compared cells of each row of chunks; the rows of chunks are not copied into one matrix."""
