@@ -337,6 +337,7 @@ REFUSALS: dict[str, tuple[Callable[[list[Any]], Any], dict[str, Any], type[Excep
     "one path": (lambda _: "a.h5ad", {}, TypeError, r"adata is a str.*To rank one file, pass \['a.h5ad'\]"),
     "another element": (lambda x: [x[0], x[1].X], {}, TypeError, "adata lists a csr_matrix; pass paths"),
     "no such file": (lambda x: [x[0], "nowhere.h5ad"], {}, FileNotFoundError, "no file 'nowhere.h5ad'"),
+    "an empty path": (lambda x: [x[0], ""], {}, OSError, "'' could not be read as an h5ad file or zarr store"),
     "join": (list, {"join": "outer"}, ValueError, "join='outer' is not valid: pass 'exact' or 'inner'"),
     "label": (list, {"label": 3}, TypeError, "label=3 is not the name of a column"),
     "logreg": (list, {"method": "logreg"}, TypeError, "method='logreg' fits all cells at once: anndata"),

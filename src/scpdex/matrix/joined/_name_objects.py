@@ -77,13 +77,15 @@ def _identify(element: Any) -> str | int:
 
 def _choose_names(objects: Sequence[Any]) -> list[str]:
     """Name files without folder and ending, or with as many folders before as tell them apart."""
-    n_parts = 1
-    while True:
-        names = [
-            "_".join(Path(element).with_suffix("").parts[-n_parts:]).replace("/", "") if is_path(element) else str(i)
-            for i, element in enumerate(objects)
-        ]
-        deepest = max((len(Path(element).parts) for element in objects if is_path(element)), default=0)
-        if len(set(names)) == len(names) or n_parts > deepest:
-            return names
-        n_parts += 1
+    parts = [_split_path(Path(element)) if is_path(element) else [str(i)] for i, element in enumerate(objects)]
+    names = [name for *_, name in parts]
+    for n_parts in range(2, 1 + max(map(len, parts))):
+        if len(set(names)) == len(names):
+            break
+        names = ["_".join(part for part in path[-n_parts:] if part != "/") for path in parts]
+    return names
+
+
+def _split_path(path: Path) -> list[str]:
+    """Give the folders and the name of a file, without its ending."""
+    return [*path.parent.parts, path.stem]
