@@ -59,7 +59,10 @@ _ELSEWHERE: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     ),
     "anndata": (
         "https://anndata.readthedocs.io/en/stable",
-        {"anndata.AnnData": ("class", "generated/$.html#$")},
+        {
+            "anndata.AnnData": ("class", "generated/$.html#$"),
+            "anndata.concat": ("function", "generated/$.html#$"),
+        },
     ),
     "scanpy": (
         "https://scanpy.readthedocs.io/en/stable",
