@@ -402,6 +402,16 @@ def test_genes_that_are_named_by_numbers(form):
     assert_as_joined(objects, memory, method="wilcoxon", mask_var=np.arange(30) == 5)
 
 
+@pytest.mark.parametrize("method", TESTS)
+@pytest.mark.parametrize("form", FORMS)
+def test_genes_whose_first_and_last_are_in_place(form, method):
+    """They look like neighbours in their order, and are not."""
+    objects = make_objects(form)
+    genes = [f"gene{i}" for i in (0, 3, 1, 2, *range(4, 30))]
+    objects[1] = objects[1][:, genes].copy()
+    assert_as_joined(objects, concatenate(objects), method=method)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_file_without_cells(tmp_path, form):
     """A plate of which no cell is left adds none."""
