@@ -73,9 +73,11 @@ def assert_as_joined(given: Any, memory: ad.AnnData, groupby: str = "group", **a
     return joined
 
 
-@pytest.mark.parametrize("reference", ["rest", "b"])
+@pytest.mark.parametrize(
+    ("ending", "dtype", "reference"),
+    [("h5ad", "float32", "rest"), ("h5ad", "float32", "b"), ("h5ad", "float64", "rest"), ("zarr", "int32", "b")],
+)
 @pytest.mark.parametrize("method", TESTS)
-@pytest.mark.parametrize(("ending", "dtype"), [("h5ad", "float32"), ("zarr", "int32"), ("h5ad", "float64")])
 @pytest.mark.parametrize("form", FORMS)
 def test_same_bits(tmp_path, monkeypatch, ending, form, dtype, method, reference):
     """As concatenated in memory, with room and without."""
