@@ -205,6 +205,12 @@ def test_masked_genes(tmp_path):
         ValueError, match="mask_var='tested' differs between the objects: pass a bool for each of the 30"
     ):
         scpdex.tl.rank_genes_parallel(objects, "group", mask_var="tested", copy=True)
+    for adata in objects:
+        adata.raw = ad.AnnData(adata.X, var=pd.DataFrame(index=adata.var_names))
+    with pytest.raises(KeyError, match="mask_var='tested' is not a column"):
+        scpdex.tl.rank_genes_parallel(objects, "group", mask_var="tested", copy=True)
+    for adata in objects:
+        del adata.raw
     del objects[1].var["tested"]
     with pytest.raises(KeyError, match="mask_var='tested': var of '1' has no such column, which others have"):
         scpdex.tl.rank_genes_parallel(objects, "group", mask_var="tested", copy=True)
@@ -242,8 +248,13 @@ def test_logarithms(tmp_path):
     joined = assert_as_joined(paths, memory)
     assert joined.uns["log1p"] == {"base": 2}
     objects[1].uns["log1p"] = {"base": None}
-    with pytest.raises(ValueError, match=r"is 2.0 in 'plate0' and None in 'plate1'.*same base"):
+    with pytest.raises(ValueError, match=r"'plate0' are logs to base 2, those of 'plate1' to base 2.71828"):
         scpdex.tl.rank_genes_parallel({"plate0": paths[0], "plate1": objects[1]}, "group", copy=True)
+    same = [objects[1], objects[2]]
+    for adata, base in zip(same, (None, np.e), strict=True):
+        adata.uns["log1p"] = {"base": base}
+    scpdex.tl.rank_genes_parallel(same, "group", copy=True, min_cells=2)
+    objects[2].uns["log1p"] = {"base": 2}
     objects[1].uns["log1p"] = {"base": 1}
     with pytest.raises(ValueError, match=r"'1': adata\.uns\['log1p'\]\['base'\] is 1, which is not the base"):
         scpdex.tl.rank_genes_parallel(objects, "group", copy=True)

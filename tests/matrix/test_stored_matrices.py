@@ -134,6 +134,21 @@ def test_matrices_that_are_not_canonical(tmp_path, form, fault, method):
         np.testing.assert_array_equal(getattr(matrix, part), getattr(before, part))
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.uint32])
+def test_indices_that_32_bits_would_hide(tmp_path, dtype):
+    """An index that is wrong by 2**32 is outside the matrix, whatever dtype rows are loaded in."""
+    adata = labelled(FORMS["CSR"](values_of("float32")))
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(tmp_path / "x.h5ad", "r+") as file:
+        indices, attributes = file["X/indices"][:].astype(dtype), dict(file["X/indices"].attrs)
+        indices[1500] += dtype(1 << 31) if dtype == np.uint32 else dtype(1 << 32)
+        del file["X/indices"]
+        file["X"].create_dataset("indices", data=indices, chunks=(100,)).attrs.update(attributes)
+    disk = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+    with pytest.raises(ValueError, match="it has indices outside its 30 columns"):
+        by_scpdex(disk, "group", method="wilcoxon")
+
+
 @pytest.mark.parametrize("normalize", [None, 1e4])
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, ">i2"])
 def test_repeated_columns_are_loaded_in_parts(tmp_path, monkeypatch, dtype, normalize):

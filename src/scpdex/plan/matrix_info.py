@@ -107,11 +107,13 @@ class ChunkedMatrix(_PartsMatrix):
     reads_columns: bool
     """Whether blocks of columns can be read: CSC, and dense matrices that are not normalized row by row."""
     reads_rows: bool
-    """Whether runs of rows can be read: CSR and dense matrices."""
+    """Whether pieces of cells can be read: runs of rows of CSR and dense matrices, and all of several objects."""
     reorders_cells: bool
     """Whether cells come in another order than the rows, or repeat, as in views."""
     chunk_of_gene: NDArray[np.int64] | None
     """Dense: for each tested gene, the chunk of columns that holds it; None where each column can be read alone."""
+    values_of_longest_column: int = 0
+    """CSC among several objects, whose columns become pieces: values of the longest one; 0 elsewhere."""
 
 
 @dataclass(frozen=True)

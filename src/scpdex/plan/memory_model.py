@@ -250,6 +250,10 @@ class ChunkedMemoryModel(ReadMemoryModel[ChunkedMatrix]):
         bytes_per_value += self.matrix.key_dtype.itemsize if self.requirements.normalizes else 0
         return (self.limits.n_threads + PIECES_IN_TRANSIT) * bytes_per_value
 
+    def values_per_piece(self, max_bytes: int) -> int:
+        """Values that are read together: a column that becomes a piece is read whole."""
+        return max(super().values_per_piece(max_bytes), self.matrix.values_of_longest_column)
+
     @property
     def column_read_bytes(self) -> NDArray[np.int64]:
         """Bytes of each gene that is read as a column: what is read ahead, decoded, its result, and copies of that."""

@@ -83,11 +83,11 @@ def rank_genes_parallel(
     Parameters
     ----------
     adata
-        :class:`anndata.AnnData`, cells x genes. The call changes nothing but ``adata.uns[key_added]``, ``adata.varm``
-        with ``storage="varm"``, and the dtype of a ``groupby`` column of strings. Or a list of several objects, with
-        ``copy=True``: paths of h5ad files and zarr stores, which are read where they lie, and AnnDatas, backed or in
-        memory; or a dict of these by name. Their cells are ranked as if :func:`anndata.concat` had put them together,
-        one object after the other, without a copy in memory. dask arrays are refused.
+        :class:`anndata.AnnData`, cells x genes; or, with ``copy=True``, a list of paths of h5ad files and zarr stores
+        and of AnnDatas, backed or in memory, or a dict of these by name. The call changes nothing of an AnnData but
+        ``adata.uns[key_added]``, ``adata.varm`` with ``storage="varm"``, and the dtype of a ``groupby`` column of
+        strings. The cells of a list are ranked as if :func:`anndata.concat` had put them together, one object after the
+        other; files are read where they lie, and dask arrays are refused.
     groupby
         Column of ``adata.obs`` that holds the groups' labels: categorical, strings, numbers or bools. Strings become
         categorical when the result is stored, as in scanpy, except in a lazily opened object. scanpy's plots need
@@ -116,7 +116,7 @@ def rank_genes_parallel(
         Key of ``adata.uns`` for the result; ``"rank_genes_groups"`` by default.
     copy
         Return a copy of ``adata`` with the result instead of storing it in ``adata``. For data on disk the copy has
-        obs, var and uns only. Views of data on disk and several objects cannot hold a result, and need ``copy=True``.
+        obs, var and uns only. A list, and a view of data on disk, cannot hold a result: both need ``copy=True``.
     method
         ``"t-test"`` (the default, Welch's), ``"t-test_overestim_var"`` (the same with the variance of the other cells
         taken as if there were only as many as the group has), ``"wilcoxon"`` (rank sum, normal approximation, see

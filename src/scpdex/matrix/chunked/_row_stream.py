@@ -160,10 +160,13 @@ class RowStream:
         index_dtype = sparse.get_index_dtype(maxval=max(int(starts[-1]), self.matrix.shape[1]))
         data, indices = np.empty(starts[-1], dtype=self.dtype), np.empty(starts[-1], dtype=index_dtype)
 
+        # Indices that are made narrower could no longer be checked.
+        keeps_indices = np.can_cast(self.matrix.indices.dtype, index_dtype)
+
         def load_part(read: _ReadCells) -> tuple[slice, slice]:
             """Write cells to their place; each thread touches new memory, and no values are copied on their way."""
             place = slice(int(starts[read.cells.start]), int(starts[read.cells.stop]))
-            if self.normalization is None and read.is_contiguous(place.stop - place.start):
+            if keeps_indices and self.normalization is None and read.is_contiguous(place.stop - place.start):
                 self.matrix.decode_run(read.runs[0].content, out=(data[place], indices[place]))
                 return read.cells, place
             rows = self._decode(read) if self.normalization is None else self._decode_canonical(read)

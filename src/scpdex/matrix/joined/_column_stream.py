@@ -92,14 +92,11 @@ class ColumnStream:
     def make_piece(self, read: _ReadGenes) -> Piece:
         """Turn the columns that were read into a piece; the other genes have no values in it."""
         matrix = decode_canonical(self.matrix, read.runs, None)
-        refuse_inexact(matrix, self.matrix.matrix_name, rows=self.rows)
+        if self.normalization is None:
+            refuse_inexact(matrix, self.matrix.matrix_name, rows=self.rows)
         matrix = matrix.astype(self.stored_dtype, copy=False)
         if self._divisors is not None:
-            # In memory, the array is the user's.
-            matrix = type(matrix)(
-                (divide_and_log(matrix.data, self._divisors[matrix.indices]), matrix.indices, matrix.indptr),
-                shape=matrix.shape,
-            )
+            matrix.data = divide_and_log(matrix.data, self._divisors[matrix.indices])
         rows = to_canonical_csr(take_rows(matrix, self.rows), None)
         columns = np.empty(matrix.shape[1], dtype=np.int64)
         columns[np.argsort(self.columns[read.genes])] = np.arange(columns.size)

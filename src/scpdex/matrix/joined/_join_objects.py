@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import anndata as ad
+import numpy as np
 import pandas as pd
 
 from scpdex.comparisons.spelling import quote_names
@@ -196,21 +197,23 @@ def _find_log_base(objects: Mapping[str, ad.AnnData]) -> float | None:
     ValueError
         The base of an object is invalid, or not that of the first.
     """
-    bases: dict[float | None, str] = {}
+    first_of_base: dict[float, str] = {}
+    base = None
     for name, adata in objects.items():
         try:
-            bases.setdefault(read_log_base(adata.uns), name)
+            base = read_log_base(adata.uns)
         except ValueError as error:
             msg = f"{name!r}: {error}"
             raise ValueError(msg) from None
-    if len(bases) > 1:
-        (first_base, first), (other_base, other) = list(bases.items())[:2]
+        first_of_base.setdefault(np.e if base is None else base, name)
+    if len(first_of_base) > 1:
+        (first_base, first), (other_base, other) = list(first_of_base.items())[:2]
         msg = (
-            f"uns['log1p']['base'] is {first_base} in {first!r} and {other_base} in {other!r}: bring values to the "
-            "same base first."
+            f"values of {first!r} are logs to base {first_base:g}, those of {other!r} to base {other_base:g}, as their "
+            "uns['log1p'] says (base e where that is missing): bring all to one base first, or correct uns['log1p']."
         )
         raise ValueError(msg)
-    return next(iter(bases))
+    return base
 
 
 def _quote_few(genes: pd.Index[Any]) -> str:

@@ -88,7 +88,8 @@ def _refuse_different_masks(joined: JoinedObjects, column: Any) -> None:
     """Raise an error if ``mask_var`` names a column of var that is not the same in all objects."""
     if not isinstance(column, str) or column in joined.annotations.var.columns:
         return
-    lacking = [name for name, adata in joined.objects.items() if column not in adata.var.columns]
+    tables = {name: adata.raw.var if joined.use_raw else adata.var for name, adata in joined.objects.items()}
+    lacking = [name for name, var in tables.items() if column not in var.columns]
     if lacking and len(lacking) < len(joined.objects):
         msg = f"mask_var={column!r}: var of {quote_names(lacking)} has no such column, which others have."
         raise KeyError(msg)

@@ -137,4 +137,12 @@ def _describe(
         reads_rows=True,
         reorders_cells=False,
         chunk_of_gene=None,
+        values_of_longest_column=max(
+            (
+                int(np.diff(stream.matrix.indptr)[stream.columns].max())
+                for stream in cells.streams
+                if stream.matrix.format == "CSC"
+            ),
+            default=0,
+        ),
     )
