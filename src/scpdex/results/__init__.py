@@ -21,12 +21,7 @@ from scpdex.results._scanpy_records import make_name_array
 from scpdex.results._stored_parameters import LabelColumn, read_label_names, read_params
 from scpdex.results._stored_records import StoredRecords
 from scpdex.results._varm_matrices import is_in_varm, make_matrix_name
-from scpdex.results._write_checks import (
-    Storage,
-    refuse_storage,
-    refuse_to_replace,
-    refuse_view_of_disk,
-)
+from scpdex.results._write_checks import Storage, refuse_storage, refuse_to_replace, refuse_view_of_disk
 from scpdex.results._write_results import write_results
 
 __all__ = [

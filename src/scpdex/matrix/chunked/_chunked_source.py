@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scpdex.matrix._compared_cells import ComparedCells
-from scpdex.matrix._rankable_values import looks_like_counts
 from scpdex.matrix._source import Source
-from scpdex.matrix.chunked._column_blocks import ColumnBlocks, DenseBlocks, sample_columns
+from scpdex.matrix.chunked._column_blocks import ColumnBlocks, DenseBlocks, probe_columns
 from scpdex.matrix.chunked._row_stream import RowStream
 from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 from scpdex.matrix.memory._sparse import NotInPlaceError, RowSource
@@ -54,12 +53,8 @@ class ChunkedSource(Source):
         rows = stream.rows
         n_rows, chunk_of_gene = matrix.shape[0], None
         if matrix.format == "CSC":
-            nonzeros = expected_nonzeros = np.diff(matrix.indptr)[columns] * int(np.bincount(rows).max())
-            are_counts = True
-            for column, values in sample_columns(matrix, stream.relevant_columns, rows, _PROBED_VALUES):
-                are_counts &= looks_like_counts(values)
-                if normalization is not None:
-                    normalization.refuse_improper(values, np.full(values.size, column), matrix.shape[1])
+            nonzeros, are_counts = probe_columns(matrix, rows, columns, normalization, _PROBED_VALUES)
+            expected_nonzeros = nonzeros
             n_values = int(nonzeros.sum())
         else:
             nonzeros = np.full(columns.size, rows.size, dtype=np.int64)

@@ -13,7 +13,7 @@ from scpdex.kernels.transpose import add_columns
 from scpdex.machine.threads import read_ahead
 from scpdex.matrix._gene_block import BlockBuffers, GeneBlock
 from scpdex.matrix._normalization import divide_and_log, normalized_dtype
-from scpdex.matrix._rankable_values import refuse_inexact
+from scpdex.matrix._rankable_values import looks_like_counts, refuse_inexact
 from scpdex.matrix.chunked._spans import cut_into_runs, decode_spans, read_spans
 from scpdex.matrix.memory._dense import gather_block
 from scpdex.matrix.memory._sparse import ColumnGatherer
@@ -170,6 +170,27 @@ def sum_library_sizes(
 def read_columns(matrix: StoredMatrix, columns: NDArray[np.int64]) -> list[StoredRun]:
     """Read neighbouring columns together, in the form that they have in the file."""
     return read_spans(matrix, columns, 0, int(matrix.indptr[-1]))
+
+
+def probe_columns(
+    matrix: StoredMatrix,
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    normalization: Normalization | None,
+    n_values: int,
+) -> tuple[NDArray[np.int64], bool]:
+    """Look at about ``n_values`` stored values of the compared ``rows`` of a CSC matrix here and there.
+
+    Give for each of the tested ``columns`` the most non-zero values that it can have, and whether the values that have
+    an effect on results look like counts.
+    """
+    n_columns, are_counts = matrix.shape[1], True
+    relevant = np.sort(columns) if normalization is None else normalization.sorted_library_columns(n_columns)
+    for column, values in sample_columns(matrix, relevant, rows, n_values):
+        are_counts &= looks_like_counts(values)
+        if normalization is not None:
+            normalization.refuse_improper(values, np.full(values.size, column), n_columns)
+    return np.diff(matrix.indptr)[columns] * int(np.bincount(rows).max()), are_counts
 
 
 def sample_columns(

@@ -10,8 +10,8 @@ import numpy as np
 
 from scpdex.kernels.keys import key_dtype
 from scpdex.matrix._normalization import divide_and_log, normalized_dtype
-from scpdex.matrix._rankable_values import looks_like_counts, refuse_inexact
-from scpdex.matrix.chunked._column_blocks import decode_canonical, read_columns, sample_columns, sum_library_sizes
+from scpdex.matrix._rankable_values import refuse_inexact
+from scpdex.matrix.chunked._column_blocks import decode_canonical, probe_columns, read_columns, sum_library_sizes
 from scpdex.matrix.chunked._gene_major_pieces import to_canonical_csr, turn_gene_major
 from scpdex.matrix.chunked._spans import cut_into_runs
 from scpdex.matrix.memory._sparse import take_rows
@@ -68,16 +68,7 @@ class ColumnStream:
 
     def probe(self, n_values: int) -> tuple[NDArray[np.int64], bool]:
         """Give for each tested gene the most non-zero values that it can have, and whether values look like counts."""
-        most_repeats = int(np.bincount(self.rows).max())
-        n_columns, are_counts = self.matrix.shape[1], True
-        relevant = self.columns
-        if self.normalization is not None:
-            relevant = self.normalization.sorted_library_columns(n_columns)
-        for column, values in sample_columns(self.matrix, np.sort(relevant), self.rows, n_values):
-            are_counts &= looks_like_counts(values)
-            if self.normalization is not None:
-                self.normalization.refuse_improper(values, np.full(values.size, column), n_columns)
-        return np.diff(self.matrix.indptr)[self.columns] * most_repeats, are_counts
+        return probe_columns(self.matrix, self.rows, self.columns, self.normalization, n_values)
 
     def cut(self, n_values: int) -> Generator[slice, None, None]:
         """Cut the genes into runs of at most ``n_values``, or of one gene; library sizes are added up before."""
