@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from scpdex.plan.plan import Plan
-    from scpdex.results import GeneMatrices, NamedGenes
+    from scpdex.results import ResultLayout
     from scpdex.run import Table
     from scpdex.task import Task
 
@@ -37,9 +37,7 @@ class Executed:
 
 
 @contextmanager
-def execute(
-    task: Task, targets: Sequence[NamedGenes | GeneMatrices] = (), n_vars: int | None = None
-) -> Generator[Executed, None, None]:
+def execute(task: Task, targets: Sequence[ResultLayout] = ()) -> Generator[Executed, None, None]:
     """Compute the statistics. Leaving the context deletes the scratch file that may hold them.
 
     Parameters
@@ -49,8 +47,6 @@ def execute(
     targets
         Results of the comparisons, whose matrices hold the statistics until genes are ordered, if they have a row for
         each tested gene.
-    n_vars
-        Number of rows of the results, one for each variable; None is a row for each tested gene.
 
     Raises
     ------
@@ -71,8 +67,10 @@ def execute(
         if expression.target_sum is not None and not source.info.are_counts:
             warn_of_fractional_counts(expression)
         n_tested = expression.genes.size
-        tested = np.arange(n_tested) if n_vars is None else expression.var_positions
-        rows = GeneRows.of(tested, n_tested if n_vars is None else n_vars, position)
+        if task.storage.has_row_of_each_variable:
+            rows = GeneRows.of(expression.var_positions, task.adata.n_vars, position)
+        else:
+            rows = GeneRows.of(np.arange(n_tested), n_tested, position)
         job = Job(first_plan, design, options, pool, scratch, resources.show_progress)
         in_results = targets if task.holds_statistics_in_results else ()
         plan, table = first_plan, None

@@ -25,6 +25,8 @@ from scpdex.matrix import (
 )
 from scpdex.plan.make_plan import make_plan
 from scpdex.plan.requirements import Requirements
+from scpdex.plan.row_groups import bytes_per_row
+from scpdex.results import find_storage
 from scpdex.statistics.log_base import read_log_base
 from scpdex.statistics.multiple_testing import bytes_of_family
 from scpdex.statistics.options import TestOptions, resolve_method
@@ -39,13 +41,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Design
-    from scpdex.matrix import Join, Source
+    from scpdex.matrix import FilePath, Join, Source
     from scpdex.plan.plan import Plan
+    from scpdex.results import ResultStorage, Storage
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
 
-# Parameters of `rank_genes_parallel` that are no part of `Arguments`: they say where the result is stored.
-RESULT_PARAMETERS = ("key_added", "copy", "storage")
+# Parameters of `rank_genes_parallel` that are no part of `Arguments`: they change no plan.
+RESULT_PARAMETERS = ("key_added", "copy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,7 @@ class Arguments:
     min_logfc: float | None
     corr_scope: Scope
     extras: Iterable[Extra]
+    storage: Storage | FilePath
     low_memory: bool | None
     gene_chunk_size: int | None
     max_memory: str | float | None
@@ -114,9 +118,10 @@ class Task:
     expression: Expression
     options: TestOptions
     resources: Resources
+    storage: ResultStorage
 
     @classmethod
-    def of(cls, data: AnnData | JoinedObjects, arguments: Arguments) -> Task:
+    def of(cls, data: AnnData | JoinedObjects, arguments: Arguments, storage: ResultStorage) -> Task:
         """Check everything that can be checked before the matrix is read.
 
         Raises
@@ -141,6 +146,7 @@ class Task:
             alternative=arguments.alternative,
             stratified=arguments.strata is not None,
             extras=arguments.extras,
+            fractions_in_rows=storage.path is not None,
             min_pct=arguments.min_pct,
             min_logfc=arguments.min_logfc,
         )
@@ -182,6 +188,7 @@ class Task:
             expression=expression,
             options=options,
             resources=resources,
+            storage=storage,
         )
 
     @property
@@ -198,7 +205,8 @@ class Task:
     @property
     def holds_statistics_in_results(self) -> bool:
         """Whether the result has room for the statistics of all tested genes."""
-        return not self.options.as_measured and self.n_ranks == self.expression.genes.size
+        is_in_memory = not self.options.as_measured and self.storage.path is None
+        return is_in_memory and self.n_ranks == self.expression.genes.size
 
     @property
     def requirements(self) -> Requirements:
@@ -217,9 +225,17 @@ class Task:
             sorts_values=options.needs_order,
             bytes_per_pair=0 if self.holds_statistics_in_results else bytes_per_pair,
             bytes_per_pair_to_order=0 if options.as_measured else bytes_per_pair,
+            bytes_per_row_to_write=self._bytes_per_row_to_write,
             bytes_per_pair_to_adjust=bytes_of_family(options.corr_method) if options.corr_scope == "all" else 0,
             normalizes=self.expression.target_sum is not None,
         )
+
+    @property
+    def _bytes_per_row_to_write(self) -> int:
+        """Bytes of a row of the long table on its way to a file."""
+        if self.storage.path is None:
+            return 0
+        return bytes_per_row(self.options.fields)
 
     @contextmanager
     def open(self, pool: Executor) -> Generator[tuple[Source, NDArray[np.int64] | None, Plan], None, None]:
@@ -235,21 +251,24 @@ class Task:
 
 
 @contextmanager
-def open_task(adata: Any, arguments: Arguments) -> Generator[Task, None, None]:
+def open_task(adata: Any, arguments: Arguments, storage: ResultStorage | None = None) -> Generator[Task, None, None]:
     """Check the arguments, and an AnnData or a list of files and AnnDatas; leaving the context closes the files.
+
+    ``storage`` replaces the one that the arguments name.
 
     Raises
     ------
     KeyError, OSError, TypeError, ValueError
         As :func:`scpdex.tl.rank_genes_parallel` lists them.
     """
+    storage = find_storage(arguments.storage) if storage is None else storage
     if isinstance(adata, AnnData):
         defaults = {"join": JOINS[0], "label": DEFAULT_LABEL}
         if given := [name for name, default in defaults.items() if getattr(arguments, name) != default]:
             value = getattr(arguments, given[0])
             msg = f"{given[0]}={value!r} is for a list of files, but adata is an AnnData: leave it out."
             raise ValueError(msg)
-        yield Task.of(adata, arguments)
+        yield Task.of(adata, arguments, storage)
         return
     with join_objects(
         adata,
@@ -260,7 +279,7 @@ def open_task(adata: Any, arguments: Arguments) -> Generator[Task, None, None]:
         use_raw=arguments.use_raw,
         reads_logs=arguments.reads_logs,
     ) as joined:
-        yield Task.of(joined, arguments)
+        yield Task.of(joined, arguments, storage)
 
 
 def parameter_names() -> list[str]:

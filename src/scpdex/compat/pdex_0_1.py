@@ -23,7 +23,7 @@ from scpdex.compat._pdex_table import make_pdex_table
 from scpdex.execute import execute
 from scpdex.machine.resources import Resources
 from scpdex.matrix import read_annotations, select_expression
-from scpdex.results import refuse_backend
+from scpdex.results import UnsStorage, refuse_backend
 from scpdex.statistics.options import TestOptions
 from scpdex.task import Task
 
@@ -193,6 +193,7 @@ def parallel_differential_expression(
         expression=expression,
         options=options,
         resources=resources,
+        storage=UnsStorage(),
     )
     with execute(task) as executed:
         table = executed.table

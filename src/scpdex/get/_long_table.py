@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from scpdex.comparisons.spelling import suggest_name
-from scpdex.get._on_target import find_target_rows
+from scpdex.get._on_target import adjust_target_pvals, find_target_rows
 from scpdex.matrix import read_annotations
 from scpdex.results import CodedColumn, find_positions, match_fraction_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 
 # Columns of the table by the stored field.
 _FRACTION_COLUMNS = {"pts": "pct_nz_group", "pts_rest": "pct_nz_reference"}
+# Fields that a filter, the targets' adjustment, or the choice of tested genes needs.
+_FILTER_FIELDS = {"pval_cutoff": "pvals_adj", "log2fc_min": "logfoldchanges", "log2fc_max": "logfoldchanges"}
+
+
+@dataclass(frozen=True)
+class _Ranks:
+    """Rows before they are chosen: groups x ranks, or groups x 1 for targets."""
+
+    result: RankedResult[RankedGenes]
+    groups: tuple[str, ...]
+    genes: NDArray[np.intp]
+    statistics: dict[str, NDArray[Any]]
+    targets: list[str | None] | None = None
+    """Name of each group's target."""
 
 
 @dataclass(frozen=True)
@@ -36,58 +50,120 @@ class TableRequest:
     top_n: int | None
     on_target: str | None
     gene_symbols: str | None
+    columns: tuple[str, ...] | None
+
+    @property
+    def fields(self) -> set[str] | None:
+        """Fields of a stored result that the table needs; None for all."""
+        if self.columns is None:
+            return None
+        filtered = {field for argument, field in _FILTER_FIELDS.items() if getattr(self, argument) is not None}
+        return {*self.columns, "pvals"} | filtered
 
     def make_columns(
-        self, adata: AnnData, key: str, result: RankedResult[RankedGenes], all_groups: Sequence[str]
-    ) -> dict[str, Any]:
-        """Make the columns of the table of one result; ``all_groups`` are the categories of its column ``group``."""
-        symbols = None if self.gene_symbols is None else _find_symbols(adata, result, self.gene_symbols)
-        groups = result.ranked.groups
-        group_codes = np.broadcast_to(np.arange(len(groups))[:, None], result.ranked.order.shape)
-        genes = result.ranked.order
-        statistics = {name: values.T for name, values in result.ranked.statistics.items()}
-        targets = None
-        if self.on_target is not None:
+        self,
+        adata: AnnData | None,
+        place: str,
+        steps: Iterable[RankedResult[RankedGenes]],
+        all_groups: Sequence[str],
+    ) -> Iterator[dict[str, Any]]:
+        """Make the columns of the table of one result, which is read in steps of a few groups.
+
+        ``adata`` is None for a file; ``place`` is where the result is stored, for messages; ``all_groups`` are the
+        categories of the column ``group``.
+        """
+        all_ranks: Iterable[_Ranks]
+        if adata is not None and self.on_target is not None:
+            all_ranks = [self._find_targets(adata, steps, self.on_target)]
+        else:
+            all_ranks = (
+                _Ranks(
+                    result,
+                    result.ranked.groups,
+                    result.ranked.order,
+                    {name: values.T for name, values in result.ranked.statistics.items()},
+                )
+                for result in steps
+            )
+        position_of = {name: i for i, name in enumerate(all_groups)}
+        for ranks in all_ranks:
+            positions = np.array([position_of[name] for name in ranks.groups], dtype=np.intp)
+            codes, columns = self._choose_rows(adata, place, ranks)
+            yield {"group": CodedColumn(all_groups, positions[codes], is_categorical=True)} | columns
+
+    def _find_targets(self, adata: AnnData, steps: Iterable[RankedResult[RankedGenes]], on_target: str) -> _Ranks:
+        """Find the row of each group's target, and adjust p-values over all of them."""
+        parts = []
+        for result in steps:
+            symbols = self._find_symbols(adata, result)
             gene_names = result.gene_names if symbols is None else symbols.to_numpy(dtype=object)
-            genes, statistics, targets = find_target_rows(adata, result, gene_names, self.on_target)
-            group_codes = np.arange(len(groups))[:, None]
-        keep = self._apply_filters(statistics, genes, key)
-        if targets is None:
+            parts.append((result, *find_target_rows(adata, result, gene_names, on_target)))
+        results, genes, statistics, targets = zip(*parts, strict=True)
+        all_genes = np.concatenate(genes)
+        names = list(statistics[0])
+        all_statistics = {name: np.concatenate([part[name] for part in statistics]) for name in names}
+        adjust_target_pvals(all_genes, all_statistics, results[0].params)
+        groups = tuple(group for result in results for group in result.ranked.groups)
+        return _Ranks(results[0], groups, all_genes, all_statistics, [name for part in targets for name in part])
+
+    def _choose_rows(self, adata: AnnData | None, place: str, ranks: _Ranks) -> tuple[NDArray[np.intp], dict[str, Any]]:
+        """Choose the rows that the filters keep: the group of each, by position, and all further columns."""
+        result, genes, statistics = ranks.result, ranks.genes, ranks.statistics
+        symbols = None if adata is None else self._find_symbols(adata, result)
+        keep = self._apply_filters(statistics, genes, place)
+        if ranks.targets is None:
             keep &= _has_tested_gene(genes, statistics, result.params)
         if self.top_n is not None:
             keep &= np.cumsum(keep, axis=1) <= self.top_n
-        if self.order == "gene" and targets is None:
-            ranks = _order_ranks_by_gene(genes)
-            keep, genes = np.take_along_axis(keep, ranks, 1), np.take_along_axis(genes, ranks, 1)
-            statistics = {name: np.take_along_axis(values, ranks, 1) for name, values in statistics.items()}
+        if self.order == "gene" and ranks.targets is None:
+            in_order = _order_ranks_by_gene(genes)
+            keep, genes = np.take_along_axis(keep, in_order, 1), np.take_along_axis(genes, in_order, 1)
+            statistics = {name: np.take_along_axis(values, in_order, 1) for name, values in statistics.items()}
         rows: Any = slice(None) if keep.all() else np.flatnonzero(keep)
-        row_genes, row_groups = genes.ravel()[rows], group_codes.ravel()[rows]
-        position_of = {name: i for i, name in enumerate(all_groups)}
-        positions = np.array([position_of[name] for name in groups], dtype=np.intp)
-        columns: dict[str, Any] = {"group": CodedColumn(all_groups, positions[row_groups], is_categorical=True)}
-        columns["names"] = (
-            CodedColumn(result.gene_names, row_genes) if targets is None else CodedColumn(targets, row_groups)
-        )
+        row_genes = genes.ravel()[rows]
+        row_groups = np.broadcast_to(np.arange(len(ranks.groups))[:, None], genes.shape).ravel()[rows]
+        names = CodedColumn(result.gene_names, row_genes)
+        columns: dict[str, Any] = {"names": names if ranks.targets is None else CodedColumn(ranks.targets, row_groups)}
         columns |= {name: values.ravel()[rows] for name, values in statistics.items()}
+        # Symbols stand before the fractions, which a result in a file has among its statistics.
+        in_rows = {name: columns.pop(name) for name in _FRACTION_COLUMNS.values() if name in columns}
         if symbols is not None:
             columns[str(self.gene_symbols)] = CodedColumn(symbols, row_genes)
-        return columns | _take_fractions(result, row_genes, row_groups)
+        return row_groups, columns | in_rows | _take_fractions(result, row_genes, row_groups)
+
+    def select(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Select the columns of the table, in the order of the request.
+
+        Raises
+        ------
+        ValueError
+            The table has no such column.
+        """
+        if self.columns is None:
+            return columns
+        for name in self.columns:
+            if name not in columns:
+                msg = f"columns: {name!r} is not a column of the table.{suggest_name(name, list(columns))}"
+                raise ValueError(msg)
+        return {name: columns[name] for name in self.columns}
+
+    def _find_symbols(self, adata: AnnData, result: RankedResult[RankedGenes]) -> pd.Series[Any] | None:
+        """Find the symbols of the genes, missing where a gene has none; None if no column names them."""
+        return None if self.gene_symbols is None else _find_symbols(adata, result, self.gene_symbols)
 
     def _apply_filters(
-        self, statistics: dict[str, NDArray[Any]], genes: NDArray[np.intp], key: str
+        self, statistics: dict[str, NDArray[Any]], genes: NDArray[np.intp], place: str
     ) -> NDArray[np.bool_]:
         """Tell which rows pass the filters, groups x ranks."""
         keep = np.ones(genes.shape, dtype=np.bool_)
-        for argument, limit, field, passes in (
-            ("pval_cutoff", self.pval_cutoff, "pvals_adj", np.less),
-            ("log2fc_min", self.log2fc_min, "logfoldchanges", np.greater),
-            ("log2fc_max", self.log2fc_max, "logfoldchanges", np.less),
-        ):
+        for argument, field in _FILTER_FIELDS.items():
+            limit = getattr(self, argument)
             if limit is None:
                 continue
+            passes = np.greater if argument == "log2fc_min" else np.less
             if field not in statistics:
                 msg = (
-                    f"{argument}={limit!r} filters by {field}, which adata.uns[{key!r}] does not have: leave "
+                    f"{argument}={limit!r} filters by {field}, which {place} does not have: leave "
                     f"{argument} out, or rank with a test that has it."
                 )
                 raise ValueError(msg)

@@ -24,8 +24,7 @@ def find_target_rows(
 ) -> tuple[NDArray[np.intp], dict[str, NDArray[Any]], list[str | None]]:
     """Find each group's target: its gene, groups x 1, or -1; its statistics, groups x 1; and its name.
 
-    ``gene_names`` are the names that targets are looked up in: those of the result's genes, or their symbols. p-values
-    are adjusted over the targets.
+    ``gene_names`` are the names that targets are looked up in: those of the result's genes, or their symbols.
 
     Raises
     ------
@@ -71,12 +70,17 @@ def find_target_rows(
     statistics = {}
     for name, values in ranked.statistics.items():
         statistics[name] = np.where(is_tested, np.take_along_axis(values.T, ranks, 1), values.dtype.type(np.nan))
-    if "pvals" in statistics and is_tested.any():
-        corr_method = str(result.params.get("corr_method") or "benjamini-hochberg")
-        pvals = statistics["pvals"][is_tested]
-        statistics.setdefault("pvals_adj", np.full(genes.shape, np.nan))
-        statistics["pvals_adj"][is_tested] = adjust_pvals(pvals[None], corr_method, None)[0]
     return genes, statistics, targets
+
+
+def adjust_target_pvals(genes: NDArray[np.intp], statistics: dict[str, NDArray[Any]], params: dict[str, Any]) -> None:
+    """Adjust the p-values of the targets of all groups, in place; targets that were not tested do not count."""
+    is_tested = genes >= 0
+    if "pvals" not in statistics or not is_tested.any():
+        return
+    corr_method = str(params.get("corr_method") or "benjamini-hochberg")
+    statistics.setdefault("pvals_adj", np.full(genes.shape, np.nan))
+    statistics["pvals_adj"][is_tested] = adjust_pvals(statistics["pvals"][is_tested][None], corr_method, None)[0]
 
 
 def _name_targets(adata: AnnData, groupby: str, groups: tuple[str, ...], on_target: str) -> list[str | None]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from scpdex.matrix import FilePath, Join
     from scpdex.plan.plan import Plan
+    from scpdex.results import Storage
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
 
@@ -53,6 +54,7 @@ def plan(
     min_logfc: float | None = None,
     corr_scope: Scope = "group",
     extras: Iterable[Extra] = (),
+    storage: Storage | FilePath = "uns",
     low_memory: bool | None = None,
     gene_chunk_size: int | None = None,
     max_memory: str | float | None = None,
@@ -67,9 +69,9 @@ def plan(
     adata, groupby, mask_var, ..., show_progress
         As for the call itself. ``method="logreg"`` has no plan.
     **kwds
-        ``key_added``, ``copy`` and ``storage``, which change no plan, so that the plan takes the arguments of the call
-        as they are. All others are ignored, as the call ignores them: one message names them, and a misspelt parameter
-        is a TypeError.
+        ``key_added`` and ``copy``, which change no plan, so that the plan takes the arguments of the call as they are.
+        All others are ignored, as the call ignores them: one message names them, and a misspelt parameter is a
+        TypeError.
 
     Returns
     -------
@@ -133,6 +135,7 @@ def plan(
         min_logfc=min_logfc,
         corr_scope=corr_scope,
         extras=extras,
+        storage=storage,
         low_memory=low_memory,
         gene_chunk_size=gene_chunk_size,
         max_memory=max_memory,

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from scpdex.comparisons.spelling import choose_names
 from scpdex.get._long_table import TableRequest
-from scpdex.messages.stored_results import warn_of_renamed_labels, warn_of_shared_names, warn_of_unread_fields
-from scpdex.results import (
-    CodedColumn,
-    LevelList,
-    concatenate_frames,
-    make_frame,
-    read_groups,
-    read_result,
-    refuse_backend,
-)
+from scpdex.get._table_sources import open_source
+from scpdex.messages.stored_results import warn_of_shared_names, warn_of_unread_fields
+from scpdex.results import CodedColumn, concatenate_frames, make_frame, refuse_backend
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterator
 
     import pandas as pd
     import polars as pl
     from anndata import AnnData
 
-    from scpdex.results import Backend
+    from scpdex.matrix import FilePath
+    from scpdex.results import Backend, RankedGenes, RankedResult
 
 
 def rank_genes_df(
-    adata: AnnData,
+    adata: AnnData | FilePath,
     group: Hashable | Iterable[Hashable] | None = None,
     *,
     key: str = "rank_genes_groups",
@@ -42,23 +36,26 @@ def rank_genes_df(
     top_n: int | None = None,
     on_target: str | None = None,
     gene_symbols: str | None = None,
+    columns: Iterable[str] | None = None,
     backend: Backend = "pandas",
 ) -> pd.DataFrame | pl.DataFrame:
-    """Return ranked genes as one long table, from ``uns`` or ``varm``.
+    """Return ranked genes as one long table, from ``uns``, ``varm`` or a Parquet file.
 
-    Gives the rows of :func:`scanpy.get.rank_genes_groups_df`, in seconds for thousands of groups.
+    Gives the rows of :func:`scanpy.get.rank_genes_groups_df`, in seconds for thousands of groups. Of a file, only the
+    groups and columns that are asked for are read, a few groups at a time.
 
     Parameters
     ----------
     adata
-        Object with a result of :func:`scpdex.tl.rank_genes_parallel` (in ``uns`` or ``varm``) or
-        :func:`scanpy.tl.rank_genes_groups`.
+        Object with a result of :func:`scpdex.tl.rank_genes_parallel` (in ``uns``, ``varm``, or a file that ``uns``
+        names) or :func:`scanpy.tl.rank_genes_groups`; or the path of the Parquet file that
+        ``rank_genes_parallel(storage=)`` wrote.
     group
         Group or groups of the table, in this order, by the names of the result or as labels (``0`` and ``"0"`` mean
         the same, as do 0 and 0.0). The default is all groups.
     key
         Key of the result in ``adata.uns``. With ``split_by``, the key that was given to the ranking stands for all
-        levels.
+        levels. A file has one result, and no key.
     order
         ``"score"`` puts each group's genes from the highest score to the lowest; ``"gene"`` puts them in the order of
         ``adata.var``. Genes of scanpy's layout whose name ``adata.var`` repeats, or no longer has, come last.
@@ -74,7 +71,10 @@ def rank_genes_df(
         (of each level). Targets that were not tested have NaN, and do not count in the adjustment; filters drop them.
     gene_symbols
         Column of ``adata.var`` (``adata.raw.var`` if that was ranked) with other names of the genes. The table has it
-        as one more column, and ``on_target`` looks targets up in it.
+        as one more column, and ``on_target`` looks targets up in it. Neither ``gene_symbols`` nor ``on_target`` can be
+        given with a path: a file has no ``obs`` and ``var``.
+    columns
+        Columns of the table, in this order. The default is all columns.
     backend
         ``"pandas"``, or ``"polars"``, which needs ``scpdex[polars]`` and has null for NaN.
 
@@ -103,13 +103,17 @@ def rank_genes_df(
 
     Raises
     ------
+    FileNotFoundError
+        The file does not exist, or not any more where ``uns`` says that it is.
     ImportError
-        polars is not installed.
+        polars is not installed, or pyarrow, which files need.
     KeyError
         ``adata.uns`` has no such result, the result lacks a field, or ``obs`` or ``var`` has no such column.
     ValueError
-        A group is not in the result; an argument has a value that is not valid; the test does not have what a filter
-        needs; or, with ``on_target``, a group has several targets or the result is limited to ``n_genes``.
+        A group is not in the result; an argument has a value that is not valid; the table has no such column; the test
+        does not have what a filter needs; the file is not a result of scpdex, or was changed by another program; a path
+        is given with ``gene_symbols`` or ``on_target``; or, with ``on_target``, a group has several targets or the
+        result is limited to ``n_genes``.
 
     Examples
     --------
@@ -127,33 +131,54 @@ def rank_genes_df(
     if top_n is not None and (isinstance(top_n, bool) or not isinstance(top_n, int | np.integer) or top_n < 1):
         msg = f"top_n={top_n!r} is not valid: pass a number of genes from 1 up, or None."
         raise ValueError(msg)
-    request = TableRequest(order, pval_cutoff, log2fc_min, log2fc_max, top_n, on_target, gene_symbols)
-    levels = LevelList.read(adata.uns.get(key))
-    keys = [key] if levels is None else levels.keys(key)
-    groups_by_key = {level_key: read_groups(adata, level_key) for level_key in keys}
-    all_groups = list(dict.fromkeys(chain.from_iterable(groups_by_key.values())))
-    if levels is not None:
-        # The list has the groups in order; only the results of the levels have those that were renamed later.
-        position_of = {name: i for i, name in enumerate(levels.groups)}
-        all_groups.sort(key=lambda name: position_of.get(name, len(position_of)))
-    warn_of_renamed_labels(adata, key)
-    chosen = all_groups if group is None else choose_names(group, all_groups, "group", f"adata.uns[{key!r}]")
+    source = open_source(adata, key)
+    if source.adata is None:
+        _refuse_for_file(on_target=on_target, gene_symbols=gene_symbols)
+    names = None if columns is None else _list_columns(columns)
+    request = TableRequest(order, pval_cutoff, log2fc_min, log2fc_max, top_n, on_target, gene_symbols, names)
+    all_groups = source.all_groups
+    source.warn_of_renamed_labels()
+    chosen = all_groups if group is None else choose_names(group, all_groups, "group", source.place)
     frames, unread_fields, shared_names = [], set[str](), set[str]()
-    for position, (level_key, groups) in enumerate(groups_by_key.items()):
+
+    def note(results: Iterable[RankedResult[RankedGenes]]) -> Iterator[RankedResult[RankedGenes]]:
+        """Note what users should know of the results, as they are read."""
+        for result in results:
+            unread_fields.update(result.unread_fields)
+            shared_names.update(result.shared_names if result.fractions else ())
+            shared_names.update(result.shared_names_in_var if gene_symbols is not None else ())
+            yield result
+
+    for position, (level_key, groups) in enumerate(source.groups_by_key.items()):
         present = set(groups)
         if present.isdisjoint(chosen):
             continue
-        result = read_result(adata, level_key, [name for name in chosen if name in present])
-        columns = request.make_columns(adata, level_key, result, chosen)
-        if levels is not None:
-            codes = np.full(columns["names"].codes.size, position)
-            columns = {"split": CodedColumn(levels.levels, codes, is_categorical=True)} | columns
-        frames.append(make_frame(columns, backend))
-        unread_fields |= set(result.unread_fields)
-        if result.fractions:
-            shared_names |= set(result.shared_names)
-        if gene_symbols is not None:
-            shared_names |= set(result.shared_names_in_var)
+        results = note(source.read(level_key, [name for name in chosen if name in present], request.fields))
+        for made in request.make_columns(source.adata, source.place, results, chosen):
+            table_columns = made
+            if source.levels is not None:
+                codes = np.full(made["names"].codes.size, position)
+                table_columns = {"split": CodedColumn(source.levels.levels, codes, is_categorical=True)} | made
+            frames.append(make_frame(request.select(table_columns), backend))
     warn_of_unread_fields(key, sorted(unread_fields))
     warn_of_shared_names(sorted(shared_names))
-    return frames[0] if levels is None else concatenate_frames(frames, backend)
+    return frames[0] if source.levels is None and len(frames) == 1 else concatenate_frames(frames, backend)
+
+
+def _list_columns(columns: Any) -> tuple[str, ...]:
+    """List the columns that were asked for, each once."""
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        msg = f"columns={columns!r} is not a list of names: pass one such as ['group', 'names', 'scores'], or None."
+        raise ValueError(msg)
+    return tuple(dict.fromkeys(map(str, columns)))
+
+
+def _refuse_for_file(**arguments: str | None) -> None:
+    """Raise a ValueError for arguments that name columns of an object, which a file does not have."""
+    for name, value in arguments.items():
+        if value is not None:
+            msg = (
+                f"{name}={value!r} names a column of an AnnData, and a file has none: pass the AnnData that was "
+                "ranked, whose uns names the file."
+            )
+            raise ValueError(msg)

@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 _SUFFIX = ".scpdex-tmp"
 # A process that began so many seconds after the last write to a file has not made the file: its number was used twice.

@@ -17,7 +17,7 @@ from scpdex.matrix.dask._chunk_reader import ChunkReader
 from scpdex.matrix.joined._join_objects import DEFAULT_LABEL, JOINS, Join, JoinedObjects, join_objects
 from scpdex.matrix.joined._joined_expression import select_joined_expression
 from scpdex.matrix.joined._joined_source import JoinedCells, JoinedSource
-from scpdex.matrix.joined._name_objects import FilePath, are_several
+from scpdex.matrix.joined._name_objects import FilePath, are_several, is_path
 
 if TYPE_CHECKING:
     # Needs dask, which need not be there.
@@ -43,6 +43,7 @@ __all__ = [
     "Source",
     "are_several",
     "gather_pieces",
+    "is_path",
     "join_objects",
     "open_source",
     "read_annotations",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scpdex.comparisons.design import Design
-    from scpdex.results import GeneMatrices, NamedGenes
+    from scpdex.results import ResultLayout
 
 
 def warn_of_left_out(design: Design) -> None:
@@ -46,7 +46,7 @@ def warn_of_left_out(design: Design) -> None:
         )
 
 
-def warn_of_untested(ranked: Sequence[NamedGenes | GeneMatrices]) -> None:
+def warn_of_untested(ranked: Sequence[ResultLayout]) -> None:
     """Warn of groups without a single tested gene."""
     untested = dict.fromkeys(group for result in ranked for group in result.groups_without_numbers())
     if untested:

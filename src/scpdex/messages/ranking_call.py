@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons.design import Design
     from scpdex.matrix import Expression
-    from scpdex.results import GeneMatrices, NamedGenes, RankedResult, Storage
+    from scpdex.results import RankedResult, ResultLayout, ResultStorage
     from scpdex.run import Table
     from scpdex.statistics.options import TestOptions
 
@@ -76,7 +76,7 @@ def warn_of_preset(method: str | None, mean_in_log_space: bool | None) -> None:
 
 def warn_of_numbers(
     table: Table,
-    ranked: Sequence[NamedGenes | GeneMatrices],
+    ranked: Sequence[ResultLayout],
     design: Design,
     options: TestOptions,
     expression: Expression,
@@ -100,7 +100,12 @@ def warn_of_numbers(
 
 
 def log_results(
-    results: Mapping[str, RankedResult[Any]], storage: Storage, start: datetime, *, is_split: bool, without_x: bool
+    results: Mapping[str, RankedResult[Any]],
+    storage: ResultStorage,
+    start: datetime,
+    *,
+    is_split: bool,
+    without_x: bool,
 ) -> None:
     """Log where the results, by their keys in ``uns``, are stored, and how long the call took."""
     if is_split:
@@ -108,8 +113,11 @@ def log_results(
     if without_x:
         logg.info("    the copy has obs, var, uns and the result, and no X: the matrix stays on disk")
     first = next(iter(results.values()))
-    fields = ", ".join(map(repr, ["names", *first.ranked.statistics, *first.fractions]))
-    logg.info("    finished", time=start, deep=f"added to `.{storage}`, under {quote_names(list(results))}: {fields}")
+    fields = ", ".join(map(repr, ["names", *first.ranked.unwritten_fields({}), *first.fractions]))
+    if storage.path is not None:
+        logg.info(f"    the table is in {str(storage.path)!r}")
+    deep = f"added to `.{storage.place}`, under {quote_names(list(results))}: {fields}"
+    logg.info("    finished", time=start, deep=deep)
 
 
 def warn_of_ignored_arguments(names: Iterable[str], hint: str = "") -> None:

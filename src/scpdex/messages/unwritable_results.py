@@ -14,18 +14,17 @@ from scpdex.results import (
     find_unwritable_fields,
     find_unwritable_texts,
     is_unwritable_entry,
-    make_matrix_name,
     read_label_names,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scpdex.results import RankedResult, Storage
+    from scpdex.results import RankedResult, ResultStorage
 
 
 def warn_of_unwritable_results(
-    results: Mapping[str, RankedResult[Any]], key: str, storage: Storage, index_name: object
+    results: Mapping[str, RankedResult[Any]], key: str, storage: ResultStorage, index_name: object
 ) -> None:
     """Warn of results, by their keys in ``uns``, that files cannot hold, and name the way out.
 
@@ -40,7 +39,7 @@ def warn_of_unwritable_results(
             f"h5ad and zarr files cannot hold the names of groups {quote_names(texts)}, which have NUL or half of a "
             "surrogate pair: rename these categories before ranking."
         )
-    if storage == "uns":
+    if storage.has_record_arrays:
         _warn_of_records(results, texts, index_name)
 
 
@@ -72,12 +71,12 @@ def _warn_of_records(results: Mapping[str, RankedResult[Any]], texts: list[str],
         )
 
 
-def _warn_of_keys(results: Mapping[str, RankedResult[Any]], key: str, storage: Storage) -> None:
+def _warn_of_keys(results: Mapping[str, RankedResult[Any]], key: str, storage: ResultStorage) -> None:
     """Warn of the key, or else of the levels, whose entries files cannot hold."""
 
     def is_unwritable(result_key: str, result: RankedResult[Any]) -> bool:
-        fields = ("ranks", *result.ranked.statistics, *result.fractions) if storage == "varm" else ()
-        return any(map(is_unwritable_entry, [result_key, *(make_matrix_name(result_key, field) for field in fields)]))
+        fields = ("ranks", *result.ranked.statistics, *result.fractions)
+        return any(map(is_unwritable_entry, [result_key, *storage.name_matrices(result_key, fields)]))
 
     unwritable = [result for result_key, result in results.items() if is_unwritable(result_key, result)]
     if is_unwritable_entry(key) or any(is_unwritable(key, result) for result in unwritable):
@@ -89,6 +88,6 @@ def _warn_of_keys(results: Mapping[str, RankedResult[Any]], key: str, storage: S
         levels = [str(result.params.get("split")) for result in unwritable]
         column = unwritable[0].params.get("split_by")
         logg.warning(
-            f"h5ad and zarr files cannot hold the entries of `{storage}` that levels {quote_names(levels)} name: "
+            f"h5ad and zarr files cannot hold the entries of `{storage.place}` that levels {quote_names(levels)} name: "
             f"rename these categories of {column!r} before ranking."
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from scpdex.plan.matrix_info import ChunkedMatrix, ClusterDaskMatrix, LocalDaskMatrix, MatrixInfo, code_dtype
+from scpdex.plan.row_groups import row_group_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,9 +141,15 @@ class MemoryModel(Generic[AnyMatrix]):
 
     @property
     def order_bytes(self) -> int:
-        """Bytes of one group while its genes are ordered."""
+        """Bytes of one group, per thread, while its genes are ordered, and while its rows wait to be encoded."""
         read = self.requirements.bytes_per_pair_to_order
-        return (read + ORDER_BYTES) * self.matrix.n_genes if read else 0
+        waiting = 2 * self.requirements.bytes_per_row_to_write
+        return (read + ORDER_BYTES + waiting) * self.matrix.n_genes if read else 0
+
+    @property
+    def row_group_bytes(self) -> int:
+        """Bytes of the rows that are encoded together for a file."""
+        return row_group_bytes(self.requirements.bytes_per_row_to_write, self.limits.max_memory)
 
     @property
     def groups_per_slice(self) -> int:
@@ -150,7 +157,7 @@ class MemoryModel(Generic[AnyMatrix]):
         if self.order_bytes == 0:
             return self.requirements.n_groups
         room = self.limits.max_memory - self.cell_bytes - self.table_bytes_in_memory - self.adjustment_bytes
-        fitting = room // (self.limits.n_threads * self.order_bytes)
+        fitting = (room - self.row_group_bytes) // (self.limits.n_threads * self.order_bytes)
         wanted = max(LEAST_GROUPS_PER_SLICE, SLICE_BYTES // self.order_bytes)
         return max(1, min(fitting, wanted))
 
@@ -158,7 +165,7 @@ class MemoryModel(Generic[AnyMatrix]):
     def peak_at_end(self) -> int:
         """Bytes while p-values are adjusted, and genes are ordered."""
         ordered = self.limits.n_threads * self.groups_per_slice * self.order_bytes
-        return self.cell_bytes + self.adjustment_bytes + self.table_bytes_in_memory + ordered
+        return self.cell_bytes + self.adjustment_bytes + self.table_bytes_in_memory + ordered + self.row_group_bytes
 
     def block_bytes(self, nonzeros: NDArray[np.int64], *, spill_table: bool) -> NDArray[np.int64]:
         """Bytes that each gene takes in a block: keys, group boundaries, and statistics on their way to scratch."""

@@ -31,6 +31,8 @@ class Requirements:
     """Bytes of the statistics of a gene and group beyond the result, until genes are ordered."""
     bytes_per_pair_to_order: int
     """Bytes of the statistics of a gene and group that are read when genes are ordered; 0 where they are not."""
+    bytes_per_row_to_write: int
+    """Bytes of a row of the long table on its way to a file; 0 where the result stays in memory."""
     bytes_per_pair_to_adjust: int
     """Bytes per gene and group, beyond the result, that adjusting all p-values together takes."""
     normalizes: bool

@@ -10,39 +10,55 @@ from scpdex.results._file_limits import (
     find_unwritable_texts,
     is_unwritable_entry,
 )
+from scpdex.results._find_storage import Storage, find_storage
 from scpdex.results._fractions import Fractions, match_fraction_columns
 from scpdex.results._group_slices import cut_groups
 from scpdex.results._level_list import LevelList, make_level_key
+from scpdex.results._parquet_result import ParquetResult
 from scpdex.results._ranked_result import GeneMatrices, NamedGenes, RankedGenes, RankedResult
 from scpdex.results._read_matrices import StoredMatrices
 from scpdex.results._read_records import find_positions
-from scpdex.results._read_result import open_matrices, open_records, read_groups, read_result
+from scpdex.results._read_result import find_entry, open_matrices, open_records, read_groups, read_steps
+from scpdex.results._result_storage import ResultLayout, ResultShape, ResultStorage
 from scpdex.results._scanpy_records import make_name_array
 from scpdex.results._stored_parameters import LabelColumn, read_label_names, read_params
 from scpdex.results._stored_records import StoredRecords
+from scpdex.results._table_storage import CsvStorage, ParquetStorage
+from scpdex.results._uns_storage import UnsStorage
 from scpdex.results._varm_matrices import is_in_varm, make_matrix_name
-from scpdex.results._write_checks import Storage, refuse_storage, refuse_to_replace, refuse_view_of_disk
+from scpdex.results._varm_storage import VarmStorage
+from scpdex.results._write_checks import refuse_to_replace, refuse_view_of_disk
 from scpdex.results._write_results import write_results
 
 __all__ = [
     "Backend",
     "CodedColumn",
+    "CsvStorage",
     "Fractions",
     "GeneMatrices",
     "LabelColumn",
     "LevelList",
     "NamedGenes",
+    "ParquetResult",
+    "ParquetStorage",
     "RankedGenes",
     "RankedResult",
+    "ResultLayout",
+    "ResultShape",
+    "ResultStorage",
     "Storage",
     "StoredMatrices",
     "StoredRecords",
+    "UnsStorage",
+    "VarmStorage",
     "concatenate_frames",
     "convert_to_matrices",
     "convert_to_records",
     "cut_groups",
     "exceed_hdf5_limit",
+    "find_entry",
     "find_positions",
+    "find_storage",
     "find_unwritable_columns",
     "find_unwritable_fields",
     "find_unwritable_texts",
@@ -59,9 +75,8 @@ __all__ = [
     "read_groups",
     "read_label_names",
     "read_params",
-    "read_result",
+    "read_steps",
     "refuse_backend",
-    "refuse_storage",
     "refuse_to_replace",
     "refuse_view_of_disk",
     "write_results",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scpdex.results._fractions import Fractions
+    from scpdex.results._result_storage import ResultLayout
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ class GeneMatrices:
         for name, columns in values.items():
             write_columns(columns, self.rows, first, self.statistics[name])
 
+    def append_groups(self, prepared: None) -> None:
+        """Do nothing: :meth:`write_groups` has written them."""
+
     def groups_without_numbers(self) -> list[str]:
         """List the groups without a single tested gene."""
         highest = np.fmax.reduce(self.statistics["pvals"], axis=0)
@@ -126,12 +130,15 @@ class NamedGenes:
                 in_dtype = columns.astype(matrix.dtype, copy=False)
             write_ordered_columns(in_dtype, order, first, matrix)
 
+    def append_groups(self, prepared: None) -> None:
+        """Do nothing: :meth:`write_groups` has written them."""
+
     def groups_without_numbers(self) -> list[str]:
         """List the groups without a single tested gene: the first of their genes has no p-value."""
         return [self.groups[g] for g in np.flatnonzero(np.isnan(self.statistics["pvals"][0])).tolist()]
 
 
-Layout = TypeVar("Layout", bound=RankedGenes | GeneMatrices | NamedGenes)
+Layout = TypeVar("Layout", bound="RankedGenes | ResultLayout")
 
 
 @dataclass(frozen=True)

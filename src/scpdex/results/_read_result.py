@@ -10,6 +10,7 @@ import numpy as np
 from scpdex.comparisons.spelling import choose_names, quote_names
 from scpdex.results._converted_forms import read_names
 from scpdex.results._level_list import LevelList
+from scpdex.results._read_file import is_in_file, read_file_steps
 from scpdex.results._read_matrices import StoredMatrices, read_matrices
 from scpdex.results._read_records import read_gene_names, read_records
 from scpdex.results._stored_parameters import read_params
@@ -17,7 +18,7 @@ from scpdex.results._stored_records import StoredRecords
 from scpdex.results._varm_matrices import is_in_varm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -25,19 +26,32 @@ if TYPE_CHECKING:
     from scpdex.results._ranked_result import RankedGenes, RankedResult
 
 
-def read_result(adata: AnnData, key: str, groups: Sequence[str] | None = None) -> RankedResult[RankedGenes]:
-    """Read some groups of a result, in this order; None reads all groups.
+def read_steps(
+    adata: AnnData, key: str, groups: Sequence[str], fields: Container[str] | None = None
+) -> Iterator[RankedResult[RankedGenes]]:
+    """Read some groups of a result, in this order: all at once, or a few groups at a time where they are in a file.
+
+    Of a file, only some fields are read; None reads all.
 
     Raises
     ------
+    FileNotFoundError
+        The result is in a file that does not exist any more.
+    ImportError
+        The result is in a file, and pyarrow is not installed.
     KeyError
         There is no result of this name, or it lacks a field.
+    OSError
+        The file of the result cannot be read.
     ValueError
-        A group is not in it.
+        A group is not in it, or its file is not a result of scpdex.
     """
-    entry = _find_entry(adata, key)
+    entry = find_entry(adata, key)
+    params = _read_own_params(entry)
+    if is_in_file(entry):
+        return read_file_steps(adata, entry, params, key, groups, fields)
     read = read_matrices if is_in_varm(entry) else read_records
-    return read(adata, entry, _read_own_params(entry), key, _find_groups(adata, key, groups))
+    return iter([read(adata, entry, params, key, _find_groups(adata, key, groups))])
 
 
 def open_matrices(adata: AnnData, key: str, groups: Sequence[str] | None = None) -> StoredMatrices:
@@ -50,7 +64,7 @@ def open_matrices(adata: AnnData, key: str, groups: Sequence[str] | None = None)
     ValueError
         A group is not in it, or the result is in ``uns``.
     """
-    entry = _find_entry(adata, key)
+    entry = find_entry(adata, key)
     if not is_in_varm(entry):
         msg = f"adata.uns[{key!r}] is in scanpy's layout already: there is nothing to move."
         raise ValueError(msg)
@@ -65,12 +79,18 @@ def open_records(adata: AnnData, key: str) -> StoredRecords:
     KeyError
         There is no result of this name, or it lacks a field.
     ValueError
-        The result is in ``varm``.
+        The result is in ``varm`` or in a file.
     """
+    if is_in_file(adata.uns.get(key)):
+        msg = (
+            f"adata.uns[{key!r}] has its table in the file {str(adata.uns[key]['path'])!r}: rank with storage='varm', "
+            "or call scpdex.tl.rank_genes_to_uns(adata) first."
+        )
+        raise ValueError(msg)
     if is_in_varm(adata.uns.get(key)):
         msg = f"adata.uns[{key!r}] has its matrices in adata.varm already: there is nothing to move."
         raise ValueError(msg)
-    entry = _find_entry(adata, key)
+    entry = find_entry(adata, key)
     return StoredRecords.open(adata, entry, _read_own_params(entry), key)
 
 
@@ -97,11 +117,11 @@ def read_groups(adata: AnnData, key: str) -> tuple[str, ...]:
     KeyError
         There is no result of this name, or it lacks a field.
     """
-    entry = _find_entry(adata, key)
-    return read_names(entry["groups"]) if is_in_varm(entry) else tuple(read_gene_names(entry, key))
+    entry = find_entry(adata, key)
+    return tuple(read_gene_names(entry, key)) if _group_field(entry) == "names" else read_names(entry["groups"])
 
 
-def _find_entry(adata: AnnData, key: str) -> Mapping[str, Any]:
+def find_entry(adata: AnnData, key: str) -> Mapping[str, Any]:
     """Find the entry of a result in ``uns``, or raise a KeyError that says what is missing and which results exist."""
     entry = adata.uns.get(key)
     if isinstance(entry, Mapping) and _group_field(entry) in entry:
@@ -126,7 +146,7 @@ def _find_entry(adata: AnnData, key: str) -> Mapping[str, Any]:
 
 def _group_field(entry: Any) -> str:
     """Name the field without which an entry of ``uns`` is no result: it names the groups."""
-    return "groups" if is_in_varm(entry) else "names"
+    return "groups" if is_in_varm(entry) or is_in_file(entry) else "names"
 
 
 def _is_result(entry: Any) -> bool:

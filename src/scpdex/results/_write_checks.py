@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from scpdex.results._level_list import LevelList, is_of_level, make_level_key
-from scpdex.results._varm_matrices import list_matrix_names, make_matrix_name
+from scpdex.results._varm_matrices import list_matrix_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from anndata import AnnData
 
-Storage = Literal["uns", "varm"]
-
-
-def refuse_storage(adata: AnnData, storage: str, *, use_raw: bool) -> None:
-    """Raise a ValueError for a storage that is unknown, or that does not fit the genes of raw."""
-    if storage not in ("uns", "varm"):
-        msg = f"storage={storage!r} is not valid: pass 'uns' or 'varm'."
-        raise ValueError(msg)
-    if storage == "varm" and use_raw and not adata.raw.var_names.equals(adata.var_names):
-        msg = (
-            "storage='varm' has a row for each gene of adata.var, but adata.raw has other genes, or another order: "
-            "pass use_raw=False to rank X, or storage='uns'."
-        )
-        raise ValueError(msg)
+    from scpdex.results._result_storage import ResultStorage
 
 
 def refuse_view_of_disk(adata: AnnData, *, on_disk: bool, copy: bool) -> None:
@@ -45,7 +32,9 @@ def outdated_levels(adata: AnnData, keys: Iterable[str]) -> list[str]:
     return [level_key for level_key in level_keys if is_of_level(adata.uns.get(level_key))]
 
 
-def refuse_to_replace(adata: AnnData, key: str, fields: Mapping[str | None, Iterable[str]], storage: Storage) -> None:
+def refuse_to_replace(
+    adata: AnnData, key: str, fields: Mapping[str | None, Iterable[str]], storage: ResultStorage
+) -> None:
     """Raise a ValueError where a result would replace anything but the earlier result under its own key.
 
     ``fields`` are those of the result of each level, by its name; None is that of all cells. Entries of ``uns`` are
@@ -63,7 +52,7 @@ def refuse_to_replace(adata: AnnData, key: str, fields: Mapping[str | None, Iter
                 "another key_added."
             )
             raise ValueError(msg)
-        level_names = {make_matrix_name(level_key, field): level for field in level_fields} if storage == "varm" else {}
+        level_names = dict.fromkeys(storage.name_matrices(level_key, level_fields), level)
         if shared := level_names.keys() & names.keys():
             msg = (
                 f"A matrix of level {level!r} and one of level {names[min(shared)]!r} would both be called "

@@ -11,22 +11,21 @@ from anndata import AnnData
 from natsort import natsorted
 
 from scpdex.machine.threads import anndata_lock
-from scpdex.results._scanpy_records import make_records
-from scpdex.results._varm_matrices import collect_matrices, make_matrices, remove_matrices
+from scpdex.results._varm_matrices import collect_matrices, remove_matrices
 from scpdex.results._write_checks import outdated_levels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scpdex.results._ranked_result import RankedResult
-    from scpdex.results._write_checks import Storage
+    from scpdex.results._result_storage import ResultStorage
 
 
 def write_results(
     adata: AnnData,
     results: Mapping[str, RankedResult[Any]],
     level_lists: Mapping[str, dict[str, Any]],
-    storage: Storage,
+    storage: ResultStorage,
     var_names: pd.Index[Any],
     *,
     groupby: str | None = None,
@@ -42,11 +41,8 @@ def write_results(
     entries: dict[str, dict[str, Any]] = {}
     matrices: dict[str, Any] = {}
     for key, result in results.items():
-        if storage == "varm":
-            entries[key], result_matrices = make_matrices(result, key)
-            matrices |= result_matrices
-        else:
-            entries[key] = make_records(result, var_names)
+        entries[key], result_matrices = storage.make_entry(result, key, var_names)
+        matrices |= result_matrices
     with anndata_lock:
         if copy and on_disk:
             obs, var = _copy_annotations(adata.obs), _copy_annotations(adata.var)

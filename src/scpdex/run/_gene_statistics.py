@@ -130,6 +130,11 @@ class GeneStatistics:
         return np.asarray(self.sums.nonzero / np.maximum(self.comparison.sizes, 1))
 
     @property
+    def group_fractions(self) -> NDArray[np.float64]:
+        """Fraction of non-zero cells in each group, genes x groups."""
+        return self.fractions[:, : self.comparison.n_groups]
+
+    @property
     def other_fractions(self) -> NDArray[np.float64]:
         """Fraction of non-zero cells among those that each group is compared with, genes x groups or genes x 1."""
         if not self.comparison.against_rest:
@@ -159,7 +164,7 @@ class GeneStatistics:
         passing = np.ones(change.shape, dtype=np.bool_)
         if options.min_pct is not None:
             # A rest without cells has NaN: fmax takes the group's own fraction.
-            highest = np.fmax(self.fractions[:, : self.comparison.n_groups], self.other_fractions)
+            highest = np.fmax(self.group_fractions, self.other_fractions)
             passing &= highest >= options.min_pct
         if options.min_logfc is not None:
             passing &= np.abs(change) >= options.min_logfc

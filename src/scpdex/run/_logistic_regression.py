@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons.design import Design
     from scpdex.matrix import Expression
-    from scpdex.results import GeneMatrices, NamedGenes
+    from scpdex.results import ResultLayout
 
 # Options that need p-values, or groups that are tested one by one.
 _UNSUPPORTED = ("extras", "min_pct", "min_logfc", "alternative", "corr_scope")
@@ -61,7 +61,7 @@ def run_logistic_regression(
     expression: Expression,
     design: Design,
     options: TestOptions,
-    target: NamedGenes | GeneMatrices,
+    target: ResultLayout,
 ) -> None:
     """Fit the selected groups, the reference among them, and order each group's genes by coefficient."""
     comparison, codes = design.comparisons[0], design.codes
@@ -73,4 +73,5 @@ def run_logistic_regression(
         scores = fitted[np.searchsorted(np.unique(labels), comparison.label_positions[selected])]
     else:
         scores = fitted
-    target.write_groups(0, order_genes(scores, rankby_abs=options.rankby_abs), {"scores": scores})
+    order = order_genes(scores, rankby_abs=options.rankby_abs)
+    target.append_groups(target.write_groups(0, order, {"scores": scores}))

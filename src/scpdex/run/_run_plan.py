@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from scpdex.matrix import Source
-    from scpdex.results import GeneMatrices, NamedGenes
+    from scpdex.results import ResultLayout
     from scpdex.run._batches import Batch
     from scpdex.run._gene_rows import GeneRows
     from scpdex.run._job import Job
 
 
-def run_plan(source: Source, job: Job, rows: GeneRows, targets: Sequence[NamedGenes | GeneMatrices]) -> Table:
+def run_plan(source: Source, job: Job, rows: GeneRows, targets: Sequence[ResultLayout]) -> Table:
     """Compute the statistics of every tested gene and group, in the matrices of the ``targets`` if these are given.
 
     Raises

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons.design import Comparison, Design
     from scpdex.machine.scratch_file import Scratch
-    from scpdex.results import GeneMatrices, NamedGenes
+    from scpdex.results import ResultLayout
     from scpdex.run._columns import Columns
     from scpdex.run._gene_rows import GeneRows
     from scpdex.statistics.options import TestOptions
@@ -42,7 +42,7 @@ class ComparisonTable:
         comparison: Comparison,
         options: TestOptions,
         rows: GeneRows,
-        target: NamedGenes | GeneMatrices | None,
+        target: ResultLayout | None,
         scratch: Scratch | None,
     ) -> ComparisonTable:
         """Allocate the columns: in ``scratch``, as matrices of the ``target``, or as others."""
@@ -57,11 +57,11 @@ class ComparisonTable:
             )
         else:
             columns = MatrixColumns.empty(rows, n_groups, options.columns)
-        with_rest = options.pts and comparison.against_rest
+        with_rest = options.has_fraction_tables and comparison.against_rest
         return cls(
             n_groups,
             columns,
-            _without_numbers(rows, len(comparison.selected_codes)) if options.pts else None,
+            _without_numbers(rows, len(comparison.selected_codes)) if options.has_fraction_tables else None,
             _without_numbers(rows, n_groups) if with_rest else None,
         )
 
@@ -100,7 +100,7 @@ class Table:
         n_genes: int,
         rows: GeneRows,
         *,
-        targets: Sequence[NamedGenes | GeneMatrices] = (),
+        targets: Sequence[ResultLayout] = (),
         scratch: Scratch | None = None,
     ) -> Table:
         """Allocate a table of ``n_genes`` of the source.

@@ -58,6 +58,8 @@ class TestOptions:
     """Take p of the rank-sum test from the exact distribution of U where scipy does so by default."""
     equal_variances: bool = False
     """Use Student's t-test, with pooled variances, instead of Welch's."""
+    fractions_in_rows: bool = False
+    """With ``pts``, report fractions as columns of each group and gene, for a long table."""
     as_measured: bool = False
     """Report scipy's statistics and the means of groups, as pdex does, instead of scores and fold changes."""
 
@@ -125,7 +127,13 @@ class TestOptions:
     @property
     def reported(self) -> tuple[ReportedColumn, ...]:
         """Columns that the call reports of each group and gene."""
-        return select_columns(self.method, self.extras, as_measured=self.as_measured)
+        with_fractions = self.pts and self.fractions_in_rows
+        return select_columns(self.method, self.extras, as_measured=self.as_measured, with_fractions=with_fractions)
+
+    @property
+    def has_fraction_tables(self) -> bool:
+        """Whether fractions are reported as tables of their own."""
+        return self.pts and not self.fractions_in_rows
 
     @property
     def columns(self) -> dict[str, FloatType]:

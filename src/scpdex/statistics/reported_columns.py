@@ -4,7 +4,8 @@
 the fields that are read back and the long table follow from it, in its order. To add an effect, write a formula and a
 line in ``COLUMNS``, and its name in ``Extra`` of :mod:`scpdex.statistics.options`; a test says where to document it.
 
-Fractions of cells (``pts``) are tables of their own, since they include the reference: ``results/_fractions.py``.
+Fractions of cells (``pts``) are columns of a long table only. In ``uns`` and ``varm`` they are tables of their own,
+since they include the reference: ``results/_fractions.py``.
 """
 
 from __future__ import annotations
@@ -57,6 +58,14 @@ class ColumnInputs(Protocol):
         """The same of the cells that each group is compared with."""
 
     @property
+    def group_fractions(self) -> NDArray[np.float64]:
+        """Fraction of non-zero cells in each group."""
+
+    @property
+    def other_fractions(self) -> NDArray[np.float64]:
+        """The same of the cells that each group is compared with."""
+
+    @property
     def fold_change_means(self) -> NDArray[np.float64]:
         """Mean that fold changes compare: ``means``, or the mean of ``expm1`` of the values."""
 
@@ -82,6 +91,8 @@ class ReportedColumn:
     """Methods that have it."""
     in_pdex: bool = False
     """Whether pdex's table is made of it."""
+    is_fraction: bool = False
+    """Whether it is one of the fractions of cells, which long tables have as columns."""
 
 
 def _auc(genes: ColumnInputs) -> NDArray[np.float64]:
@@ -101,17 +112,25 @@ COLUMNS: tuple[ReportedColumn, ...] = (
     ReportedColumn("u", lambda genes: genes.u, _F8, _F8, extra="u", methods=RANK_TESTS),
     ReportedColumn("means", lambda genes: genes.means, _F8, _F8, extra="means"),
     ReportedColumn("means_reference", lambda genes: genes.other_means, _F8, _F8, extra="means"),
+    ReportedColumn("pct_nz_group", lambda genes: genes.group_fractions, _F8, _F8, is_fraction=True),
+    ReportedColumn("pct_nz_reference", lambda genes: genes.other_fractions, _F8, _F8, is_fraction=True),
     ReportedColumn("target_means", lambda genes: genes.fold_change_means, _F8, None, in_pdex=True),
     ReportedColumn("statistics", lambda genes: genes.tested.compute_statistics(), _F8, None, in_pdex=True),
 )
 
 
-def select_columns(method: str, extras: Iterable[str], *, as_measured: bool) -> tuple[ReportedColumn, ...]:
-    """List the columns of a call: those of pdex's table if ``as_measured``, else those of scanpy's layout."""
+def select_columns(
+    method: str, extras: Iterable[str], *, as_measured: bool, with_fractions: bool
+) -> tuple[ReportedColumn, ...]:
+    """List the columns of a call: those of pdex's table if ``as_measured``, else those of scanpy's layout.
+
+    ``with_fractions`` adds the fractions of cells, for a long table.
+    """
     if as_measured:
         return tuple(column for column in COLUMNS if column.in_pdex)
     chosen = {None, *extras}
-    return tuple(c for c in COLUMNS if c.stored_type is not None and method in c.methods and c.extra in chosen)
+    stored = [c for c in COLUMNS if c.stored_type is not None and method in c.methods and c.extra in chosen]
+    return tuple(column for column in stored if with_fractions or not column.is_fraction)
 
 
 def known_extras() -> tuple[str, ...]:
@@ -133,4 +152,9 @@ def methods_with(extras: Iterable[str]) -> list[str]:
 
 def stored_types() -> dict[str, FloatType]:
     """Map each column that a result may have to its dtype there, in the order of scanpy's layout."""
-    return {column.name: column.stored_type for column in COLUMNS if column.stored_type is not None}
+    return {c.name: c.stored_type for c in COLUMNS if c.stored_type is not None and not c.is_fraction}
+
+
+def fraction_names() -> tuple[str, ...]:
+    """Name the fractions of cells in a long table."""
+    return tuple(column.name for column in COLUMNS if column.is_fraction)

@@ -10,6 +10,8 @@ from scpdex.messages.stored_results import warn_of_renamed_labels
 from scpdex.messages.unwritable_results import warn_of_unwritable_results
 from scpdex.results import (
     LevelList,
+    UnsStorage,
+    VarmStorage,
     convert_to_matrices,
     convert_to_records,
     make_level_key,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from scpdex.results import RankedResult, Storage, StoredMatrices, StoredRecords
+    from scpdex.results import RankedResult, ResultStorage, StoredMatrices, StoredRecords
 
 
 def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_added: str | None = None) -> None:
@@ -72,11 +74,11 @@ def rank_genes_to_varm(adata: AnnData, *, key: str = "rank_genes_groups", key_ad
     levels = LevelList.read(adata.uns.get(key))
     keys = [key] if levels is None else levels.keys(key)
     stored = [open_records(adata, level_key) for level_key in keys]
-    new_keys = _refuse_to_replace(adata, stored, levels, key, key_added, "varm")
+    new_keys = _refuse_to_replace(adata, stored, levels, key, key_added, VarmStorage())
     results = convert_to_matrices(stored, adata.var_names, Resources.of().limits)
     for level_key, records in zip(keys, stored, strict=True):
         _refuse_unplaced(adata, level_key, records)
-    _write_other_form(adata, dict(zip(new_keys, results, strict=True)), levels, key, key_added, "varm")
+    _write_other_form(adata, dict(zip(new_keys, results, strict=True)), levels, key, key_added, VarmStorage())
 
 
 def _refuse_unplaced(adata: AnnData, key: str, records: StoredRecords) -> None:
@@ -160,7 +162,7 @@ def rank_genes_to_uns(
         raise ValueError(msg)
     keys = [key] if levels is None else levels.keys(key)
     stored = [_open_for_uns(adata, level_key, groups) for level_key in keys]
-    new_keys = _refuse_to_replace(adata, stored, levels, key, key_added, "uns")
+    new_keys = _refuse_to_replace(adata, stored, levels, key, key_added, UnsStorage())
     stays = key_added not in {None, key}
     converted = convert_to_records(stored, adata.var_names, Resources.of().limits, copy_fractions=stays)
     results = {}
@@ -172,7 +174,7 @@ def rank_genes_to_uns(
             )
             raise ValueError(msg)
         results[new_key] = result
-    _write_other_form(adata, results, levels, key, key_added, "uns")
+    _write_other_form(adata, results, levels, key, key_added, UnsStorage())
 
 
 def _open_for_uns(adata: AnnData, key: str, groups: Hashable | Iterable[Hashable] | None) -> StoredMatrices:
@@ -190,7 +192,7 @@ def _refuse_to_replace(
     levels: LevelList | None,
     key: str,
     key_added: str | None,
-    storage: Storage,
+    storage: ResultStorage,
 ) -> list[str]:
     """Raise a ValueError if the new result would replace another one; list the key of the result of each level."""
     new_key = key if key_added is None else key_added
@@ -206,7 +208,7 @@ def _write_other_form(
     levels: LevelList | None,
     key: str,
     key_added: str | None,
-    storage: Storage,
+    storage: ResultStorage,
 ) -> None:
     """Write one result, or those of all levels, in the other form, by their keys."""
     warn_of_renamed_labels(adata, key)

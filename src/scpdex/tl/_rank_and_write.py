@@ -10,47 +10,53 @@ from scpdex.execute import execute
 from scpdex.machine.threads import anndata_lock
 from scpdex.messages.ranking_call import describe_call, describe_raw, log_results, warn_of_numbers, warn_of_preset
 from scpdex.messages.unwritable_results import warn_of_unwritable_results
-from scpdex.results import refuse_storage, refuse_to_replace, refuse_view_of_disk, write_results
+from scpdex.results import refuse_to_replace, refuse_view_of_disk, write_results
 from scpdex.run import fitted_groups, order_table, refuse_for_logistic_regression, run_logistic_regression
-from scpdex.tl._result_entries import allocate_results, collect_fractions, list_level_fields, make_results
+from scpdex.tl._result_entries import collect_fractions, describe_shape, list_level_fields, make_results
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from scpdex.results import Fractions, Storage
+    from scpdex.results import Fractions
     from scpdex.task import Arguments, Task
 
 
-def rank_and_write(
-    task: Task, classifier: Any, arguments: Arguments, key: str, storage: Storage, *, copy: bool
-) -> AnnData | None:
+def rank_and_write(task: Task, classifier: Any, arguments: Arguments, key: str, *, copy: bool) -> AnnData | None:
     """Rank the genes of a task, write the results under a key, and give the copy if there is one.
 
     ``classifier`` is that of logistic regression; None for all other tests.
     """
     adata, design, expression, options = task.adata, task.design, task.expression, task.options
+    storage = task.storage
     if classifier is not None:
         refuse_for_logistic_regression(design, expression, options)
     with anndata_lock:
-        refuse_storage(adata, storage, use_raw=task.has_genes_of_raw)
+        storage.refuse_misfit(adata, use_raw=task.has_genes_of_raw)
         on_disk = expression.on_disk or adata.isbacked
-        refuse_view_of_disk(adata, on_disk=on_disk, copy=copy)
-        refuse_to_replace(adata, key, list_level_fields(task), storage)
+        # Neither a view of data on disk nor a list can hold a result.
+        has_uns = not task.joined_names and not (on_disk and adata.is_view)
+        only_to_file = storage.path is not None and not copy and not has_uns
+        if not only_to_file:
+            refuse_view_of_disk(adata, on_disk=on_disk, copy=copy)
+            refuse_to_replace(adata, key, list_level_fields(task), storage)
     warn_of_preset(arguments.method, arguments.mean_in_log_space)
     raw = describe_raw(adata) if task.has_genes_of_raw else f"; the matrix is {expression.matrix_name}"
     start = logg.info(describe_call(design, options, raw if task.uses_raw else ""))
-    if classifier is not None:
-        ranked = allocate_results(task, [fitted_groups(design)], storage, adata.n_vars)
-        run_logistic_regression(classifier, expression, design, options, ranked[0])
-        fractions: list[Fractions] = [{}]
-    else:
-        ranked = allocate_results(task, [tested.groups for tested in design.comparisons], storage, adata.n_vars)
-        with execute(task, ranked, adata.n_vars if storage == "varm" else None) as executed:
-            table, plan = executed.table, executed.plan
-            order_table(table, ranked, options, executed.pool, plan.groups_per_slice)
-            fractions = collect_fractions(table, design)
-        warn_of_numbers(table, ranked, design, options, expression)
-    results, level_lists = make_results(task, ranked, fractions, key, layer=arguments.layer)
+    shape = describe_shape(task, fitted_groups(design) if classifier is not None else None, layer=arguments.layer)
+    with storage.open(shape) as ranked:
+        if classifier is not None:
+            run_logistic_regression(classifier, expression, design, options, ranked[0])
+            fractions: list[Fractions] = [{}]
+        else:
+            with execute(task, ranked) as executed:
+                table, plan = executed.table, executed.plan
+                order_table(table, ranked, options, executed.pool, plan.groups_per_slice, plan.n_threads)
+                fractions = collect_fractions(table, design)
+            warn_of_numbers(table, ranked, design, options, expression)
+    results, level_lists = make_results(task, shape, ranked, fractions, key)
+    if only_to_file:
+        log_results(results, storage, start, is_split=False, without_x=False)
+        return None
     names = expression.var_names
     warn_of_unwritable_results(results, key, storage, names.name)
     # The annotations of several objects are a copy already.

@@ -58,7 +58,7 @@ def rank_genes_parallel(
     corr_scope: Scope = "group",
     # what is reported,
     extras: Iterable[Extra] = (),
-    storage: Storage = "uns",
+    storage: Storage | FilePath = "uns",
     # and what the call may use.
     low_memory: bool | None = None,
     gene_chunk_size: int | None = None,
@@ -296,7 +296,7 @@ def rank_genes_parallel(
     if key_added is not None and not isinstance(key_added, str):
         msg = f"key_added={key_added!r} is not a string: pass a name such as 'rank_genes_groups', or None."
         raise TypeError(msg)
-    if are_several(adata) and not copy:
+    if are_several(adata) and not copy and storage in {"uns", "varm"}:
         msg = (
             f"adata is a {type(adata).__name__}, which has no uns for the result. Pass copy=True for an AnnData with "
             "obs, var, uns and the result, without X."
@@ -330,6 +330,7 @@ def rank_genes_parallel(
         min_logfc=min_logfc,
         corr_scope=corr_scope,
         extras=extras,
+        storage=storage,
         low_memory=low_memory,
         gene_chunk_size=gene_chunk_size,
         max_memory=max_memory,
@@ -338,5 +339,5 @@ def rank_genes_parallel(
     )
     with open_task(adata, arguments) as task:
         return rank_and_write(
-            task, classifier, arguments, "rank_genes_groups" if key_added is None else key_added, storage, copy=copy
+            task, classifier, arguments, "rank_genes_groups" if key_added is None else key_added, copy=copy
         )

@@ -5,21 +5,14 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from scpdex.results import (
-    GeneMatrices,
-    LevelList,
-    NamedGenes,
-    RankedResult,
-    make_level_key,
-    make_name_array,
-)
+from scpdex.results import LevelList, RankedResult, ResultShape, make_level_key, make_name_array
 from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from scpdex.comparisons.design import Comparison, Design
-    from scpdex.results import Fractions, Storage
+    from scpdex.results import Fractions, ResultLayout
     from scpdex.run import Table
     from scpdex.task import Task
 
@@ -42,18 +35,22 @@ def list_level_fields(task: Task) -> dict[str | None, list[str]]:
     }
 
 
-def allocate_results(
-    task: Task, groups_of_results: Iterable[Sequence[str]], storage: Storage, n_vars: int
-) -> list[NamedGenes | GeneMatrices]:
-    """Allocate a result for each sequence of groups, in the layout of the storage."""
-    fields, n_ranks = task.options.fields, task.n_ranks
-    rows, names = task.expression.var_positions, task.expression.names
-    return [
-        GeneMatrices.empty(groups, n_ranks, fields, rows, n_vars)
-        if storage == "varm"
-        else NamedGenes.empty(groups, n_ranks, fields, names)
-        for groups in groups_of_results
-    ]
+def describe_shape(task: Task, fitted: Sequence[str] | None, *, layer: str | None) -> ResultShape:
+    """Describe what the results consist of; ``fitted`` are the groups of logistic regression, None for other tests."""
+    design, expression = task.design, task.expression
+    groups = [comparison.groups for comparison in design.comparisons] if fitted is None else [fitted]
+    return ResultShape(
+        params=_make_params(task, layer=layer),
+        level_params=[_make_level_params(comparison, design) for comparison in design.comparisons],
+        groups=groups,
+        all_groups=design.groups if fitted is None else fitted,
+        fields=task.options.fields,
+        n_ranks=task.n_ranks,
+        gene_names=expression.names,
+        var_positions=expression.var_positions,
+        n_vars=task.adata.n_vars,
+        max_bytes=task.resources.limits.max_memory,
+    )
 
 
 def collect_fractions(table: Table, design: Design) -> list[Fractions]:
@@ -71,20 +68,16 @@ def collect_fractions(table: Table, design: Design) -> list[Fractions]:
 
 
 def make_results(
-    task: Task,
-    ranked: Sequence[NamedGenes | GeneMatrices],
-    fractions: Sequence[Fractions],
-    key: str,
-    *,
-    layer: str | None,
+    task: Task, shape: ResultShape, ranked: Sequence[ResultLayout], fractions: Sequence[Fractions], key: str
 ) -> tuple[dict[str, RankedResult[Any]], dict[str, dict[str, Any]]]:
     """Make the results by their keys in ``uns``, and by its key the entry that lists levels, if there are levels."""
     design, expression = task.design, task.expression
-    params = _make_params(task, layer=layer)
     results = {}
-    for comparison, level_ranked, level_fractions in zip(design.comparisons, ranked, fractions, strict=True):
+    for comparison, level_params, level_ranked, level_fractions in zip(
+        design.comparisons, shape.level_params, ranked, fractions, strict=True
+    ):
         results[make_level_key(key, comparison.level)] = RankedResult(
-            params | _make_level_params(comparison, design),
+            shape.params | level_params,
             level_ranked,
             gene_names=expression.names,
             var_positions=expression.var_positions,
@@ -94,8 +87,9 @@ def make_results(
     if design.split_by is None:
         return results, {}
     levels = tuple(str(comparison.level) for comparison in design.comparisons)
-    params |= {"skipped_splits": make_name_array([level for level, _ in design.skipped_levels])}
-    return results, {key: LevelList(params, levels, design.groups).make_entry()}
+    params = shape.params | {"skipped_splits": make_name_array([level for level, _ in design.skipped_levels])}
+    entry = LevelList(params, levels, design.groups).make_entry()
+    return results, {key: entry if task.storage.path is None else entry | {"path": str(task.storage.path)}}
 
 
 def _make_params(task: Task, *, layer: str | None) -> dict[str, Any]:
