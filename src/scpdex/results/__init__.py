@@ -1,5 +1,6 @@
 """Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, and data frames."""
 
+from scpdex.results._convert_file import convert_file_to_records
 from scpdex.results._convert_results import convert_to_matrices, convert_to_records
 from scpdex.results._converted_forms import read_bool
 from scpdex.results._data_frames import Backend, CodedColumn, concatenate_frames, make_frame, refuse_backend
@@ -16,6 +17,7 @@ from scpdex.results._group_slices import cut_groups
 from scpdex.results._level_list import LevelList, make_level_key
 from scpdex.results._parquet_result import ParquetResult
 from scpdex.results._ranked_result import GeneMatrices, NamedGenes, RankedGenes, RankedResult
+from scpdex.results._read_file import is_in_file, open_file_of
 from scpdex.results._read_matrices import StoredMatrices
 from scpdex.results._read_records import find_positions
 from scpdex.results._read_result import find_entry, open_matrices, open_records, read_groups, read_steps
@@ -52,6 +54,7 @@ __all__ = [
     "UnsStorage",
     "VarmStorage",
     "concatenate_frames",
+    "convert_file_to_records",
     "convert_to_matrices",
     "convert_to_records",
     "cut_groups",
@@ -62,6 +65,7 @@ __all__ = [
     "find_unwritable_columns",
     "find_unwritable_fields",
     "find_unwritable_texts",
+    "is_in_file",
     "is_in_varm",
     "is_unwritable_entry",
     "make_frame",
@@ -69,6 +73,7 @@ __all__ = [
     "make_matrix_name",
     "make_name_array",
     "match_fraction_columns",
+    "open_file_of",
     "open_matrices",
     "open_records",
     "read_bool",

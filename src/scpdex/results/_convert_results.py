@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.machine.byte_sizes import format_bytes
 from scpdex.machine.threads import run_on_threads
+from scpdex.results._conversion_memory import POINTER_BYTES, refuse_beyond_memory
 from scpdex.results._group_slices import GROUPS_PER_SLICE, cut_groups
 from scpdex.results._ranked_result import GeneMatrices, NamedGenes, RankedResult
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from scpdex.results._read_matrices import StoredMatrices
     from scpdex.results._stored_records import StoredRecords
 
-_POINTER_BYTES = 8
 _RANK_BYTES = 4
 # Of each gene and group of a slice, beside values by field: names, their positions, order, ranks, and masks of them.
 _ORDER_BYTES = 40
@@ -43,10 +42,10 @@ def convert_to_records(
     """
     n_bytes = 0
     for stored in sources:
-        n_bytes += _bytes_per_pair(stored.field_types, _POINTER_BYTES) * stored.n_ranks * len(stored.groups)
+        n_bytes += _bytes_per_pair(stored.field_types, POINTER_BYTES) * stored.n_ranks * len(stored.groups)
         n_bytes += sum(values.nbytes for _, values in stored.fractions.values())
     widest = max((_slice_bytes(stored.field_types, stored.ranks.shape[0]) for stored in sources), default=0)
-    _refuse_beyond_memory(n_bytes + limits.n_threads * widest, limits, *_IN_RECORDS)
+    refuse_beyond_memory(n_bytes + limits.n_threads * widest, limits, *_IN_RECORDS)
     gene_names = np.asarray(var_names, dtype=object)
     with ThreadPoolExecutor(limits.n_threads, thread_name_prefix="scpdex") as pool:
         return [_convert_matrices(stored, gene_names, pool, copy_fractions=copy_fractions) for stored in sources]
@@ -90,7 +89,7 @@ def convert_to_matrices(
         n_bytes += _bytes_per_pair(stored.field_types, _RANK_BYTES) * stored.n_vars * len(stored.groups)
         n_bytes += sum(8 * stored.n_vars * len(columns) for _, columns, _ in stored.fractions.values())
     widest = max((_slice_bytes(stored.field_types, stored.n_vars) for stored in sources), default=0)
-    _refuse_beyond_memory(n_bytes + limits.n_threads * widest, limits, *_IN_MATRICES)
+    refuse_beyond_memory(n_bytes + limits.n_threads * widest, limits, *_IN_MATRICES)
     gene_names = np.asarray(var_names, dtype=object)
     with ThreadPoolExecutor(limits.n_threads, thread_name_prefix="scpdex") as pool:
         return [_convert_records(stored, gene_names, pool) for stored in sources]
@@ -126,13 +125,3 @@ def _bytes_per_pair(fields: Mapping[str, np.dtype[Any]], order_bytes: int) -> in
 def _slice_bytes(fields: Mapping[str, np.dtype[Any]], n_vars: int) -> int:
     """Bytes of a slice of groups while a thread converts it."""
     return _bytes_per_pair(fields, _ORDER_BYTES) * n_vars * GROUPS_PER_SLICE
-
-
-def _refuse_beyond_memory(n_bytes: int, limits: Limits, place: str, way_out: str) -> None:
-    """Raise a MemoryError before work begins, if the conversion would hold more than it may."""
-    if n_bytes > limits.max_memory:
-        msg = (
-            f"the result needs {format_bytes(n_bytes)} more in {place}, and a conversion may take "
-            f"{format_bytes(limits.max_memory)}, half of the memory that is available: {way_out}, or free memory."
-        )
-        raise MemoryError(msg)

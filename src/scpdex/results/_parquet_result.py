@@ -89,13 +89,23 @@ class ParquetResult:
         return np.array(self.metadata["genes"], dtype=object)
 
     @property
+    def n_ranks(self) -> int:
+        """Genes of each group."""
+        return int(self.metadata["n_ranks"])
+
+    @property
+    def field_types(self) -> dict[str, np.dtype[Any]]:
+        """Dtype of each column of numbers."""
+        return {name: np.dtype(dtype) for name, dtype in self.metadata["fields"].items()}
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """Columns of numbers."""
         return tuple(self.metadata["fields"])
 
     def read_steps(self, position: int, groups: Sequence[str], fields: Container[str]) -> Iterator[RankedGenes]:
         """Read some groups of the result at a position, in this order, and some fields; a few groups at a time."""
-        n_groups = max(1, _ROWS_PER_STEP // max(1, self.metadata["n_ranks"]))
+        n_groups = max(1, _ROWS_PER_STEP // max(1, self.n_ranks))
         for first in range(0, len(groups), n_groups):
             yield self.read_groups(position, groups[first : first + n_groups], fields)
 
@@ -116,12 +126,10 @@ class ParquetResult:
 
         fields = [name for name in self.fields if name in fields]
         spans = self._find_spans(position, choose_names(groups, self.groups(position), "group", repr(str(self.path))))
-        n_ranks = self.metadata["n_ranks"]
         names = list(spans)
-        codes = np.full((len(names), n_ranks), -1, dtype=np.intp)
+        codes = np.full((len(names), self.n_ranks), -1, dtype=np.intp)
         with parquet.ParquetFile(self.path, read_dictionary=["group", "names"]) as file:
-            types = {name: file.schema_arrow.field(name).type.to_pandas_dtype() for name in fields}
-            statistics = {name: np.full(codes.shape, np.nan, dtype=dtype) for name, dtype in types.items()}
+            statistics = {name: np.full(codes.shape, np.nan, dtype=self.field_types[name]) for name in fields}
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
             ends = np.cumsum(sizes)
             self._refuse_changed(ends[-1] if sizes else 0)

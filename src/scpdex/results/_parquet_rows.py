@@ -73,7 +73,7 @@ class ParquetRows(RowWriter):
             "params": shape.params,
             "groups": list(shape.all_groups),
             "genes": shape.gene_names.tolist(),
-            "fields": list(self.fields),
+            "fields": {name: np.dtype(dtype).name for name, dtype in self.fields.items()},
             "n_ranks": shape.n_ranks,
             "results": [
                 {"params": params, "groups": result.groups, "rows": result.rows_of_groups}

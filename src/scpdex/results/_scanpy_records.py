@@ -19,8 +19,12 @@ def make_records(result: RankedResult[NamedGenes], var_names: pd.Index[Any]) -> 
     """Make the entry of ``uns``: parameters, tables of fractions, and a record array for each field."""
     tables = {}
     for name, (columns, fractions) in result.fractions.items():
-        # Fractions of groups are known for every tested gene; those of a rest without cells are all NaN.
-        tested = ~np.isnan(result.fractions["pts"][1][:, 0])
+        # Fractions of a rest without cells are all NaN. Those of groups are known for every tested gene, or, in a result
+        # from a file, for the first genes of each group.
+        of_groups = result.fractions["pts"][1]
+        tested = np.asarray(~np.isnan(of_groups[:, 0]))
+        if not tested.all():
+            tested = np.asarray(~np.isnan(of_groups).all(axis=1))
         # A table of all genes needs no copy.
         rows = slice(None) if tested.all() else tested
         tables[name] = pd.DataFrame(fractions[rows], index=var_names[rows], columns=list(columns), copy=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from scpdex.comparisons.spelling import choose_names, quote_names
 from scpdex.machine.resources import Resources
 from scpdex.messages.stored_results import warn_of_renamed_labels
@@ -12,13 +14,18 @@ from scpdex.results import (
     LevelList,
     UnsStorage,
     VarmStorage,
+    convert_file_to_records,
     convert_to_matrices,
     convert_to_records,
+    find_entry,
+    is_in_file,
     make_level_key,
+    open_file_of,
     open_matrices,
     open_records,
     read_bool,
     read_groups,
+    read_params,
     refuse_to_replace,
     refuse_view_of_disk,
     write_results,
@@ -109,12 +116,12 @@ def rank_genes_to_uns(
     groups: Hashable | Iterable[Hashable] | None = None,
     key_added: str | None = None,
 ) -> None:
-    """Move a result from matrices in ``adata.varm`` to scanpy's layout, for scanpy's plots and getters.
+    """Move a result from ``adata.varm`` or a Parquet file to scanpy's layout, for scanpy's plots and getters.
 
     Parameters
     ----------
     adata
-        Object with a result of :func:`scpdex.tl.rank_genes_parallel` with ``storage="varm"``.
+        Object with a result of :func:`scpdex.tl.rank_genes_parallel` with ``storage="varm"`` or the path of a file.
     key
         Key of the result in ``adata.uns``. With ``split_by``, the key that was given to the ranking stands for all
         levels.
@@ -122,7 +129,8 @@ def rank_genes_to_uns(
         Group or groups to take, in this order, by their names or as labels. The default is all groups. A choice of
         groups needs ``key_added``, so that the other groups are not lost.
     key_added
-        Key of the result in scanpy's layout; the matrices then stay. None, the default, replaces them.
+        Key of the result in scanpy's layout; the matrices then stay. None, the default, replaces them. A file stays
+        where it is.
 
     Returns
     -------
@@ -130,8 +138,14 @@ def rank_genes_to_uns(
 
     Raises
     ------
+    FileNotFoundError
+        The file of the result does not exist any more.
+    ImportError
+        The result is in a file, and pyarrow is not installed.
     KeyError
         ``adata.uns`` has no such result, or the result lacks a field.
+    OSError
+        The file of the result cannot be read.
     ValueError
         The result is in scanpy's layout already; a group is not in it; a choice of groups would replace all groups;
         groups have different numbers of genes, since the result had ``n_genes`` of each and some of these were left out
@@ -161,29 +175,56 @@ def rank_genes_to_uns(
         )
         raise ValueError(msg)
     keys = [key] if levels is None else levels.keys(key)
-    stored = [_open_for_uns(adata, level_key, groups) for level_key in keys]
+    new_key = key if key_added is None else key_added
+    if is_in_file(adata.uns.get(keys[0])):
+        _convert_files(adata, keys, groups, levels, key, new_key)
+        return
+    stored = [open_matrices(adata, level_key, _choose_groups(adata, level_key, groups)) for level_key in keys]
     new_keys = _refuse_to_replace(adata, stored, levels, key, key_added, UnsStorage())
     stays = key_added not in {None, key}
     converted = convert_to_records(stored, adata.var_names, Resources.of().limits, copy_fractions=stays)
     results = {}
-    for level_key, new_key, result in zip(keys, new_keys, converted, strict=True):
+    for level_key, level_new_key, result in zip(keys, new_keys, converted, strict=True):
         if result is None:
             msg = (
                 f"groups of adata.uns[{level_key!r}] have different numbers of genes, since some genes were left out "
                 "of adata: rank again."
             )
             raise ValueError(msg)
-        results[new_key] = result
+        results[level_new_key] = result
     _write_other_form(adata, results, levels, key, key_added, UnsStorage())
 
 
-def _open_for_uns(adata: AnnData, key: str, groups: Hashable | Iterable[Hashable] | None) -> StoredMatrices:
-    """Open some groups, or all, of a result in varm."""
+def _choose_groups(adata: AnnData, key: str, groups: Hashable | Iterable[Hashable] | None) -> Sequence[str] | None:
+    """Find the names of some groups of a result; None is all groups."""
     if groups is None:
-        return open_matrices(adata, key)
-    return open_matrices(
-        adata, key, choose_names(groups, read_groups(adata, key), "groups: group", f"adata.uns[{key!r}]")
-    )
+        return None
+    return choose_names(groups, read_groups(adata, key), "groups: group", f"adata.uns[{key!r}]")
+
+
+def _convert_files(
+    adata: AnnData,
+    keys: Sequence[str],
+    groups: Hashable | Iterable[Hashable] | None,
+    levels: LevelList | None,
+    key: str,
+    new_key: str,
+) -> None:
+    """Move the results of levels, or the only result, from their file to scanpy's layout."""
+    level_names = [None] if levels is None else levels.levels
+    new_keys = {level: make_level_key(new_key, level) for level in level_names}
+    refuse_to_replace(adata, new_key, dict.fromkeys(level_names, ()), UnsStorage())
+    limits, results, gene_names = Resources.of().limits, {}, adata.var_names
+    for level_key, level in zip(keys, level_names, strict=True):
+        entry = find_entry(adata, level_key)
+        file = open_file_of(entry, level_key)
+        chosen = _choose_groups(adata, level_key, groups) or read_groups(adata, level_key)
+        results[new_keys[level]] = convert_file_to_records(file, level, chosen, read_params(entry), limits)
+        gene_names = pd.Index(file.gene_names, name=adata.var_names.name)
+    warn_of_renamed_labels(adata, key)
+    warn_of_unwritable_results(results, new_key, UnsStorage(), adata.var_names.name)
+    level_lists = {} if levels is None else {new_key: levels.make_entry()}
+    write_results(adata, results, level_lists, UnsStorage(), gene_names)
 
 
 def _refuse_to_replace(
