@@ -103,7 +103,7 @@ def test_the_plan_takes_the_arguments_of_the_call(pbmc, messages):
     arguments = {"method": "wilcoxon", "max_memory": "1GB"}
     expected = str(scpdex.get.plan(pbmc, "bulk_labels", **arguments))
     messages()
-    for stored in ({"key_added": "x", "copy": True, "storage": "varm"}, {"key_added": 3, "storage": None}):
+    for stored in ({"key_added": "x", "copy": True, "storage": "varm"}, {"key_added": 3}):
         assert str(scpdex.get.plan(pbmc, "bulk_labels", **arguments, **stored)) == expected
     assert not messages()
 

@@ -437,7 +437,7 @@ FAULTS = (
         "tables: top_n is one too few",
     ),
     Fault(
-        "results/_convert_results.py",
+        "results/_conversion_memory.py",
         "if n_bytes > limits.max_memory:",
         "if n_bytes > 2 * limits.max_memory:",
         "results/test_moved_results.py::test_too_little_memory",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
-import socket
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -76,7 +76,7 @@ def _make_stem(target: Path) -> str:
 
 
 def _host() -> str:
-    return re.sub(r"\W", "-", socket.gethostname())[:_LONGEST_STEM]
+    return re.sub(r"\W", "-", platform.node())[:_LONGEST_STEM]
 
 
 def _flush(file: Path) -> None:

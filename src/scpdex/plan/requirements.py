@@ -31,12 +31,12 @@ class Requirements:
     """Bytes of the statistics of a gene and group beyond the result, until genes are ordered."""
     bytes_per_pair_to_order: int
     """Bytes of the statistics of a gene and group that are read when genes are ordered; 0 where they are not."""
-    bytes_per_row_to_write: int
-    """Bytes of a row of the long table on its way to a file; 0 where the result stays in memory."""
     bytes_per_pair_to_adjust: int
     """Bytes per gene and group, beyond the result, that adjusting all p-values together takes."""
     normalizes: bool
     """Whether values are divided by library sizes while they are read."""
+    bytes_per_row_to_write: int = 0
+    """Bytes of a row of the long table on its way to a file; 0 where the result stays in memory."""
 
     def can_use_tallies(self, *, are_counts: bool) -> bool:
         """Tell whether ranks follow from how often each whole number occurs in each gene."""

@@ -30,5 +30,5 @@ def find_storage(storage: Any) -> ResultStorage:
     is_path = isinstance(storage, str | PathLike) and isinstance(fspath(storage), str)
     if is_path and fspath(storage).lower().endswith(".parquet"):
         return ParquetStorage(storage)
-    msg = f"storage={storage!r} is not valid: pass 'uns', 'varm', or a path that ends in '.parquet'."
+    msg = f"storage={storage!r} is not valid: pass 'uns' or 'varm', or a path that ends in '.parquet'."
     raise ValueError(msg)

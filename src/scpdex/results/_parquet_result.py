@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
+from json import JSONDecoder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,7 +215,7 @@ def _read_metadata(path: Path) -> dict[str, Any] | None:
 
     try:
         metadata = parquet.read_metadata(path).metadata or {}
-        return dict(json.loads(metadata[METADATA_KEY])) if METADATA_KEY in metadata else None
+        return dict(JSONDecoder().decode(metadata[METADATA_KEY].decode())) if METADATA_KEY in metadata else None
     except (pa.ArrowInvalid, ValueError):
         return None
 

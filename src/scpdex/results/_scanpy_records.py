@@ -19,7 +19,7 @@ def make_records(result: RankedResult[NamedGenes], var_names: pd.Index[Any]) -> 
     """Make the entry of ``uns``: parameters, tables of fractions, and a record array for each field."""
     tables = {}
     for name, (columns, fractions) in result.fractions.items():
-        # Fractions of a rest without cells are all NaN. Those of groups are known for every tested gene, or, in a result
+        # Fractions of a rest without cells are all NaN. Those of groups are known for every tested gene or, in a result
         # from a file, for the first genes of each group.
         of_groups = result.fractions["pts"][1]
         tested = np.asarray(~np.isnan(of_groups[:, 0]))

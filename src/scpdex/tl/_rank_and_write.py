@@ -8,9 +8,10 @@ from scanpy import logging as logg
 
 from scpdex.execute import execute
 from scpdex.machine.threads import anndata_lock
+from scpdex.matrix import are_several
 from scpdex.messages.ranking_call import describe_call, describe_raw, log_results, warn_of_numbers, warn_of_preset
 from scpdex.messages.unwritable_results import warn_of_unwritable_results
-from scpdex.results import refuse_to_replace, refuse_view_of_disk, write_results
+from scpdex.results import find_storage, refuse_to_replace, refuse_view_of_disk, write_results
 from scpdex.run import fitted_groups, order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.tl._result_entries import collect_fractions, describe_shape, list_level_fields, make_results
 
@@ -73,3 +74,27 @@ def rank_and_write(task: Task, classifier: Any, arguments: Arguments, key: str, 
     )
     log_results(results, storage, start, is_split=design.split_by is not None, without_x=copy and on_disk)
     return adata if is_joined else stored
+
+
+def check_key(key_added: object) -> str:
+    """Give the key of the result in ``uns``: the argument, or scanpy's default.
+
+    Raises
+    ------
+    TypeError
+        It is not a string.
+    """
+    if key_added is not None and not isinstance(key_added, str):
+        msg = f"key_added={key_added!r} is not a string: pass a name such as 'rank_genes_groups', or None."
+        raise TypeError(msg)
+    return "rank_genes_groups" if key_added is None else key_added
+
+
+def refuse_list_without_uns(adata: object, storage: object, *, copy: bool) -> None:
+    """Raise a ValueError for a list whose result would have no place: neither a copy nor a file."""
+    if are_several(adata) and not copy and find_storage(storage).path is None:
+        msg = (
+            f"adata is a {type(adata).__name__}, which has no uns for the result. Pass copy=True for an AnnData with "
+            "obs, var, uns and the result, without X, or the path of a file as storage."
+        )
+        raise ValueError(msg)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from scpdex.comparisons.labels import REST
-from scpdex.matrix import are_several
 from scpdex.task import Arguments, open_task
 from scpdex.tl._keywords import take_keywords
-from scpdex.tl._rank_and_write import rank_and_write
+from scpdex.tl._rank_and_write import check_key, rank_and_write, refuse_list_without_uns
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -76,18 +75,18 @@ def rank_genes_parallel(
     computed chunk by chunk, by the workers of a cluster if a ``dask.distributed.Client`` is active. scanpy's presets
     and ``scanpy.settings.n_jobs`` have no effect; a message names the arguments that another preset would change.
 
-    scanpy's arguments come first. The arguments beyond scanpy follow, all off by default, in four groups: which cells
-    are compared (``exclude`` to ``label``), how they are tested (``normalize`` to ``corr_scope``), what is reported
-    (``extras``, ``storage``), and what the call may use of the machine (``low_memory`` to ``show_progress``).
+    The arguments beyond scanpy's, all off by default, follow in four groups: which cells are compared (``exclude`` to
+    ``label``), how they are tested (``normalize`` to ``corr_scope``), what is reported (``extras``, ``storage``), and
+    what the call may use of the machine (``low_memory`` to ``show_progress``).
 
     Parameters
     ----------
     adata
-        :class:`anndata.AnnData`, cells x genes; or, with ``copy=True``, a list of paths of h5ad files and zarr stores
-        and of AnnDatas, backed or in memory, or a dict of these by name. The call changes nothing of an AnnData but
-        ``adata.uns[key_added]``, ``adata.varm`` with ``storage="varm"``, and the dtype of a ``groupby`` column of
-        strings. The cells of a list are ranked as if :func:`anndata.concat` had put them together, one object after the
-        other; files are read where they lie, and dask arrays are refused.
+        :class:`anndata.AnnData`, cells x genes; or, with ``copy=True`` or a file as ``storage``, a list or dict of paths
+        of h5ad files and zarr stores and of AnnDatas, backed or in memory. The call changes nothing of an AnnData but
+        ``uns[key_added]``, ``varm`` with ``storage="varm"``, and the dtype of a ``groupby`` column of strings. Cells of
+        a list are ranked as if :func:`anndata.concat` had put them together, one object after the other; files are read
+        where they lie, and dask arrays are refused.
     groupby
         Column of ``adata.obs`` that holds the groups' labels: categorical, strings, numbers or bools. Strings become
         categorical when the result is stored, as in scanpy, except in a lazily opened object. scanpy's plots need
@@ -116,7 +115,8 @@ def rank_genes_parallel(
         Key of ``adata.uns`` for the result; ``"rank_genes_groups"`` by default.
     copy
         Return a copy of ``adata`` with the result instead of storing it in ``adata``. For data on disk the copy has
-        obs, var and uns only. A list, and a view of data on disk, cannot hold a result: both need ``copy=True``.
+        obs, var and uns only. A list, and a view of data on disk, cannot hold a result: both need ``copy=True`` or a
+        file as ``storage``.
     method
         ``"t-test"`` (the default, Welch's), ``"t-test_overestim_var"`` (the same with the variance of the other cells
         taken as if there were only as many as the group has), ``"wilcoxon"`` (rank sum, normal approximation, see
@@ -207,7 +207,9 @@ def rank_genes_parallel(
         ``"uns"`` is scanpy's layout. ``"varm"`` stores genes x groups matrices instead, which files hold for any number
         and any names of groups; :func:`scpdex.tl.rank_genes_to_uns` makes scanpy's layout from them, and
         :func:`scpdex.get.rank_genes_df` reads both. Raw data with other genes than ``adata.var`` do not fit in varm,
-        and the call replaces only matrices of the result under the same key.
+        and the call replaces only matrices of the result under the same key. A path that ends in ``".parquet"`` writes
+        the long table to that file, which needs ``scpdex[parquet]``: the call then keeps to ``max_memory`` for any
+        number of groups. The file is written whole or not at all, and replaces only an earlier result of scpdex.
     **kwds
         Arguments of :class:`sklearn.linear_model.LogisticRegression`, for ``method="logreg"``. Other methods ignore
         them, as scanpy does, and one message names them; a misspelt parameter is a TypeError.
@@ -247,8 +249,13 @@ def rank_genes_parallel(
     down, 0 for the first and -1 for none. ``adata.uns[key_added]`` holds ``"params"``, ``"groups"``, which are the
     names of the columns, and ``"fields"``.
 
+    A file has the rows and columns of :func:`scpdex.get.rank_genes_df`, ``split`` and ``group`` as dictionary-encoded
+    strings. ``adata.uns[key_added]`` holds ``"params"``, the absolute ``"path"`` and ``"groups"``.
+
     Raises
     ------
+    ImportError
+        ``storage`` is a file, and pyarrow is not installed.
     KeyError
         ``groupby``, ``split_by``, ``strata``, ``layer`` or the column ``mask_var`` does not exist, or not in all of
         several objects.
@@ -259,12 +266,13 @@ def rank_genes_parallel(
         An argument has an invalid value, or one that contradicts another (``strata`` with a t-test, for example);
         ``max_memory`` is too small; a group has a single cell, or nothing is left to compare; the compared cells and
         tested genes hold NaN or infinite values; ``storage="varm"`` does not fit raw, or would replace matrices that
-        are not its own; ``adata`` is a view of data on disk and ``copy`` is False; or a file changed while it was read.
+        are not its own; the file to be written exists and is not a result of scpdex; ``adata`` is a view of data on
+        disk and ``copy`` is False; or a file changed while it was read.
     RuntimeError
         A chunk of a dask array cannot be computed, or workers died over it more often than dask allows.
     OSError
-        A file cannot be read, is neither an h5ad file nor a zarr store, or does not exist; or the temporary folder
-        cannot hold the data beyond ``max_memory``.
+        A file cannot be read, is neither an h5ad file nor a zarr store, or does not exist; the temporary folder cannot
+        hold the data beyond ``max_memory``; or the file of the result cannot be written, or its folder does not exist.
     MemoryError
         A limit of the process (``ulimit -v`` or ``-d``) leaves no room for one thread.
 
@@ -293,15 +301,8 @@ def rank_genes_parallel(
     >>> sc.get.rank_genes_groups_df(adata, "Dendritic")["names"].head(3).tolist()
     ['LYZ', 'CST3', 'HLA-DRA']
     """
-    if key_added is not None and not isinstance(key_added, str):
-        msg = f"key_added={key_added!r} is not a string: pass a name such as 'rank_genes_groups', or None."
-        raise TypeError(msg)
-    if are_several(adata) and not copy and storage in {"uns", "varm"}:
-        msg = (
-            f"adata is a {type(adata).__name__}, which has no uns for the result. Pass copy=True for an AnnData with "
-            "obs, var, uns and the result, without X."
-        )
-        raise ValueError(msg)
+    key = check_key(key_added)
+    refuse_list_without_uns(adata, storage, copy=copy)
     classifier = take_keywords(kwds, method)
     arguments = Arguments(
         groupby=groupby,
@@ -338,6 +339,4 @@ def rank_genes_parallel(
         show_progress=show_progress,
     )
     with open_task(adata, arguments) as task:
-        return rank_and_write(
-            task, classifier, arguments, "rank_genes_groups" if key_added is None else key_added, copy=copy
-        )
+        return rank_and_write(task, classifier, arguments, key, copy=copy)
