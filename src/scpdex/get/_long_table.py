@@ -131,8 +131,8 @@ class TableRequest:
             columns[str(self.gene_symbols)] = CodedColumn(symbols, row_genes)
         return row_groups, columns | in_rows | _take_fractions(result, row_genes, row_groups)
 
-    def select(self, columns: dict[str, Any]) -> dict[str, Any]:
-        """Select the columns of the table, in the order of the request.
+    def select(self, columns: dict[str, Any], fields_of_file: Iterable[str]) -> dict[str, Any]:
+        """Select the columns of the table, in the order of the request; those of a file need not have been read.
 
         Raises
         ------
@@ -143,7 +143,8 @@ class TableRequest:
             return columns
         for name in self.columns:
             if name not in columns:
-                msg = f"columns: {name!r} is not a column of the table.{suggest_name(name, list(columns))}"
+                valid = list(dict.fromkeys([*columns, *fields_of_file]))
+                msg = f"columns: {name!r} is not a column of the table.{suggest_name(name, valid)}"
                 raise ValueError(msg)
         return {name: columns[name] for name in self.columns}
 

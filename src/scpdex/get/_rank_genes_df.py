@@ -139,11 +139,12 @@ def rank_genes_df(
     all_groups = source.all_groups
     source.warn_of_renamed_labels()
     chosen = all_groups if group is None else choose_names(group, all_groups, "group", source.place)
-    frames, unread_fields, shared_names = [], set[str](), set[str]()
+    frames, unread_fields, shared_names, fields_of_file = [], set[str](), set[str](), dict[str, None]()
 
     def note(results: Iterable[RankedResult[RankedGenes]]) -> Iterator[RankedResult[RankedGenes]]:
         """Note what users should know of the results, as they are read."""
         for result in results:
+            fields_of_file.update(dict.fromkeys(result.fields_of_file))
             unread_fields.update(result.unread_fields)
             shared_names.update(result.shared_names if result.fractions else ())
             shared_names.update(result.shared_names_in_var if gene_symbols is not None else ())
@@ -159,7 +160,7 @@ def rank_genes_df(
             if source.levels is not None:
                 codes = np.full(made["names"].codes.size, position)
                 table_columns = {"split": CodedColumn(source.levels.levels, codes, is_categorical=True)} | made
-            frames.append(make_frame(request.select(table_columns), backend))
+            frames.append(make_frame(request.select(table_columns, fields_of_file), backend))
     warn_of_unread_fields(key, sorted(unread_fields))
     warn_of_shared_names(sorted(shared_names))
     return frames[0] if source.levels is None and len(frames) == 1 else concatenate_frames(frames, backend)

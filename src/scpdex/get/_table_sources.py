@@ -94,11 +94,17 @@ class FileSource(TableSource):
         self, key: str, groups: Sequence[str], fields: Container[str] | None
     ) -> Iterator[RankedResult[RankedGenes]]:
         """Read some groups and fields of a result, a few groups at a time."""
-        position = self._positions[key]
-        absent = np.full(self._file.gene_names.size, -1)
-        for ranked in self._file.read_steps(position, groups, self._file.fields if fields is None else fields):
-            params = self._file.params(position)
-            yield RankedResult(params, ranked, self._file.gene_names, absent, uses_raw=False, fractions={})
+        file, position = self._file, self._positions[key]
+        for ranked in file.read_steps(position, groups, file.fields if fields is None else fields):
+            yield RankedResult(
+                file.params(position),
+                ranked,
+                file.gene_names,
+                np.full(file.gene_names.size, -1),
+                uses_raw=False,
+                fractions={},
+                fields_of_file=file.fields,
+            )
 
 
 def open_source(adata: Any, key: str) -> TableSource:

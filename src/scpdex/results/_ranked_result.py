@@ -163,3 +163,5 @@ class RankedResult(Generic[Layout]):
     """``shared_names``, and ranked names that var, or raw.var, repeats."""
     unread_fields: tuple[str, ...] = ()
     """Stored fields that do not fit the groups and genes, and are left out."""
+    fields_of_file: tuple[str, ...] = ()
+    """All fields of a result in a file, of which some may have been read."""

@@ -79,5 +79,6 @@ def read_file_steps(
             var_positions=var_positions,
             uses_raw=uses_raw,
             fractions={},
+            fields_of_file=file.fields,
             shared_names_in_var=tuple(file.gene_names[is_shared].tolist()),
         )

@@ -82,8 +82,8 @@ def rank_genes_parallel(
     Parameters
     ----------
     adata
-        :class:`anndata.AnnData`, cells x genes; or, with ``copy=True`` or a file as ``storage``, a list or dict of paths
-        of h5ad files and zarr stores and of AnnDatas, backed or in memory. The call changes nothing of an AnnData but
+        :class:`anndata.AnnData`, cells x genes; or, with ``copy=True`` or a file as ``storage``, a list or dict of
+        paths of h5ad files and zarr stores and of AnnDatas. The call changes nothing of an AnnData but
         ``uns[key_added]``, ``varm`` with ``storage="varm"``, and the dtype of a ``groupby`` column of strings. Cells of
         a list are ranked as if :func:`anndata.concat` had put them together, one object after the other; files are read
         where they lie, and dask arrays are refused.
