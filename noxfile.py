@@ -36,28 +36,28 @@ def _test(session: nox.Session, *, others_may_warn: bool) -> None:
 @nox.session(python=PYTHONS if THIS in PYTHONS else [*PYTHONS, THIS])
 def tests(session: nox.Session) -> None:
     """Run the fast tests on each Python that is there, with the newest versions of the packages for that Python."""
-    _install(session, "test" if session.python == OLDEST else "test-newest", ".[dask,polars]")
+    _install(session, "test" if session.python == OLDEST else "test-newest", ".[dask,parquet,polars]")
     _test(session, others_may_warn=session.python == OLDEST)
 
 
 @nox.session(python=OLDEST)
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml allows."""
-    _install(session, "test-oldest", ".[dask,polars]")
+    _install(session, "test-oldest", ".[dask,parquet,polars]")
     _test(session, others_may_warn=True)
 
 
 @nox.session(python=NEWEST)
 def slow(session: nox.Session) -> None:
     """Run the tests that measure whole processes: their memory, and the kernels that they share."""
-    _install(session, "test-newest", ".[dask,polars]")
+    _install(session, "test-newest", ".[dask,parquet,polars]")
     session.run("pytest", "-m", "slow", *session.posargs)
 
 
 @nox.session(python=NEWEST)
 def bounds(session: nox.Session) -> None:
     """Run the tests of the kernels with every index checked, in kernels that are compiled anew."""
-    _install(session, "test-newest", ".[dask,polars]")
+    _install(session, "test-newest", ".[dask,parquet,polars]")
     environment = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(Path(session.create_tmp()).resolve() / "kernels")}
     tests = [
         *("kernels/test_keys_and_sort", "kernels/test_rank_sums", "kernels/test_moments"),
@@ -71,21 +71,21 @@ def bounds(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def fuzz(session: nox.Session) -> None:
     """Rank whatever Hypothesis makes up, against plain code, scipy and scanpy; ``-- --minutes 60`` says how long."""
-    _install(session, "test-newest", ".[dask,polars]")
+    _install(session, "test-newest", ".[dask,parquet,polars]")
     session.run("python", "tests/tools/fuzz.py", *session.posargs, env=SUPPORT)
 
 
 @nox.session(python=NEWEST)
 def interrupt(session: nox.Session) -> None:
     """Interrupt 200 calls at random times, on every way through the package; ``-- --runs 1000`` for more."""
-    _install(session, "test-newest", ".[dask,polars]")
+    _install(session, "test-newest", ".[dask,parquet,polars]")
     session.run("python", "tests/tools/interrupt.py", *session.posargs, env=SUPPORT)
 
 
 @nox.session(python=NEWEST)
 def mutate(session: nox.Session) -> None:
     """Put deliberate faults in, one at a time: the fast tests have to notice each."""
-    _install(session, "test-newest", ".[dask,polars]")
+    _install(session, "test-newest", ".[dask,parquet,polars]")
     session.run("python", "tests/tools/mutate.py", *session.posargs)
 
 
@@ -102,7 +102,7 @@ def dev(session: nox.Session) -> None:
     session.run("python", "-m", "venv", "--clear", ".venv")
     python = str(Path(".venv", "Scripts" if sys.platform == "win32" else "bin", "python"))
     groups = nox.project.dependency_groups(PROJECT, "dev")
-    session.run(python, "-m", "pip", "install", "--quiet", "-e", ".[dask,polars]", *groups, external=True)
+    session.run(python, "-m", "pip", "install", "--quiet", "-e", ".[dask,parquet,polars]", *groups, external=True)
     session.log(f"use {python}, or activate .venv")
 
 
@@ -128,7 +128,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation, tutorials executed; warnings, cells that raise and broken internal links are errors."""
-    _install(session, "docs", ".[dask]")
+    _install(session, "docs", ".[dask,parquet]")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html", *session.posargs)
     internal = ["-D", "linkcheck_ignore=^https?://", "-D", "nb_execution_mode=off"]
     session.run("sphinx-build", "-q", *internal, "-b", "linkcheck", "docs", "docs/_build/linkcheck")
@@ -136,7 +136,7 @@ def docs(session: nox.Session) -> None:
 
 def _install_peers(session: nox.Session) -> str:
     """Install what scpdex is timed beside, and give the folder of pdex 0.1."""
-    _install(session, "bench", ".[dask,polars]")
+    _install(session, "bench", ".[dask,parquet,polars]")
     # Two versions of one package cannot share an environment.
     old = str(Path(session.create_tmp()) / "pdex 0.1")
     session.install("--target", old, "pdex==0.1.28")
