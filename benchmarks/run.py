@@ -66,7 +66,9 @@ def n_bytes(matrix: Any) -> int:
 def run_script(name: str, *arguments: Any, cache: Path | None = None) -> list[float]:
     """Run a script of this folder in a process of its own and give the numbers that it prints last."""
     command = [sys.executable, Path(__file__).parent / name, *map(str, arguments)]
-    environment = os.environ | ({} if cache is None else {"NUMBA_CACHE_DIR": str(cache)})
+    # scpdex reads kernels from the installation too, unless Numba is told which folders count.
+    only = {"NUMBA_CACHE_DIR": str(cache), "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
+    environment = os.environ | ({} if cache is None else only)
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return [float(word) for word in done.stdout.splitlines()[-1].split()]
 

@@ -1,8 +1,5 @@
 """Whole processes that can write compiled kernels to no lasting folder, or to a small one."""
 
-import importlib.util
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,26 +7,12 @@ from typing import Any
 
 import pytest
 from rank_dtypes import RANK
-
-_CACHING = ("scpdex", "scanpy", "fast_array_utils")
+from unwritable import unwritable_packages
 
 
 @pytest.fixture(scope="module")
 def read_only(tmp_path_factory) -> dict[str, str]:
-    """Environment of a process with packages, a home and a NUMBA_CACHE_DIR where nothing can be written."""
-    site = tmp_path_factory.mktemp("site")
-    for name in _CACHING:
-        (source,) = importlib.util.find_spec(name).submodule_search_locations
-        shutil.copytree(source, site / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for module in (site / name).rglob("*.py"):
-            # Not even root can make a folder of a file.
-            (module.parent / "__pycache__").write_text("")
-    nowhere = str(site / "scpdex" / "py.typed" / "below")
-    return (
-        os.environ
-        | dict.fromkeys(["HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR"], nowhere)
-        | {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
-    )
+    return unwritable_packages(tmp_path_factory.mktemp("site"))
 
 
 def _run(environment: dict[str, str], temporary: Path, program: str, *, check: bool = True) -> Any:
@@ -82,13 +65,13 @@ def test_no_temporary_folder_either(read_only, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_small_quota(tmp_path):
+def test_a_small_quota(read_only, tmp_path):
     """A limit of the operating system on how large files can be, which compiled kernels exceed."""
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000));"
     done = subprocess.run(
         [sys.executable, "-W", "always:compiled kernels", "-c", limit + RANK, "float32"],
-        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+        env=read_only | {"NUMBA_CACHE_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,

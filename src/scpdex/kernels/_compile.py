@@ -1,7 +1,8 @@
 """How kernels are compiled: without the GIL, with exact arithmetic, cached on disk where possible."""
 
+import os
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -13,6 +14,31 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # No C code calls kernels.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
+# Those of this package, which are made when it is imported.
+_kernels: list[Any] = []
+
+
+class CacheUse(NamedTuple):
+    """How this process has used the disk cache of kernels."""
+
+    n_compiled: int
+    """Kernels that were compiled, one for each list of argument types."""
+    n_loaded: int
+    """Kernels that were read from the cache."""
+    folder: str | None
+    """Folder that kernels are written to, in folders of their own; None if they cannot be kept."""
+
+
+def measure_cache_use() -> CacheUse:
+    """Count the kernels that this process has compiled, and those that it has read from the cache."""
+    uses = [kernel.stats for kernel in _kernels]
+    folders = {use.cache_path for use in uses}
+    return CacheUse(
+        n_compiled=sum(sum(use.cache_misses.values()) for use in uses),
+        n_loaded=sum(sum(use.cache_hits.values()) for use in uses),
+        folder=os.path.commonpath(folders) if folders and None not in folders else None,
+    )
 
 
 def kernel(function: Function) -> Function:
@@ -26,6 +52,7 @@ def kernel(function: Function) -> Function:
         # NUMBA_DISABLE_JIT. Compiled code warns of no overflow and no division by zero.
         return np.errstate(all="ignore")(function)
     attach_cache(compiled, function)
+    _kernels.append(compiled)
     return cast("Function", compiled)
 
 

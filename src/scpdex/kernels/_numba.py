@@ -7,10 +7,13 @@ Numba has no public way to choose the files of a cache or its folder. Where a re
 from __future__ import annotations
 
 import hashlib
+import inspect
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numba
+from llvmlite.binding import get_host_cpu_name
 from numba.core.caching import (
     CompileResultCacheImpl,
     FunctionCache,
@@ -23,7 +26,7 @@ from scpdex.kernels._cache_warning import UNWRITABLE, warn_of_unknown_numba, war
 from scpdex.kernels._private_folder import private_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -45,7 +48,14 @@ class _KeyedFile(IndexDataCacheFile):
     that compile different signatures at once both take the next number, and whoever loads that file later runs code
     for the wrong types. Numba also ignores changes in the kernels that a kernel calls, and whether the code checks
     indices (NUMBA_BOUNDSCHECK).
+
+    Files are written to ``folder``, and read from there or else from ``further_folders``: the name of a file tells
+    that it is the right one, whoever wrote it.
     """
+
+    def __init__(self, folder: str, base_name: str, digest: str, further_folders: Iterable[str] = ()) -> None:
+        super().__init__(folder, base_name, digest)
+        self._further_files = [_KeyedFile(further, base_name, digest) for further in further_folders]
 
     def _file_name(self, key: Any) -> str:
         checks_indices = vars(numba.config)["BOUNDSCHECK"]
@@ -63,8 +73,12 @@ class _KeyedFile(IndexDataCacheFile):
         self._save_data(self._file_name(key), data)
 
     def load(self, key: Any) -> Any:
-        """Read compiled code; None, so that Numba compiles it, if there is no file or the file is damaged."""
+        """Read compiled code; None, so that Numba compiles it, if no folder has a file that is whole."""
         name = self._file_name(key)
+        found = (file._read(name) for file in (self, *self._further_files))
+        return next((data for data in found if data is not None), None)
+
+    def _read(self, name: str) -> Any:
         try:
             content = Path(self._data_path(name)).read_bytes()
             is_whole = hashlib.sha256(content[:-_DIGEST_BYTES]).digest() == content[-_DIGEST_BYTES:]
@@ -73,12 +87,35 @@ class _KeyedFile(IndexDataCacheFile):
             return None
 
 
+class _KernelCacheImpl(CompileResultCacheImpl):
+    """Numba's choice of the folder that a kernel is written to; it may be none."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        try:
+            super().__init__(function)
+        except (RuntimeError, OSError):
+            self._locator_classes = [_NoFolderLocator]
+            super().__init__(function)
+
+
 class _KernelCache(FunctionCache):
-    """Numba's cache of one function, in files named by signature, processor and source."""
+    """Numba's cache of one kernel, in files named by signature, processor and source.
+
+    Numba reads from a folder only if it can write there too. Kernels are read from every folder that Numba looks at.
+    """
+
+    _impl_class = _KernelCacheImpl
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        self._cache_file = _KeyedFile(self._cache_path, self._impl.filename_base, _DIGEST)
+        further_folders = [folder for folder in _list_folders(function) if folder != self._cache_path]
+        self._cache_file = _KeyedFile(self._cache_path, self._impl.filename_base, _DIGEST, further_folders)
+
+    @property
+    def cache_path(self) -> str | None:
+        """Folder that files are written to; None if there is none, or if it goes with the process."""
+        has_folder = not isinstance(self._impl.locator, _PrivateFolderLocator | _NoFolderLocator)
+        return self._cache_path if has_folder else None
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Read compiled code; None, so that Numba compiles it, if that fails."""
@@ -89,29 +126,37 @@ class _KernelCache(FunctionCache):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Write compiled code; warn if that fails."""
+        """Write compiled code; warn if that fails, or if the folder goes with the process."""
         try:
             super().save_overload(sig, data)
         except AttributeError as error:
             warn_of_unknown_numba(error)
         except OSError as error:
             warn_once(error.strerror or error, UNWRITABLE)
+        else:
+            if isinstance(self._impl.locator, _PrivateFolderLocator):
+                warn_once("neither the installation nor the home, nor NUMBA_CACHE_DIR, can be written to", UNWRITABLE)
 
 
-class _NoCache:
-    """Stand-in for a cache, for a function that has no folder: warns when Numba would write to it."""
+def _list_folders(function: Callable[..., Any]) -> list[str]:
+    """List the lasting folders that Numba would cache a function in, whether they can be written to or not."""
+    if vars(numba.config).get("CACHE_LOCATOR_CLASSES"):
+        # The user has chosen which folders count, by the environment variable NUMBA_CACHE_LOCATOR_CLASSES.
+        return []
+    folders = []
+    for locator_class in CompileResultCacheImpl._locator_classes:
+        if locator_class is not _PrivateFolderLocator:
+            # Numba's locators refuse a function whose folder they cannot write to.
+            reading_class: Any = type("_ReadingLocator", (locator_class,), {"ensure_cache_path": lambda _: None})
+            locator = reading_class.from_function(function, inspect.getfile(function))
+            if locator is not None:
+                folders.append(locator.get_cache_path())
+    return folders
 
-    cache_path = None
 
-    def load_overload(self, _sig: Any, _target_context: Any) -> None:
-        """Find nothing."""
-
-    def save_overload(self, _sig: Any, _data: Any) -> None:
-        """Warn instead of writing."""
-        warn_once("no folder can be written to", UNWRITABLE)
-
-    def flush(self) -> None:
-        """Do nothing, since there are no files."""
+def cpu_name() -> str:
+    """Name the processor that kernels are compiled for, as LLVM calls it: this one, or NUMBA_CPU_NAME."""
+    return str(vars(numba.config)["CPU_NAME"] or get_host_cpu_name())
 
 
 def attach_cache(compiled: Any, function: Callable[..., Any]) -> None:
@@ -121,8 +166,9 @@ def attach_cache(compiled: Any, function: Callable[..., Any]) -> None:
         return
     try:
         compiled._cache = _KernelCache(function)
-    except (RuntimeError, OSError):
-        compiled._cache = _NoCache()
+    except (RuntimeError, OSError) as error:
+        # Of the folders that NUMBA_CACHE_LOCATOR_CLASSES allows, none can be written to.
+        warn_once(error, UNWRITABLE)
     except AttributeError as error:
         warn_of_unknown_numba(error)
 
@@ -147,6 +193,28 @@ class _PrivateFolderLocator(_SourceFileBackedLocatorMixin, _CacheLocator):
     def get_cache_path(self) -> str:
         """Name the folder for the functions of the source file."""
         return str(self._path)
+
+
+class _NoFolderLocator(_SourceFileBackedLocatorMixin, _CacheLocator):
+    """Locator of kernels that can be written to no folder: they are read from those that Numba cannot write to."""
+
+    def __init__(self, function: Callable[..., Any], source: str) -> None:
+        self._py_file = source
+        self._lineno = function.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], source: str) -> Self:
+        """Locate no folder."""
+        return cls(function, source)
+
+    def get_cache_path(self) -> str:
+        """Name a folder without files."""
+        return os.devnull
+
+    def ensure_cache_path(self) -> None:
+        """Refuse to write."""
+        msg = "no folder can be written to"
+        raise OSError(msg)
 
 
 def offer_private_folder() -> None:

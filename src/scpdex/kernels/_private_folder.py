@@ -9,8 +9,6 @@ import tempfile
 from pathlib import Path
 from threading import Lock
 
-from scpdex.kernels._cache_warning import UNWRITABLE, warn_once
-
 _lock = Lock()
 _folder: Path | None = None
 
@@ -36,7 +34,6 @@ def private_folder() -> Path:
                 )
                 raise OSError(error.errno, msg) from error
             atexit.register(_remove, _folder, os.getpid())
-            warn_once("neither the installation nor the home, nor NUMBA_CACHE_DIR, can be written to", UNWRITABLE)
         return _folder
 
 
