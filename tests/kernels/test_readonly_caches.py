@@ -3,6 +3,8 @@
 import errno
 import importlib.util
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from threading import Lock
@@ -12,6 +14,7 @@ import numba
 import numpy as np
 import pytest
 from numba.core.caching import CompileResultCacheImpl
+from unwritable import READ_ONLY_CACHE, unwritable_packages
 
 from scpdex.kernels import _cache_warning, _compile, _numba, _private_folder
 
@@ -155,3 +158,80 @@ def test_the_folder_of_kernels(monkeypatch, tmp_path):
         copy.write_text(_MODULE)
         assert not _is_loaded(_import_total(copy))
     assert _compile.measure_cache_use() == (2, 0, str(tmp_path / "cache"))
+
+
+def _run(environment: dict[str, str], program: str) -> str:
+    """Run a program in a process of its own; give its warnings."""
+    command = [sys.executable, "-W", "always:compiled kernels", "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stderr
+    assert not done.stdout
+    return done.stderr
+
+
+_COMPILE = """
+from scpdex.command._compile_kernels import compile_kernels
+done = compile_kernels()
+assert done.n_compiled > 200 and done.n_loaded == 0, done
+assert (done.cpu_name, done.folder) == ("generic", os.environ["NUMBA_CACHE_DIR"]), done
+again = compile_kernels()
+assert again.n_compiled == again.n_loaded == 0, again
+"""
+
+# Whatever users may feed it, files and dask arrays too.
+_RANK = """
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from hypothesis import HealthCheck, given, seed, settings
+from drawn import calls
+import scpdex
+from scpdex.kernels._compile import measure_cache_use
+n_ranked = 0
+
+@seed(0)
+@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck), database=None)
+@given(calls())
+def rank(call):
+    global n_ranked
+    with TemporaryDirectory() as folder:
+        try:
+            adata = call.stored(Path(folder))
+            scpdex.tl.rank_genes_parallel(adata, "label", copy=True, **call.options, **call.more)
+            n_ranked += 1
+        except ValueError:
+            # Options that contradict the labels.
+            pass
+
+rank()
+assert n_ranked > 50, n_ranked
+use = measure_cache_use()
+assert use.n_compiled == 0 and use.n_loaded > 40 and use.folder is None, use
+"""
+
+_RANK_ON_ANOTHER_PROCESSOR = """
+import anndata as ad, numpy as np
+import scpdex
+from scpdex.kernels._compile import measure_cache_use
+adata = ad.AnnData(np.random.default_rng(0).poisson(1, (60, 4)).astype(np.float32))
+adata.obs["group"] = np.resize(["a", "b"], 60)
+scpdex.tl.rank_genes_parallel(adata, "group", method="wilcoxon")
+use = measure_cache_use()
+assert use.n_compiled > 5 and use.n_loaded == 0, use
+"""
+
+
+@pytest.mark.slow
+def test_a_container(tmp_path):
+    """Kernels that are compiled at build are all that the run needs: it compiles nothing and warns of nothing."""
+    cache, site, support = tmp_path / "cache", tmp_path / "site", Path(__file__).parents[1] / "support"
+    environment = unwritable_packages(site) | {"NUMBA_CACHE_DIR": str(cache), "NUMBA_CPU_NAME": "generic"}
+    environment["PYTHONPATH"] += os.pathsep + str(support)
+    assert "compiled kernels" not in _run(environment, "import os" + _COMPILE)
+    files = _files(cache)
+    assert {path.suffix for path in files} == {".nbc"}
+    assert "compiled kernels" not in _run(environment, READ_ONLY_CACHE + _RANK)
+    del environment["NUMBA_CPU_NAME"]
+    warnings = _run(environment, READ_ONLY_CACHE + _RANK_ON_ANOTHER_PROCESSOR)
+    assert warnings.count("compiled kernels cannot be kept on disk (neither the installation") == 1
+    assert _files(cache) == files

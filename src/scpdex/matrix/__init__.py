@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from scpdex.matrix._anndata import read_annotations
+from scpdex.matrix._example_matrices import IN_MEMORY, InMemory, make_csr_matrix, make_matrix
 from scpdex.matrix._expression import Expression, select_expression
 from scpdex.matrix._gene_block import GeneBlock, GeneSource
 from scpdex.matrix._open_source import open_source
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_LABEL",
+    "IN_MEMORY",
     "JOINS",
     "ChunkPart",
     "ChunkReader",
@@ -34,6 +36,7 @@ __all__ = [
     "GeneBlock",
     "GeneBuckets",
     "GeneSource",
+    "InMemory",
     "Join",
     "JoinedCells",
     "JoinedObjects",
@@ -45,6 +48,8 @@ __all__ = [
     "gather_pieces",
     "is_path",
     "join_objects",
+    "make_csr_matrix",
+    "make_matrix",
     "open_source",
     "read_annotations",
     "sample_values",

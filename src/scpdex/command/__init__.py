@@ -1,0 +1,1 @@
+"""Command: what the program ``scpdex`` does in a terminal."""
