@@ -17,7 +17,7 @@ from scpdex.results import ParquetResult
 
 pa = pytest.importorskip("pyarrow")
 
-BUDGET = 40_000_000
+BUDGET = 20_000_000
 # A pool has to outlive what was allocated in it.
 _POOLS = []
 
@@ -54,7 +54,7 @@ def test_more_groups_take_no_more_memory(tmp_path, arguments):
     scpdex.tl.rank_genes_parallel(_screen(4)[:, :20].copy(), "group", storage=path, low_memory=True, **arguments)
     peaks = [_peak(_screen(n_groups), path, **arguments) for n_groups in (500, 1000)]
     assert max(peaks) <= BUDGET
-    assert peaks[1] <= 1.15 * peaks[0]
+    assert peaks[1] <= 1.25 * peaks[0]
     n_pairs = 1000 * (50 if "n_genes" in arguments else 2000)
     assert len(scpdex.get.rank_genes_df(path, columns=["scores"])) == n_pairs
 
