@@ -1,1 +1,5 @@
-"""Command: what the program ``scpdex`` does in a terminal."""
+"""Command: ``scpdex rank``, ``plan``, ``table`` and ``compile`` in a shell, with the arguments of the public verbs."""
+
+from scpdex.command._main import main
+
+__all__ = ["main"]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from scpdex.matrix._anndata import read_annotations
 from scpdex.matrix._example_matrices import IN_MEMORY, InMemory, make_csr_matrix, make_matrix
 from scpdex.matrix._expression import Expression, select_expression
+from scpdex.matrix._file_entries import EntryChanges, write_entries
 from scpdex.matrix._gene_block import GeneBlock, GeneSource
 from scpdex.matrix._open_source import open_source
 from scpdex.matrix._sample import sample_values
@@ -19,6 +20,7 @@ from scpdex.matrix.joined._join_objects import DEFAULT_LABEL, JOINS, Join, Joine
 from scpdex.matrix.joined._joined_expression import select_joined_expression
 from scpdex.matrix.joined._joined_source import JoinedCells, JoinedSource
 from scpdex.matrix.joined._name_objects import FilePath, are_several, is_path
+from scpdex.matrix.joined._open_files import open_file
 
 if TYPE_CHECKING:
     # Needs dask, which need not be there.
@@ -31,6 +33,7 @@ __all__ = [
     "ChunkPart",
     "ChunkReader",
     "ChunkedSource",
+    "EntryChanges",
     "Expression",
     "FilePath",
     "GeneBlock",
@@ -50,9 +53,11 @@ __all__ = [
     "join_objects",
     "make_csr_matrix",
     "make_matrix",
+    "open_file",
     "open_source",
     "read_annotations",
     "sample_values",
     "select_expression",
     "select_joined_expression",
+    "write_entries",
 ]

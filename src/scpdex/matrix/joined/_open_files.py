@@ -12,16 +12,19 @@ import zarr
 from anndata import AnnData, read_h5ad
 from anndata.io import read_elem, sparse_dataset
 
+from scpdex.matrix._file_entries import open_varm, read_uns
+
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from scpdex.matrix.joined._name_objects import FilePath
 
 
-def open_file(path: FilePath, stack: ExitStack) -> AnnData:
+def open_file(path: FilePath, stack: ExitStack, *, with_results: bool = False) -> AnnData:
     """Open an h5ad file or zarr store for reading; ``stack`` closes it.
 
-    Of ``uns``, only the entry ``"log1p"`` is read, and ``obsm``, ``varm``, ``obsp`` and ``varp`` are not.
+    Of ``uns``, only the entry ``"log1p"`` is read, and ``obsm``, ``varm``, ``obsp`` and ``varp`` are not. With
+    ``with_results``, ``uns`` has all results, and None for each other entry; arrays in ``varm`` stay on the disk.
 
     Raises
     ------
@@ -41,11 +44,12 @@ def open_file(path: FilePath, stack: ExitStack) -> AnnData:
             adata = read_h5ad(file, backed="r")
             stack.callback(adata.file.close)
             return adata
-        log1p = {"log1p": read_elem(root["uns/log1p"])} if "uns/log1p" in root else {}
+        uns = read_uns(root, with_results=with_results)
+        varm = open_varm(root) if with_results else {}
         raw = {"X": _stored_matrix(root["raw"], "X"), "var": read_elem(root["raw/var"])} if "raw/X" in root else None
         layers = {name: _stored_matrix(root["layers"], name) for name in root.get("layers", ())}
         obs, var = read_elem(root["obs"]), read_elem(root["var"])
-        return AnnData(_stored_matrix(root, "X"), obs=obs, var=var, uns=log1p, layers=layers, raw=raw)
+        return AnnData(_stored_matrix(root, "X"), obs=obs, var=var, uns=uns, varm=varm, layers=layers, raw=raw)
     except Exception as error:
         hint = ""
         if isinstance(error, OSError) and error.errno == EMFILE:
