@@ -11,6 +11,7 @@ from screens import make_screen
 
 import scpdex
 from scpdex.command import _main, _table, main
+from scpdex.command._compile_kernels import CompiledKernels
 
 WILCOXON = ["--groupby", "gene", "--reference", "control", "--method", "wilcoxon"]
 
@@ -264,3 +265,11 @@ def test_no_table(screen, path, capsys):
 def test_descriptions_of_errors():
     assert _main._describe(KeyError("no 'x'")) == "no 'x'"
     assert _main._describe(MemoryError()) == "not enough memory"
+
+
+@pytest.mark.parametrize(("folder", "place"), [("/cache", "in /cache"), (None, "and cannot be kept")])
+def test_compile(monkeypatch, capsys, folder, place):
+    kernels = CompiledKernels(n_compiled=1200, n_loaded=3, folder=folder, cpu_name="znver3")
+    monkeypatch.setattr("scpdex.command._compile.compile_kernels", lambda: kernels)
+    assert main(["compile"]) == 0
+    assert capsys.readouterr().out.startswith(f"1,200 kernels compiled and 3 loaded for znver3, {place}")
