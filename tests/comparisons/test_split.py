@@ -10,7 +10,7 @@ from storages import STORAGES
 from stored import FORMS, assert_same_tests, budget_for, in_chunks, labelled, on_disk, values_of, without_slack
 
 import scpdex
-from scpdex.results import read_result
+from scpdex.results import read_steps
 
 KEY = "rank_genes_groups"
 LEVELS = ["x", "y", "z"]
@@ -209,7 +209,7 @@ def test_plots_of_a_level():
     sc.pl.rank_genes_groups(adata, key=f"{KEY}_x", show=False)
     sc.pl.rank_genes_groups_dotplot(adata, key=f"{KEY}_y", groupby="group", n_genes=2, show=False, dendrogram=False)
     with pytest.raises(KeyError, match=f"It lists those of levels: '{KEY}_x', '{KEY}_y', '{KEY}_z'"):
-        read_result(adata, KEY)
+        read_steps(adata, KEY, ())
 
 
 def test_results_of_levels_replace_nothing_else():

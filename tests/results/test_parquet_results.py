@@ -247,6 +247,9 @@ def test_what_is_replaced(pbmc, path):
         _rank(pbmc, path.with_name("folder.parquet"))
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
         _rank(pbmc, path.parent / "nowhere" / "x.parquet")
+    path.with_name("link.parquet").symlink_to(path.parent / "nowhere" / "x.parquet")
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
+        _rank(pbmc, path.with_name("link.parquet"))
     with pytest.raises(NotADirectoryError, match="there is no folder"):
         _rank(pbmc, path / "x.parquet")
     assert pbmc.uns[KEY] == "as before"
@@ -285,6 +288,38 @@ def test_a_file_that_was_changed(pbmc, path):
         parquet.write_table(changed.replace_schema_metadata(dict(changed.schema.metadata or {}) | dict(kept)), path)
         with pytest.raises(ValueError, match="has other rows than scpdex wrote"):
             rank_genes_df(path)
+
+
+@pytest.mark.parametrize("other", [{"method": "wilcoxon"}, {"split_by": "phase"}, {"reference": "CD34+"}], ids=str)
+def test_a_file_that_another_call_replaced(pbmc, path, other):
+    """The first result is gone: its entry does not take the numbers of the other one for its own."""
+    for first, second in (({}, other), (other, {})):
+        _rank(pbmc, path, key_added="first", **first)
+        _rank(pbmc, path, key_added="second", **second)
+        assert len(rank_genes_df(pbmc, key="second"))
+        for call in (rank_genes_df, scpdex.tl.rank_genes_to_uns):
+            with pytest.raises(ValueError, match=r"the table of adata.uns\['first.*'\] was replaced"):
+                call(pbmc, key="first")
+
+
+def test_a_file_that_is_replaced_while_it_is_read(pbmc, path, monkeypatch):
+    monkeypatch.setattr(_parquet_result, "_ROWS_PER_STEP", 1)
+    _rank(pbmc, path)
+    file = scpdex.results.ParquetResult.open(path)
+    steps = file.read_steps(0, file.groups(0), file.fields)
+    next(steps)
+    _rank(pbmc, path, method="wilcoxon")
+    with pytest.raises(ValueError, match="was replaced while it was read"):
+        next(steps)
+
+
+def test_levels_have_parts_of_the_file_of_their_own(pbmc, path, monkeypatch):
+    """Each is read apart."""
+    monkeypatch.setattr(_long_rows, "_LEAST_ROWS_OF_LEVEL", 1000)
+    _rank(pbmc, path, split_by="phase", use_raw=False)
+    result, metadata = scpdex.results.ParquetResult.open(path), parquet.read_metadata(path)
+    n_rows = [765 * len(result.groups(level)) for level in range(2)]
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == n_rows
 
 
 def test_without_pyarrow(pbmc, path, monkeypatch):
@@ -335,6 +370,8 @@ def test_arguments(pbmc, path):
             _rank(pbmc, storage)
     with pytest.raises(ValueError, match=r"columns: 'score' is not a column of the table. Did you mean 'scores'\?"):
         rank_genes_df(path, columns=["score"])
+    with pytest.raises(ValueError, match="columns is empty"):
+        rank_genes_df(path, columns=[])
     with pytest.raises(ValueError, match="columns='scores' is not a list of names"):
         rank_genes_df(pbmc, columns="scores")
     with pytest.raises(ValueError, match=r"group 'CD99' is not in '.*ranked\.parquet'"):

@@ -19,9 +19,12 @@ def _add_options(_: ArgumentParser) -> None:
 
 def _run(_: Mapping[str, Any]) -> None:
     kernels = compile_kernels()
-    place = "and cannot be kept: no folder can be written to" if kernels.folder is None else f"in {kernels.folder}"
+    if kernels.folder is None and kernels.n_compiled:
+        msg = "no folder can be written to for compiled kernels: set NUMBA_CACHE_DIR to one that can."
+        raise OSError(msg)
+    place = "the cache" if kernels.folder is None else kernels.folder
     sys.stdout.write(
-        f"{kernels.n_compiled:,} kernels compiled and {kernels.n_loaded:,} loaded for {kernels.cpu_name}, {place}\n"
+        f"{kernels.n_compiled:,} kernels compiled and {kernels.n_loaded:,} loaded for {kernels.cpu_name}, in {place}\n"
     )
 
 

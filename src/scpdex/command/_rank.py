@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from scanpy import logging as logg
+
 from scpdex.command._docstrings import read_summary
 from scpdex.command._in_place import rank_in_place
 from scpdex.command._rank_options import RANK_OPTIONS, add_rank_options, open_files
@@ -26,8 +28,11 @@ def _run(options: Mapping[str, Any]) -> None:
     if options["in_place"]:
         rank_in_place(options["files"], arguments)
         return
-    # A table has no key.
-    arguments.pop("key_added", None)
+    if "key_added" in arguments:
+        key = arguments.pop("key_added")
+        logg.warning(
+            f"--key {key!r} has no effect: it names a result in an h5ad file (--in-place), and a table has none."
+        )
     ending = refuse_ending(options["out"])
     with ExitStack() as stack:
         data = open_files(options["files"], stack)

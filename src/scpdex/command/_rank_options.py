@@ -28,7 +28,7 @@ def add_rank_options(parser: ArgumentParser, *, needs_target: bool) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="h5ad file or zarr store, which is only read; the cells of several are ranked together.",
+        help="h5ad file or zarr store, which only --in-place changes; the cells of several are ranked together.",
     )
     target = parser.add_mutually_exclusive_group(required=needs_target)
     target.add_argument("--out", metavar="PATH", help="Write one long table: .parquet, .csv or .csv.gz.")

@@ -143,7 +143,8 @@ class TableRequest:
             return columns
         for name in self.columns:
             if name not in columns:
-                valid = list(dict.fromkeys([*columns, *fields_of_file]))
+                of_file = list(fields_of_file)
+                valid = [*(column for column in columns if column not in of_file), *of_file]
                 msg = f"columns: {name!r} is not a column of the table.{suggest_name(name, valid)}"
                 raise ValueError(msg)
         return {name: columns[name] for name in self.columns}

@@ -171,7 +171,11 @@ def _list_columns(columns: Any) -> tuple[str, ...]:
     if isinstance(columns, str) or not isinstance(columns, Iterable):
         msg = f"columns={columns!r} is not a list of names: pass one such as ['group', 'names', 'scores'], or None."
         raise ValueError(msg)
-    return tuple(dict.fromkeys(map(str, columns)))
+    names = tuple(dict.fromkeys(map(str, columns)))
+    if not names:
+        msg = "columns is empty: pass names such as ['group', 'names', 'scores'], or None for all."
+        raise ValueError(msg)
+    return names
 
 
 def _refuse_for_file(**arguments: str | None) -> None:

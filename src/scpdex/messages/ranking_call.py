@@ -114,10 +114,10 @@ def log_results(
         logg.info("    the copy has obs, var, uns and the result, and no X: the matrix stays on disk")
     first = next(iter(results.values()))
     fields = ", ".join(map(repr, ["names", *first.ranked.unwritten_fields({}), *first.fractions]))
+    place = f"added to `.{storage.place}`, under {quote_names(list(results))}"
     if storage.path is not None:
-        logg.info(f"    the table is in {str(storage.path)!r}")
-    deep = f"added to `.{storage.place}`, under {quote_names(list(results))}: {fields}"
-    logg.info("    finished", time=start, deep=deep)
+        place = f"written to {str(storage.path)!r}"
+    logg.info("    finished", time=start, deep=f"{place}: {fields}")
 
 
 def warn_of_ignored_arguments(names: Iterable[str], hint: str = "") -> None:

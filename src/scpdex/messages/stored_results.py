@@ -82,6 +82,6 @@ def warn_of_shared_names(names: Sequence[str]) -> None:
     if names:
         logg.warning(
             f"fractions and gene symbols are NaN for the genes called {quote_names(names)}: several genes share each "
-            "name, and scanpy's layout cannot distinguish them. Rank with storage='varm', or after "
+            "name, and the result identifies genes by name. Rank with storage='varm', or after "
             "adata.var_names_make_unique()."
         )

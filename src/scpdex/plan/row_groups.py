@@ -25,7 +25,7 @@ def bytes_per_row(fields: Mapping[str, Any]) -> int:
 
 
 def rows_per_row_group(row_bytes: int, max_bytes: int) -> int:
-    """Rows of the long table that are encoded together, so that they take at most a sixteenth of ``max_bytes``."""
+    """Rows of the long table that are encoded together: as many as fit a sixteenth of ``max_bytes``, within bounds."""
     fitting = max_bytes // (16 * _bytes_per_encoded_row(row_bytes))
     return max(_LEAST_ROWS, min(fitting, _MOST_ROWS))
 

@@ -1,6 +1,6 @@
-"""Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, and data frames."""
+"""Results: from arrays of groups and genes to scanpy's layout in uns, matrices in varm, files, data frames."""
 
-from scpdex.results._convert_file import convert_file_to_records
+from scpdex.results._convert_file import convert_file_to_records, refuse_large_records
 from scpdex.results._convert_results import convert_to_matrices, convert_to_records
 from scpdex.results._converted_forms import read_bool
 from scpdex.results._data_frames import Backend, CodedColumn, concatenate_frames, make_frame, refuse_backend
@@ -82,6 +82,7 @@ __all__ = [
     "read_params",
     "read_steps",
     "refuse_backend",
+    "refuse_large_records",
     "refuse_to_replace",
     "refuse_view_of_disk",
     "write_results",

@@ -21,27 +21,30 @@ if TYPE_CHECKING:
     from scpdex.results._fractions import Fractions
     from scpdex.results._parquet_result import ParquetResult
 
-_OF_GROUP, _OF_OTHERS = fraction_names()
+_GROUP_FRACTION, _OTHER_FRACTION = fraction_names()
+
+
+def refuse_large_records(file: ParquetResult, n_groups: int, limits: Limits) -> None:
+    """Raise a MemoryError before work begins, if the records of so many groups exceed what a conversion may hold."""
+    bytes_per_pair = POINTER_BYTES + sum(dtype.itemsize for dtype in file.field_types.values())
+    n_genes = file.gene_names.size if _GROUP_FRACTION in file.fields else file.n_ranks
+    n_bytes = bytes_per_pair * n_genes * n_groups
+    refuse_beyond_memory(n_bytes, limits, "scanpy's layout", "convert some of its groups (groups= and key_added=)")
 
 
 def convert_file_to_records(
-    file: ParquetResult, level: str | None, groups: Sequence[str], params: dict[str, Any], limits: Limits
+    file: ParquetResult, level: str | None, groups: Sequence[str], params: dict[str, Any]
 ) -> RankedResult[NamedGenes]:
     """Convert some groups of the result of a level, in this order; ``level=None`` stands for all cells.
 
     Raises
     ------
-    MemoryError
-        The records exceed the memory that the conversion may hold.
     OSError
         The file cannot be read.
     ValueError
         A group is not in the result, or the rows are not those that were written.
     """
     fields = {name: dtype for name, dtype in file.field_types.items() if name not in fraction_names()}
-    n_bytes = (POINTER_BYTES + sum(dtype.itemsize for dtype in fields.values())) * file.n_ranks * len(groups)
-    n_bytes += sum(8 * file.gene_names.size * len(groups) for name in file.fields if name in fraction_names())
-    refuse_beyond_memory(n_bytes, limits, "scanpy's layout", "convert some of its groups (groups= and key_added=)")
     named = NamedGenes.empty(groups, file.n_ranks, fields, file.gene_names)
     tables = {
         name: np.full((file.gene_names.size, len(groups)), np.nan) for name in file.fields if name in fraction_names()
@@ -73,10 +76,10 @@ def _make_fractions(
         return {}
     for table in tables.values():
         table[gene_names.duplicated(keep=False)] = np.nan
-    names, of_groups, of_others = tuple(groups), tables[_OF_GROUP], tables[_OF_OTHERS]
+    names, group_fractions, other_fractions = tuple(groups), tables[_GROUP_FRACTION], tables[_OTHER_FRACTION]
     reference = str(params.get("reference"))
     if reference == "rest":
-        return {"pts": (names, of_groups), "pts_rest": (names, of_others)}
+        return {"pts": (names, group_fractions), "pts_rest": (names, other_fractions)}
     # The reference is the same cells for all groups.
-    column = np.fmax.reduce(of_others, axis=1)[:, None]
-    return {"pts": ((*names, reference), np.concatenate([of_groups, column], axis=1))}
+    column = np.fmax.reduce(other_fractions, axis=1)[:, None]
+    return {"pts": ((*names, reference), np.concatenate([group_fractions, column], axis=1))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from contextlib import ExitStack
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
@@ -57,5 +58,5 @@ def read_header(path: Path) -> list[str]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") if is_compressed else path.open(encoding="utf-8") as text:
             return text.readline(10_000).rstrip("\n").split(",")
-    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile):
+    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, zlib.error):
         return []

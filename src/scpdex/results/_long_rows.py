@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 import numpy as np
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from scpdex.results._result_storage import ResultShape
 
 _CODE_TYPE = np.int32
+# Rows of whole levels that are written together, at least.
+_LEAST_ROWS_OF_LEVEL = 1 << 15
 
 
 class RowWriter(ABC):
@@ -29,6 +32,8 @@ class RowWriter(ABC):
 
     def __init__(self, shape: ResultShape) -> None:
         """Begin without rows."""
+        self.result_id = uuid4().hex
+        """Tells a file from a later one of the same name."""
         self.fields = dict(shape.fields)
         self._most_rows = rows_per_row_group(bytes_per_row(shape.fields), shape.max_bytes)
         self._waiting: list[dict[str, NDArray[Any]]] = []
@@ -44,10 +49,20 @@ class RowWriter(ABC):
     def append(self, rows: dict[str, NDArray[Any]]) -> None:
         """Append rows, which may wait for further ones."""
         n_rows = rows["group"].size
-        if self._n_waiting + n_rows > self._most_rows:
+        if self._n_waiting + n_rows > self._most_rows or self._ends_level(rows):
             self.flush()
-        self._waiting.append(rows)
-        self._n_waiting += n_rows
+        if n_rows:
+            self._waiting.append(rows)
+            self._n_waiting += n_rows
+
+    def _ends_level(self, rows: dict[str, NDArray[Any]]) -> bool:
+        """Tell whether enough rows wait to be written alone, and these rows are of another level.
+
+        Each level is read apart.
+        """
+        if self._n_waiting < _LEAST_ROWS_OF_LEVEL or "split" not in rows or not rows["split"].size:
+            return False
+        return bool(self._waiting[0]["split"][0] != rows["split"][0])
 
     def flush(self) -> None:
         """Write the rows that wait."""

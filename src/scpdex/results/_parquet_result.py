@@ -17,7 +17,7 @@ from scpdex.results._parquet_rows import METADATA_KEY, refuse_without_pyarrow
 from scpdex.results._ranked_result import RankedGenes
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from os import PathLike
 
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class ParquetResult:
     """A Parquet file that :func:`scpdex.tl.rank_genes_parallel` wrote."""
 
     path: Path
-    metadata: Mapping[str, Any]
+    raw_metadata: bytes
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> ParquetResult:
@@ -53,14 +53,24 @@ class ParquetResult:
         if not file.exists():
             msg = f"there is no file {str(file)!r}: rank again, or pass the path that the file was moved to."
             raise FileNotFoundError(msg)
-        metadata = _read_metadata(file)
-        if metadata is None:
+        raw_metadata = _read_metadata(file)
+        if raw_metadata is None:
             msg = (
-                f"{str(file)!r} is not a result of scpdex: pass a file that rank_genes_parallel(storage=) wrote. (A "
-                "copy that another program wrote has lost the parameters.)"
+                f"{str(file)!r} is not a result of scpdex: pass a file that rank_genes_parallel(storage=) wrote. "
+                "(pandas.read_csv reads CSV files. A copy that another program wrote has lost the parameters.)"
             )
             raise ValueError(msg)
-        return cls(file, metadata)
+        return cls(file, raw_metadata)
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """Parameters, groups and genes."""
+        return dict(JSONDecoder().decode(self.raw_metadata.decode()))
+
+    @property
+    def result_id(self) -> str:
+        """What tells the file from a later one of the same name."""
+        return str(self.metadata["id"])
 
     @cached_property
     def levels(self) -> LevelList | None:
@@ -130,11 +140,14 @@ class ParquetResult:
         codes = np.full((len(names), self.n_ranks), -1, dtype=np.intp)
         with parquet.ParquetFile(self.path, read_dictionary=["group", "names"]) as file:
             statistics = {name: np.full(codes.shape, np.nan, dtype=self.field_types[name]) for name in fields}
+            if (file.metadata.metadata or {}).get(METADATA_KEY) != self.raw_metadata:
+                msg = f"{str(self.path)!r} was replaced while it was read: call again."
+                raise ValueError(msg)
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
             ends = np.cumsum(sizes)
             self._refuse_changed(ends[-1] if sizes else 0)
             for i, rows in _match_spans(spans.values(), ends):
-                table = file.read_row_group(i, columns=["group", "names", *fields])
+                table = self._read_row_group(file, i, ["group", "names", *fields])
                 group_codes, group_names = _read_names(table["group"])
                 gene_codes, gene_names = _read_names(table["names"])
                 positions = self._name_codes[1].get_indexer(pd.Index(gene_names, dtype=object))
@@ -147,6 +160,14 @@ class ParquetResult:
                         statistics[field][g, target] = values[source]
         order = np.stack([self._place_genes(row) for row in codes])
         return RankedGenes(tuple(names), order, {name: values.T for name, values in statistics.items()})
+
+    def _read_row_group(self, file: Any, i: int, columns: list[str]) -> Any:
+        """Read some columns of a part of the file."""
+        try:
+            return file.read_row_group(i, columns=columns)
+        except OSError as error:
+            msg = f"{str(self.path)!r} is damaged and cannot be read: rank again. The error was: {error}"
+            raise OSError(msg) from error
 
     @cached_property
     def _name_codes(self) -> tuple[NDArray[np.intp], pd.Index[Any]]:
@@ -202,8 +223,8 @@ def is_parquet_result(path: Path) -> bool:
         return False
 
 
-def _read_metadata(path: Path) -> dict[str, Any] | None:
-    """Read the metadata of a result; None if the file has none.
+def _read_metadata(path: Path) -> bytes | None:
+    """Read the metadata of a result, as they are in the file; None if it has none.
 
     Raises
     ------
@@ -215,9 +236,10 @@ def _read_metadata(path: Path) -> dict[str, Any] | None:
 
     try:
         metadata = parquet.read_metadata(path).metadata or {}
-        return dict(JSONDecoder().decode(metadata[METADATA_KEY].decode())) if METADATA_KEY in metadata else None
-    except (pa.ArrowInvalid, ValueError):
+    except pa.ArrowInvalid:
         return None
+    raw = metadata.get(METADATA_KEY)
+    return None if raw is None else bytes(raw)
 
 
 def _read_names(column: Any) -> tuple[NDArray[np.intp], NDArray[Any]]:

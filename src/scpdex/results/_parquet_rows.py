@@ -70,6 +70,7 @@ class ParquetRows(RowWriter):
         self.flush()
         shape = self._shape
         metadata = {
+            "id": self.result_id,
             "params": shape.params,
             "groups": list(shape.all_groups),
             "genes": shape.gene_names.tolist(),

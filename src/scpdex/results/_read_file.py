@@ -12,6 +12,7 @@ from scpdex.results._converted_forms import read_bool
 from scpdex.results._parquet_result import ParquetResult
 from scpdex.results._ranked_result import RankedGenes, RankedResult
 from scpdex.results._read_records import find_positions
+from scpdex.results._stored_parameters import read_params
 from scpdex.statistics.unpacked_value import unpack_single
 
 if TYPE_CHECKING:
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 
 def is_in_file(entry: Any) -> bool:
-    """Tell whether an entry of ``uns`` is a result in a file."""
-    return isinstance(entry, Mapping) and {"path", "groups"} <= entry.keys() and "names" not in entry
+    """Tell whether an entry of ``uns`` is a result in a file, and not the list of those of levels."""
+    if not isinstance(entry, Mapping) or "names" in entry or not {"path", "groups"} <= entry.keys():
+        return False
+    params = read_params(entry)
+    return params.get("split_by") is None or "split" in params
 
 
 def open_file_of(entry: Mapping[str, Any], key: str) -> ParquetResult:
@@ -39,13 +43,21 @@ def open_file_of(entry: Mapping[str, Any], key: str) -> ParquetResult:
     """
     path = str(unpack_single(entry["path"]))
     try:
-        return ParquetResult.open(path)
+        file = ParquetResult.open(path)
     except FileNotFoundError as error:
         msg = (
             f"adata.uns[{key!r}] has its table in {path!r}, which does not exist: move the file back there, set "
             f"adata.uns[{key!r}]['path'] to where it is now, or rank again."
         )
         raise FileNotFoundError(msg) from error
+    if str(unpack_single(entry.get("id", file.result_id))) != file.result_id:
+        msg = (
+            f"the table of adata.uns[{key!r}] was replaced: {path!r} holds the result of another call, against "
+            f"{file.params(0).get('reference')!r} by {file.params(0).get('method')!r}. Rank again, with another path for "
+            "each result."
+        )
+        raise ValueError(msg)
+    return file
 
 
 def read_file_steps(

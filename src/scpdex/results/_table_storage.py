@@ -15,6 +15,7 @@ from scpdex.results._parquet_result import is_parquet_result
 from scpdex.results._parquet_rows import ParquetRows, refuse_without_pyarrow
 from scpdex.results._result_storage import ResultStorage
 from scpdex.results._scanpy_records import make_name_array
+from scpdex.statistics.reported_columns import fraction_names, stored_types
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -53,7 +54,8 @@ class TableStorage(ResultStorage):
         ValueError
             There is another file, or a folder, under this name.
         """
-        folder = self.path.parent
+        # Of a link, the file that it leads to is written.
+        folder = self.path.resolve().parent
         if not folder.is_dir():
             kind = NotADirectoryError if folder.exists() else FileNotFoundError
             msg = f"there is no folder {str(folder)!r} for {self.path.name!r}: make it first, or pass another path."
@@ -63,7 +65,7 @@ class TableStorage(ResultStorage):
             raise ValueError(msg)
         if self.path.exists() and not self.is_result():
             msg = (
-                f"{str(self.path)!r} exists and is not a result of scpdex, which alone would be replaced: pass another "
+                f"{str(self.path)!r} exists and is not a result of scpdex, and only results are replaced: pass another "
                 "path, or delete the file first."
             )
             raise ValueError(msg)
@@ -90,8 +92,9 @@ class TableStorage(ResultStorage):
         var_names: pd.Index[Any],  # noqa: ARG002
     ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Make the entry of ``uns``."""
-        entry = {"params": result.params, "path": str(self.path), "groups": make_name_array(result.ranked.groups)}
-        return entry, {}
+        ranked = result.ranked
+        entry = {"params": result.params, "path": str(self.path), "groups": make_name_array(ranked.groups)}
+        return entry | {"id": ranked.writer.result_id}, {}
 
 
 class ParquetStorage(TableStorage):
@@ -119,9 +122,10 @@ class CsvStorage(TableStorage):
     """A CSV file, compressed if its name ends in ``.gz``."""
 
     def is_result(self) -> bool:
-        """Tell whether the file begins with the columns of a result, or is empty."""
+        """Tell whether the header has the columns of a result, in their order, and no others."""
         columns = [column for column in read_header(self.path) if column != "split"]
-        return self.path.stat().st_size == 0 or columns[:3] == ["group", "names", "scores"]
+        known = ["group", "names", *stored_types(), *fraction_names()]
+        return columns[:3] == known[:3] and columns == [column for column in known if column in columns]
 
     @contextmanager
     def write_rows(self, path: Path, shape: ResultShape) -> Generator[list[LongRows], None, None]:

@@ -20,7 +20,7 @@ def refuse_view_of_disk(adata: AnnData, *, on_disk: bool, copy: bool) -> None:
     if on_disk and adata.is_view and not copy:
         msg = (
             "adata is a view of data on disk, and storing a result would read all of it into memory. Pass copy=True "
-            "for an AnnData with obs, var, uns and the result, without X."
+            "for an AnnData with obs, var, uns and the result, without X, or the path of a Parquet file as storage."
         )
         raise ValueError(msg)
 

@@ -1,4 +1,4 @@
-"""The public verbs that move a result between scanpy's layout in uns and matrices in varm."""
+"""The public verbs that move a result between scanpy's layout in uns and matrices in varm, and from a file to uns."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from scpdex.results import (
     read_bool,
     read_groups,
     read_params,
+    refuse_large_records,
     refuse_to_replace,
     refuse_view_of_disk,
     write_results,
@@ -214,13 +215,17 @@ def _convert_files(
     level_names = [None] if levels is None else levels.levels
     new_keys = {level: make_level_key(new_key, level) for level in level_names}
     refuse_to_replace(adata, new_key, dict.fromkeys(level_names, ()), UnsStorage())
-    limits, results, gene_names = Resources.of().limits, {}, adata.var_names
+    results = {}
+    entries = {level_key: find_entry(adata, level_key) for level_key in keys}
+    file = open_file_of(entries[keys[0]], keys[0])
+    chosen = {
+        level_key: _choose_groups(adata, level_key, groups) or read_groups(adata, level_key) for level_key in keys
+    }
+    refuse_large_records(file, sum(map(len, chosen.values())), Resources.of().limits)
     for level_key, level in zip(keys, level_names, strict=True):
-        entry = find_entry(adata, level_key)
-        file = open_file_of(entry, level_key)
-        chosen = _choose_groups(adata, level_key, groups) or read_groups(adata, level_key)
-        results[new_keys[level]] = convert_file_to_records(file, level, chosen, read_params(entry), limits)
-        gene_names = pd.Index(file.gene_names, name=adata.var_names.name)
+        params = read_params(entries[level_key])
+        results[new_keys[level]] = convert_file_to_records(file, level, chosen[level_key], params)
+    gene_names = pd.Index(file.gene_names, name=adata.var_names.name)
     warn_of_renamed_labels(adata, key)
     warn_of_unwritable_results(results, new_key, UnsStorage(), adata.var_names.name)
     level_lists = {} if levels is None else {new_key: levels.make_entry()}
