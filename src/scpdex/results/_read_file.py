@@ -52,9 +52,9 @@ def open_file_of(entry: Mapping[str, Any], key: str) -> ParquetResult:
         raise FileNotFoundError(msg) from error
     if str(unpack_single(entry.get("id", file.result_id))) != file.result_id:
         msg = (
-            f"the table of adata.uns[{key!r}] was replaced: {path!r} holds the result of another call, against "
-            f"{file.params(0).get('reference')!r} by {file.params(0).get('method')!r}. Rank again, with another path for "
-            "each result."
+            f"the table of adata.uns[{key!r}] was replaced: {path!r} holds the result of another call, by "
+            f"{file.params(0).get('method')!r} against {file.params(0).get('reference')!r}. Rank again, with another path "
+            "for each result."
         )
         raise ValueError(msg)
     return file
