@@ -53,8 +53,8 @@ def open_file_of(entry: Mapping[str, Any], key: str) -> ParquetResult:
     if str(unpack_single(entry.get("id", file.result_id))) != file.result_id:
         msg = (
             f"the table of adata.uns[{key!r}] was replaced: {path!r} holds the result of another call, by "
-            f"{file.params(0).get('method')!r} against {file.params(0).get('reference')!r}. Rank again, with another path "
-            "for each result."
+            f"{file.params(0).get('method')!r} against {file.params(0).get('reference')!r}. Rank again, with another "
+            "path for each result."
         )
         raise ValueError(msg)
     return file
