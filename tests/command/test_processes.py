@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -32,7 +33,15 @@ for line in sys.stdin:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "scpdex", *arguments], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "scpdex", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done.stderr = without_warnings(done.stderr)
+    return done
+
+
+def without_warnings(stderr: str) -> str:
+    """Drop those that the lowest versions of other packages give each other, whatever the filters."""
+    return re.sub(r"^\S+: DeprecationWarning: .*\n  .*\n", "", stderr, flags=re.MULTILINE)
 
 
 def test_done(screen, tmp_path):
@@ -78,7 +87,7 @@ def test_reader_that_leaves(tmp_path):
         assert process.stderr is not None
         assert process.stdout.readline().split()[:2] == ["group", "names"]
         process.stdout.close()
-        assert process.stderr.read() == ""
+        assert without_warnings(process.stderr.read()) == ""
         assert process.wait() == 0
 
 
@@ -132,16 +141,25 @@ def read_result(path: Path) -> np.ndarray | None:
     return None if scores is None else np.asarray(scores)
 
 
+@pytest.mark.slow
 def test_interrupted(large, serve):
     before = large.read_bytes()
-    pid, wait = serve("rank", str(large), *WILCOXON, "--in-place")
-    wait_for_new(large, set())
-    os.kill(pid, signal.SIGINT)
-    assert wait() == 130
+    status = 0
+    # On a busy machine a call may have ended before it is seen to have begun.
+    for _ in range(10):
+        large.write_bytes(before)
+        pid, wait = serve("rank", str(large), *WILCOXON, "--in-place")
+        wait_for_new(large, set())
+        os.kill(pid, signal.SIGINT)
+        status = wait()
+        if status != 0:
+            break
+    assert status == 130
     assert large.read_bytes() == before
     assert not temporaries(large)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(large, serve):
     command = ["rank", str(large), *WILCOXON, "--in-place"]
     expected = make_screen(4000, 1000)
