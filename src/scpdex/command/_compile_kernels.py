@@ -6,7 +6,7 @@ on the test, the dtype and the storage of the matrix, and the way in which it is
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,6 @@ from scpdex.statistics.tie_correction import EXACT_TIE_SUMS_BELOW
 from scpdex.tl import rank_genes_parallel, rank_genes_to_uns, rank_genes_to_varm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 _INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
@@ -68,7 +66,7 @@ class CompiledKernels:
 def compile_kernels() -> CompiledKernels:
     """Compile all kernels that the cache lacks, and write them there."""
     before = measure_cache_use()
-    with _quiet_scanpy():
+    with settings.verbosity.override("error"):
         for call in _CALLS:
             call()
     after = measure_cache_use()
@@ -78,16 +76,6 @@ def compile_kernels() -> CompiledKernels:
         folder=after.folder,
         cpu_name=cpu_name(),
     )
-
-
-@contextmanager
-def _quiet_scanpy() -> Iterator[None]:
-    verbosity = settings.verbosity
-    settings.verbosity = 0
-    try:
-        yield
-    finally:
-        settings.verbosity = verbosity
 
 
 def _read_storages() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from scpdex.command._rank import RANK
 from scpdex.command._table import TABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
 _COMMANDS = (RANK, PLAN, TABLE, COMPILE)
 _DONE, _REFUSED, _INTERRUPTED = 0, 1, 130
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(_make_parser().parse_args(arguments))
     command = next(command for command in _COMMANDS if command.name == options["command"])
     try:
-        with _verbosity("info" if options["verbose"] else "warning"):
+        with sc.settings.verbosity.override("info" if options["verbose"] else "warning"):
             command.run(options)
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -75,17 +74,6 @@ def _make_parser() -> argparse.ArgumentParser:
         command.add_options(subparser)
         subparser.add_argument("-v", "--verbose", action="store_true", help="Log the plan and the progress on stderr.")
     return parser
-
-
-@contextmanager
-def _verbosity(level: str) -> Generator[None, None, None]:
-    """Set how much scanpy's log tells on stderr."""
-    before = sc.settings.verbosity
-    sc.settings.verbosity = level
-    try:
-        yield
-    finally:
-        sc.settings.verbosity = before
 
 
 def _describe(error: Exception) -> str:

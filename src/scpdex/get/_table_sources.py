@@ -95,7 +95,7 @@ class FileSource(TableSource):
     ) -> Iterator[RankedResult[RankedGenes]]:
         """Read some groups and fields of a result, a few groups at a time."""
         file, position = self._file, self._positions[key]
-        for ranked in file.read_steps(position, groups, file.fields if fields is None else fields):
+        for ranked in file.read_steps(position, groups, fields):
             yield RankedResult(
                 file.params(position),
                 ranked,

@@ -50,7 +50,7 @@ def convert_file_to_records(
         name: np.full((file.gene_names.size, len(groups)), np.nan) for name in file.fields if name in fraction_names()
     }
     first = 0
-    for ranked in file.read_steps(file.find_result(level), groups, file.fields):
+    for ranked in file.read_steps(file.find_result(level), groups):
         step = slice(first, first + len(ranked.groups))
         write_names(named.names, file.gene_names, ranked.order, ranked.groups)
         for name, matrix in named.statistics.items():

@@ -8,10 +8,9 @@ from contextlib import ExitStack
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from scpdex.results._long_rows import RowWriter, list_levels
+from scpdex.results._long_rows import RowWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,21 +26,19 @@ class CsvRows(RowWriter):
     def __init__(self, path: Path, shape: ResultShape, *, compress: bool) -> None:
         """Open the file."""
         super().__init__(shape)
-        names = {"split": list_levels(shape), "group": shape.all_groups, "names": shape.gene_names}
-        self._names = {name: np.asarray(values, dtype=object) for name, values in names.items() if values is not None}
         self._stack = ExitStack()
         raw: Any = self._stack.enter_context(path.open("wb"))
         if compress:
             # Without a time and a name in its header, a file depends on its rows alone.
             raw = self._stack.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0))
         self._file = self._stack.enter_context(TextIOWrapper(raw, encoding="utf-8", newline=""))
-        pd.DataFrame(columns=[*self._names, *self.fields]).to_csv(self._file, index=False, lineterminator="\n")
+        pd.DataFrame(columns=[*self.names, *self.fields]).to_csv(self._file, index=False, lineterminator="\n")
 
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
     def _write(self, rows: dict[str, NDArray[Any]]) -> None:
-        columns = {name: self._names[name][column] if name in self._names else column for name, column in rows.items()}
+        columns = {name: self.names[name][column] if name in self.names else column for name, column in rows.items()}
         pd.DataFrame(columns, copy=False).to_csv(self._file, index=False, header=False, lineterminator="\n")
 
 

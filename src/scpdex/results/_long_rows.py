@@ -35,6 +35,10 @@ class RowWriter(ABC):
         self.result_id = uuid4().hex
         """Tells a file from a later one of the same name."""
         self.fields = dict(shape.fields)
+        levels = list_levels(shape)
+        self.names = {} if levels is None else {"split": np.array(levels, dtype=object)}
+        """By the column that holds their positions, lists of names."""
+        self.names |= {"group": np.array(shape.all_groups, dtype=object), "names": shape.gene_names}
         self._most_rows = rows_per_row_group(bytes_per_row(shape.fields), shape.max_bytes)
         self._waiting: list[dict[str, NDArray[Any]]] = []
         self._n_waiting = 0

@@ -113,11 +113,18 @@ class ParquetResult:
         """Columns of numbers."""
         return tuple(self.metadata["fields"])
 
-    def read_steps(self, position: int, groups: Sequence[str], fields: Container[str]) -> Iterator[RankedGenes]:
-        """Read some groups of the result at a position, in this order, and some fields; a few groups at a time."""
+    def read_steps(
+        self, position: int, groups: Sequence[str], fields: Container[str] | None = None
+    ) -> Iterator[RankedGenes]:
+        """Read some groups of the result at a position, in this order, and some fields, a few groups at a time.
+
+        ``fields=None`` reads all.
+        """
         n_groups = max(1, _ROWS_PER_STEP // max(1, self.n_ranks))
         for first in range(0, len(groups), n_groups):
-            yield self.read_groups(position, groups[first : first + n_groups], fields)
+            yield self.read_groups(
+                position, groups[first : first + n_groups], self.fields if fields is None else fields
+            )
 
     def read_groups(self, position: int, groups: Sequence[str], fields: Container[str]) -> RankedGenes:
         """Read some groups of the result at a position, in this order, and some fields.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.results._long_rows import RowWriter, list_levels
+from scpdex.results._long_rows import RowWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +37,7 @@ class ParquetRows(RowWriter):
         from pyarrow import parquet  # noqa: PLC0415
 
         self._shape = shape
-        names = {"split": list_levels(shape), "group": shape.all_groups, "names": shape.gene_names.tolist()}
-        self._names = {name: pa.array(values, pa.string()) for name, values in names.items() if values is not None}
+        self._names = {name: pa.array(values, pa.string()) for name, values in self.names.items()}
         types = {name: pa.dictionary(pa.int32(), pa.string()) for name in _CATEGORIES if name in self._names}
         types |= {"names": pa.string()}
         types |= {name: pa.from_numpy_dtype(dtype) for name, dtype in self.fields.items()}

@@ -83,7 +83,7 @@ def read_file_steps(
     var_positions = np.where(is_shared, -1, find_positions(file.gene_names, var_names))
     is_shared |= names.isin(var_names[var_names.duplicated()])
     position = file.find_result(params.get("split"))
-    for ranked in file.read_steps(position, groups, file.fields if fields is None else fields):
+    for ranked in file.read_steps(position, groups, fields):
         yield RankedResult(
             params,
             ranked,

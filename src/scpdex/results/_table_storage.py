@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scpdex.comparisons.spelling import quote_names
 from scpdex.machine.replaced_file import replace_file
 from scpdex.results._csv_rows import CsvRows, read_header
-from scpdex.results._long_rows import make_long_rows
+from scpdex.results._long_rows import list_levels, make_long_rows
 from scpdex.results._parquet_result import is_parquet_result
 from scpdex.results._parquet_rows import ParquetRows, refuse_without_pyarrow
 from scpdex.results._result_storage import ResultStorage
@@ -137,8 +137,8 @@ class CsvStorage(TableStorage):
 
 def _refuse_unwritable_names(shape: ResultShape) -> None:
     """Raise a ValueError for names that are not text in UTF-8: those with half of a surrogate pair."""
-    levels = [params["split"] for params in shape.level_params if "split" in params]
-    names: dict[str, Iterable[str]] = {"groups": shape.all_groups, "levels": levels, "genes": shape.gene_names.tolist()}
+    levels, genes = list_levels(shape) or (), shape.gene_names.tolist()
+    names: dict[str, Iterable[str]] = {"groups": shape.all_groups, "levels": levels, "genes": genes}
     for kind, spellings in names.items():
         if unwritable := [name for name in spellings if not _is_utf8(name)]:
             msg = (
