@@ -9,17 +9,17 @@ import numpy as np
 from anndata import AnnData
 from scanpy import logging as logg
 
-from scpdex.comparisons.pdex_design import PdexDesign
 from scpdex.comparisons.spelling import quote_names
+from scpdex.comparisons.target_design import TargetDesign
 from scpdex.compat._guess_log1p import guess_log1p, warn_of_too_large_logs
-from scpdex.compat._pdex_arguments import (
+from scpdex.compat._pdex_0_1_arguments import (
     DEFAULT_BATCH_SIZE,
     count_threads,
     log_batch_size,
     refuse_invalid_means,
     refuse_invalid_test,
 )
-from scpdex.compat._pdex_table import make_pdex_table
+from scpdex.compat._pdex_0_1_table import make_pdex_table
 from scpdex.execute import execute
 from scpdex.machine.resources import Resources
 from scpdex.matrix import read_annotations, select_expression
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-    from scpdex.compat._pdex_arguments import Metric
+    from scpdex.compat._pdex_0_1_arguments import Metric
     from scpdex.results import Backend
 
 
@@ -162,7 +162,7 @@ def parallel_differential_expression(
     in_parts = resources.with_most_genes(gene_chunk_size)
     if batch_size != DEFAULT_BATCH_SIZE:
         log_batch_size()
-    design = PdexDesign.of(read_annotations(adata.obs, groupby_key), groupby_key, groups, reference)
+    design = TargetDesign.by_appearance(read_annotations(adata.obs, groupby_key), groupby_key, groups, reference)
     if design.missing_groups:
         missing = quote_names(list(map(str, design.missing_groups)))
         logg.warning(f"groups {missing} are left out: they label no cell of adata.obs[{groupby_key!r}].")
@@ -181,7 +181,7 @@ def parallel_differential_expression(
         alternative=kwargs.get("alternative", "two-sided"),
         exact=kwargs.get("method", "auto") == "auto",
         equal_variances=kwargs.get("equal_var", True),
-        as_measured=True,
+        measured=("pvals", "fold_change_means", "fold_change_means_reference", "statistics"),
     )
     n_targets = len(design.targets)
     start = logg.info(f"comparing {n_targets:,} groups of {groupby_key!r} with {design.reference!r} by {metric}")
@@ -199,8 +199,7 @@ def parallel_differential_expression(
         table = executed.table
         (comparison,) = table.comparisons
         statistics = {name: comparison.columns.read(name, slice(None)) for name in options.columns}
-        assert table.reference_means is not None, "statistics are reported as measured"  # noqa: S101
-        target_means, reference_means = statistics["target_means"], table.rows.in_order(table.reference_means)
+        target_means, reference_means = statistics["fold_change_means"], statistics["fold_change_means_reference"]
     if is_log1p and exp_post_agg:
         with np.errstate(over="ignore"):
             target_means, reference_means = np.expm1(target_means), np.expm1(reference_means)

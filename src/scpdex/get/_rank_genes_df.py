@@ -93,7 +93,7 @@ def rank_genes_df(
         Names of genes.
     ``scores``, ``logfoldchanges``, ``pvals``, ``pvals_adj``
         Those that the test has, as they are stored (float32, float32, float64, float64).
-    ``auc``, ``log10_pvals``, ``u``, ``means``, ``means_reference``
+    ``auc``, ``log10_pvals``, ``u``, ``means``, ``means_reference``, ``count_means``, ``count_means_reference``
         Those that ``extras`` asked for (float64).
     the column ``gene_symbols``
         Only where ``gene_symbols`` is given.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scpdex.kernels._compile import kernel
 from scpdex.kernels.keys import to_real
+from scpdex.kernels.moments import transform
 
 
 @kernel
@@ -42,13 +43,18 @@ def add_values(
 
 
 @kernel
-def add_expm1(
-    keys: NDArray[Any], codes: NDArray[Any], indptr: NDArray[Any], first: int, scale: float, sums: NDArray[Any]
+def add_transformed(
+    keys: NDArray[Any],
+    codes: NDArray[Any],
+    indptr: NDArray[Any],
+    first: int,
+    log_scale: float | None,
+    sums: NDArray[Any],
 ) -> None:
-    """Add ``expm1(scale * value)`` to the sums of each gene and group."""
+    """Add the transformed values to the sums of each gene and group, see :func:`~.moments.transform`."""
     for g in range(sums.shape[0]):
         for p in range(np.uint64(indptr[first + g]), np.uint64(indptr[first + g + 1])):
-            sums[g, np.uint64(codes[p])] += np.expm1(scale * np.float64(to_real(keys[p])))
+            sums[g, np.uint64(codes[p])] += transform(np.float64(to_real(keys[p])), log_scale)
 
 
 @kernel

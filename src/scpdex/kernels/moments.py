@@ -45,17 +45,26 @@ def are_counts(keys: NDArray[Any]) -> bool:
     return all_are
 
 
+@inner_kernel
+def transform(value: float, log_scale: float | None) -> Any:
+    """Take a log value back to a count, ``expm1(log_scale * value)``; or, without a scale, ``log1p`` of a count."""
+    # Numba compiles only the branch for the type of log_scale.
+    if log_scale is None:
+        return np.log1p(value)
+    return np.expm1(log_scale * value)
+
+
 @kernel
-def group_expm1_sums(
-    keys: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any], scale: float, sums: NDArray[Any]
+def group_transformed_sums(
+    keys: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any], log_scale: float | None, sums: NDArray[Any]
 ) -> None:
-    """Write the sum of ``expm1(scale * value)`` of each group, genes x groups; zeros add nothing."""
+    """Write the sum of the transformed values of each group, genes x groups; zeros add nothing."""
     for g in range(starts.size):
         i = starts[g]
         for code in range(ends.shape[1]):
             total = np.float64(0)
             while i < starts[g] + np.int64(ends[g, code]):
-                total += np.expm1(scale * np.float64(to_real(keys[i])))
+                total += transform(np.float64(to_real(keys[i])), log_scale)
                 i += 1
             sums[g, code] = total
 

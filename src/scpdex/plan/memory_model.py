@@ -38,7 +38,7 @@ LEAST_GROUPS_PER_SLICE = 8
 # Sums per gene and group that are kept while rows pass, and what they become at the end.
 MOMENT_SUM_BYTES = 49
 RANK_SUM_BYTES = 56
-EXPM1_SUM_BYTES = 8
+TRANSFORMED_SUM_BYTES = 8
 # A dense value that becomes sparse: its row, its column, and a copy of both.
 DENSE_TO_SPARSE_BYTES = 32
 # Pieces of rows that are being read, waiting, turned gene-major, or kept, beyond one per thread.
@@ -206,7 +206,7 @@ class PartsMemoryModel(MemoryModel[PartsMatrix]):
     def sum_bytes(self) -> int:
         """Bytes of the sums that are kept for each gene and group while rows pass."""
         bytes_per_pair = MOMENT_SUM_BYTES if self.requirements.only_moments else RANK_SUM_BYTES
-        bytes_per_pair += EXPM1_SUM_BYTES if self.requirements.sums_expm1 else 0
+        bytes_per_pair += TRANSFORMED_SUM_BYTES if self.requirements.sums_transformed else 0
         return bytes_per_pair * self.requirements.n_codes * self.matrix.n_genes
 
     @property

@@ -21,8 +21,8 @@ class Requirements:
     """Whether all cells are ranked in one go, rather than those of each level or stratum."""
     only_moments: bool
     """Whether means and squared deviations are all that the test needs."""
-    sums_expm1: bool
-    """Whether sums of expm1 are needed too."""
+    sums_transformed: bool
+    """Whether sums of transformed values are needed too."""
     exact_tie_sums: bool
     """Whether tie sums are whole numbers that 64 bits hold, which may be added up in any order."""
     sorts_values: bool

@@ -9,7 +9,7 @@ import numpy as np
 
 from scpdex.kernels.anderson_darling_sums import anderson_darling, new_anderson_scratch
 from scpdex.kernels.key_ranges import measure_keys
-from scpdex.kernels.moments import are_counts, count_not_finite, group_expm1_sums, group_moments
+from scpdex.kernels.moments import are_counts, count_not_finite, group_moments, group_transformed_sums
 from scpdex.kernels.rank_sums import new_scratch, rank_sums
 from scpdex.run._sufficient_statistics import SufficientStatistics, tie_sums_dtype
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scpdex.kernels.key_ranges import KeyRanges
     from scpdex.matrix import GeneBlock
     from scpdex.statistics.options import TestOptions
+    from scpdex.statistics.value_transform import ValueTransform
 
 
 class UnitKeys(NamedTuple):
@@ -35,13 +36,13 @@ class UnitKeys(NamedTuple):
 class BlockKernels(ABC):
     """Adds up the cells of each group, for each gene of a block.
 
-    ``sizes`` are the cells of each code, an array for each ranking unit, whose codes follow one another. Values are
-    multiplied by ``log_scale`` before ``expm1``; None leaves ``expm1`` out.
+    ``sizes`` are the cells of each code, an array for each ranking unit, whose codes follow one another. ``transform``
+    is that of a second mean; None leaves that out.
     """
 
-    def __init__(self, sizes: Sequence[NDArray[np.int64]], log_scale: float | None) -> None:
+    def __init__(self, sizes: Sequence[NDArray[np.int64]], transform: ValueTransform | None) -> None:
         self._sizes = sizes
-        self._log_scale = log_scale
+        self._transform = transform
         self._may_be_counts = True
 
     def add_up(self, block: GeneBlock) -> Iterator[SufficientStatistics]:
@@ -63,9 +64,9 @@ class BlockKernels(ABC):
         sums = SufficientStatistics(block.genes, nonzero, np.empty(nonzero.shape))
         unit = UnitKeys((block.keys, block.starts, block.ends), ranges)
         self._fill(sums, unit, i)
-        if self._log_scale is not None:
-            sums.expm1 = np.empty_like(sums.means)
-            group_expm1_sums(*unit.block, self._log_scale, sums.expm1)
+        if self._transform is not None:
+            sums.transformed = np.empty_like(sums.means)
+            group_transformed_sums(*unit.block, self._transform.log_scale, sums.transformed)
         sums.not_finite = np.zeros(len(block.genes), dtype=np.int64)
         # NaN and infinite values show in the means.
         for g in np.flatnonzero(~np.isfinite(sums.means).all(axis=1)).tolist():
@@ -97,13 +98,13 @@ class Ranks(BlockKernels):
     def __init__(
         self,
         units: Sequence[GroupSizes],
-        log_scale: float | None,
+        transform: ValueTransform | None,
         longest_gene: int,
         key_dtype: np.dtype[Any],
         *,
         tie_correct: bool,
     ) -> None:
-        super().__init__([unit.sizes for unit in units], log_scale)
+        super().__init__([unit.sizes for unit in units], transform)
         self._units = units
         self._tie_correct = tie_correct
         self._scratch = new_scratch(longest_gene, wide=_are_wide(key_dtype))
@@ -132,9 +133,9 @@ class SortedValues(BlockKernels):
     """Rank sums and A squared, for the Anderson-Darling test, which takes values in order."""
 
     def __init__(
-        self, units: Sequence[GroupSizes], log_scale: float | None, longest_gene: int, key_dtype: np.dtype[Any]
+        self, units: Sequence[GroupSizes], transform: ValueTransform | None, longest_gene: int, key_dtype: np.dtype[Any]
     ) -> None:
-        super().__init__([unit.sizes for unit in units], log_scale)
+        super().__init__([unit.sizes for unit in units], transform)
         self._units = units
         first, second, _, histograms, _ = new_scratch(longest_gene, wide=_are_wide(key_dtype))
         most_codes = max(unit.sizes.size for unit in units)
@@ -162,12 +163,12 @@ def choose_kernels(
     options: TestOptions, units: Sequence[GroupSizes], longest_gene: int, key_dtype: np.dtype[Any]
 ) -> BlockKernels:
     """Choose the kernels that a test needs, for cells that are ranked unit by unit."""
-    log_scale = None if options.mean_in_log_space else options.log_scale
+    transform = options.transform
     if options.is_t_test:
-        return Moments([unit.sizes for unit in units], log_scale)
+        return Moments([unit.sizes for unit in units], transform)
     if options.needs_order:
-        return SortedValues(units, log_scale, longest_gene, key_dtype)
-    return Ranks(units, log_scale, longest_gene, key_dtype, tie_correct=options.tie_correct)
+        return SortedValues(units, transform, longest_gene, key_dtype)
+    return Ranks(units, transform, longest_gene, key_dtype, tie_correct=options.tie_correct)
 
 
 def _are_wide(key_dtype: np.dtype[Any]) -> bool:

@@ -51,8 +51,6 @@ def write_statistics(
             table.undefined[genes] += undefined
         if options.filters:
             columns = statistics.filtered(columns)
-        if table.reference_means is not None:
-            table.reference_means[genes] = statistics.other_fold_change_means[:, 0]
         rows = table.rows.index(sums.genes)
         if comparison_table.fractions is not None:
             comparison_table.fractions[rows] = statistics.fractions[:, list(comparison.selected_codes)]
@@ -71,7 +69,7 @@ class GeneStatistics:
         self.sums = sums
         self.comparison = comparison
         self.options = options
-        self.log_scale = options.log_scale if sums.expm1 is None else None
+        self.log_scale = options.log_scale if options.mean_in_log_space else None
 
     @cached_property
     def u(self) -> NDArray[np.float64]:
@@ -120,9 +118,23 @@ class GeneStatistics:
     @cached_property
     def _fold_change_means_of_codes(self) -> NDArray[np.float64]:
         """Mean that fold changes compare, genes x codes."""
-        if self.sums.expm1 is None:
-            return self.sums.means
-        return np.asarray(self.sums.expm1 / np.maximum(self.comparison.sizes, 1))
+        return self.sums.means if self.options.mean_in_log_space else self._transformed_means_of_codes
+
+    @property
+    def transformed_means(self) -> NDArray[np.float64]:
+        """Mean of the transformed values."""
+        return self._transformed_means_of_codes[:, : self.comparison.n_groups]
+
+    @cached_property
+    def other_transformed_means(self) -> NDArray[np.float64]:
+        """Mean of the transformed values that each group is compared with, genes x groups or genes x 1."""
+        return _means_of_others(self._transformed_means_of_codes, self.comparison)
+
+    @cached_property
+    def _transformed_means_of_codes(self) -> NDArray[np.float64]:
+        """Mean of the transformed values, genes x codes."""
+        assert self.sums.transformed is not None, "a column asks for them"  # noqa: S101
+        return np.asarray(self.sums.transformed / np.maximum(self.comparison.sizes, 1))
 
     @cached_property
     def fractions(self) -> NDArray[np.float64]:

@@ -60,7 +60,7 @@ class PartialSums:
         sizes = np.bincount(cell_codes, minlength=design.sizes.size)
         block = gather_pieces([piece.part(genes)], sizes.size)
         # Ranks of some of the cells say nothing of all of them.
-        (sums,) = Moments([sizes], None if options.mean_in_log_space else options.log_scale).add_up(block)
+        (sums,) = Moments([sizes], options.transform).add_up(block)
         sums.genes = genes
         tallies = None
         if not options.is_t_test:
@@ -116,7 +116,7 @@ def _pool_moments(first: PartialSums, second: PartialSums) -> PartialSums:
             nonzero=a.nonzero + b.nonzero,
             means=a.means + difference * share,
             squares=a.squares + b.squares + difference * difference * first.sizes * share,
-            expm1=None if a.expm1 is None or b.expm1 is None else a.expm1 + b.expm1,
+            transformed=None if a.transformed is None or b.transformed is None else a.transformed + b.transformed,
             not_finite=a.not_finite + b.not_finite,
             highest=np.maximum(a.highest, b.highest),
             are_counts=a.are_counts & b.are_counts,

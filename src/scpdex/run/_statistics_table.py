@@ -83,8 +83,6 @@ class Table:
     """NaN and infinite values of each gene among the compared cells."""
     are_counts: NDArray[np.bool_]
     """Whether a gene's values are whole and none is negative; False without a check after the first gene that fails."""
-    reference_means: NDArray[np.float64] | None
-    """Mean of each gene in the reference, for pdex's table; None elsewhere."""
     highest: NDArray[np.float64]
     """Highest value of each gene, or 0 if that is higher."""
     undefined: NDArray[np.int64]
@@ -116,7 +114,6 @@ class Table:
             comparisons,
             np.zeros(n_genes, dtype=np.int64),
             np.zeros(n_genes, dtype=bool),
-            np.empty(n_genes) if options.as_measured else None,
             np.zeros(n_genes),
             np.zeros(n_genes, dtype=np.int64),
             np.zeros(n_genes, dtype=np.int64),
@@ -147,8 +144,6 @@ class Table:
         copied = slice(genes.start, genes.stop)
         for name in ("not_finite", "are_counts", "highest", "undefined", "overflows"):
             getattr(self, name)[copied] = getattr(other, name)
-        if self.reference_means is not None:
-            self.reference_means[copied] = other.reference_means
         index = self.rows.index(genes)
         self.begin_block(genes)
         for ours, theirs in zip(self.comparisons, other.comparisons, strict=True):

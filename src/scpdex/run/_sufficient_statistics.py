@@ -32,8 +32,8 @@ class SufficientStatistics:
     """Sums of t**3 - t: genes x 1 against the rest, genes x codes against a reference; of tie correction only."""
     anderson: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
     """A squared of the Anderson-Darling test, genes x tested groups."""
-    expm1: NDArray[np.float64] | None = None
-    """Sums of expm1 of the values; None if means are taken in log space."""
+    transformed: NDArray[np.float64] | None = None
+    """Sums of the transformed values; None without a transform."""
     not_finite: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     """Number of NaN and infinite values of each gene."""
     highest: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
@@ -54,7 +54,7 @@ class SufficientStatistics:
             nonzero=np.zeros_like(self.nonzero),
             means=np.zeros_like(self.means),
             twice_u=np.zeros_like(self.twice_u),
-            expm1=None if self.expm1 is None else np.zeros_like(self.expm1),
+            transformed=None if self.transformed is None else np.zeros_like(self.transformed),
             not_finite=np.zeros_like(self.not_finite),
         )
 
@@ -64,8 +64,8 @@ class SufficientStatistics:
         self.means += other.means * sizes
         self.twice_u += other.twice_u
         self.not_finite += other.not_finite
-        if self.expm1 is not None and other.expm1 is not None:
-            self.expm1 += other.expm1
+        if self.transformed is not None and other.transformed is not None:
+            self.transformed += other.transformed
 
     def split_into_units(self, units: Sequence[GroupSizes]) -> Iterator[SufficientStatistics]:
         """Give the sums of each ranking unit, whose codes follow one another; the first has what is counted of all."""
@@ -80,7 +80,7 @@ class SufficientStatistics:
                 nonzero=self.nonzero[:, run],
                 means=np.ascontiguousarray(self.means[:, run]),
                 squares=np.ascontiguousarray(self.squares[:, run]),
-                expm1=None if self.expm1 is None else self.expm1[:, run],
+                transformed=None if self.transformed is None else self.transformed[:, run],
                 not_finite=self.not_finite if first == 0 else np.zeros_like(self.not_finite),
             )
             first = run.stop

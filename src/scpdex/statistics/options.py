@@ -18,13 +18,14 @@ from scpdex.statistics.reported_columns import (
     methods_with,
     select_columns,
 )
+from scpdex.statistics.value_transform import ValueTransform
 
 Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "anderson", "logreg"]
 # scanpy 1.13's name for another implementation of the rank-sum test.
 Alias = Literal["wilcoxon_illico"]
 Alternative = Literal["two-sided", "less", "greater"]
 Scope = Literal["group", "all"]
-Extra = Literal["auc", "log10_pvals", "u", "means"]
+Extra = Literal["auc", "log10_pvals", "u", "means", "count_means"]
 
 METHODS: tuple[str, ...] = get_args(Method)
 ALTERNATIVES: tuple[str, ...] = get_args(Alternative)
@@ -60,8 +61,8 @@ class TestOptions:
     """Use Student's t-test, with pooled variances, instead of Welch's."""
     fractions_in_rows: bool = False
     """With ``pts``, report fractions as columns of each group and gene, for a long table."""
-    as_measured: bool = False
-    """Report scipy's statistics and the means of groups, as pdex does, instead of scores and fold changes."""
+    measured: tuple[str, ...] = ()
+    """Names of the columns to report, for tables of other packages; empty for those of scanpy's layout."""
 
     def __post_init__(self) -> None:
         """Raise a ValueError for unknown names, impossible numbers, and options that exclude each other."""
@@ -128,7 +129,7 @@ class TestOptions:
     def reported(self) -> tuple[ReportedColumn, ...]:
         """Columns that the call reports of each group and gene."""
         with_fractions = self.pts and self.fractions_in_rows
-        return select_columns(self.method, self.extras, as_measured=self.as_measured, with_fractions=with_fractions)
+        return select_columns(self.method, self.extras, measured=self.measured, with_fractions=with_fractions)
 
     @property
     def has_fraction_tables(self) -> bool:
@@ -144,6 +145,16 @@ class TestOptions:
     def fields(self) -> dict[str, FloatType]:
         """Fields of the stored result, with their dtypes."""
         return {column.name: column.stored_type for column in self.reported if column.stored_type is not None}
+
+    @property
+    def transform(self) -> ValueTransform | None:
+        """Transform of the values that a second mean is taken of; None if no column needs one."""
+        transforms = {column.transform for column in self.reported if column.transform is not None}
+        if not self.mean_in_log_space:
+            transforms.add("expm1")
+        if not transforms:
+            return None
+        return ValueTransform(None if "log1p" in transforms else self.log_scale)
 
     @property
     def work_phrase(self) -> str:

@@ -11,12 +11,12 @@ since they include the reference: ``results/_fractions.py``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from numpy.typing import NDArray
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scpdex.statistics.scores import TestResult
 
 FloatType = type[np.floating[Any]]
+Transform = Literal["expm1", "log1p"]
 
 RANK_TESTS = frozenset({"wilcoxon", "anderson"})
 TESTS = RANK_TESTS | {"t-test", "t-test_overestim_var"}
@@ -66,8 +67,20 @@ class ColumnInputs(Protocol):
         """The same of the cells that each group is compared with."""
 
     @property
+    def transformed_means(self) -> NDArray[np.float64]:
+        """Mean of the transformed values, see :mod:`~.value_transform`."""
+
+    @property
+    def other_transformed_means(self) -> NDArray[np.float64]:
+        """The same of the cells that each group is compared with."""
+
+    @property
     def fold_change_means(self) -> NDArray[np.float64]:
         """Mean that fold changes compare: ``means``, or the mean of ``expm1`` of the values."""
+
+    @property
+    def other_fold_change_means(self) -> NDArray[np.float64]:
+        """The same of the cells that each group is compared with."""
 
     @property
     def fold_changes(self) -> NDArray[np.float32]:
@@ -84,13 +97,13 @@ class ReportedColumn:
     table_type: FloatType | None
     """Dtype while genes are computed; None without a formula."""
     stored_type: FloatType | None
-    """Dtype in scanpy's layout and in ``varm``; None for columns of pdex's table only."""
+    """Dtype in scanpy's layout and in ``varm``; None for columns that only other packages' tables have."""
     extra: str | None = None
     """Name in the argument ``extras`` that asks for the column; None where it is always reported."""
     methods: frozenset[str] = TESTS
     """Methods that have it."""
-    in_pdex: bool = False
-    """Whether pdex's table is made of it."""
+    transform: Transform | None = None
+    """Transform of each value that the column is a mean of; None leaves values as they are."""
     is_fraction: bool = False
     """Whether it is one of the fractions of cells, which long tables have as columns."""
 
@@ -100,34 +113,47 @@ def _auc(genes: ColumnInputs) -> NDArray[np.float64]:
     return np.asarray(genes.u / genes.comparison.n_pairs)
 
 
+def _transformed_means(genes: ColumnInputs) -> NDArray[np.float64]:
+    return genes.transformed_means
+
+
+def _others_transformed(genes: ColumnInputs) -> NDArray[np.float64]:
+    return genes.other_transformed_means
+
+
 _F4, _F8 = np.float32, np.float64
 
 COLUMNS: tuple[ReportedColumn, ...] = (
     ReportedColumn("scores", lambda genes: genes.tested.scores, _F8, _F4, methods=TESTS_AND_LOGREG),
     ReportedColumn("logfoldchanges", lambda genes: genes.fold_changes, _F4, _F4),
-    ReportedColumn("pvals", lambda genes: genes.tested.pvals, _F8, _F8, in_pdex=True),
+    ReportedColumn("pvals", lambda genes: genes.tested.pvals, _F8, _F8),
     ReportedColumn("pvals_adj", None, None, _F8),
     ReportedColumn("auc", _auc, _F8, _F8, extra="auc", methods=RANK_TESTS),
     ReportedColumn("log10_pvals", lambda genes: genes.tested.compute_log10_pvals(), _F8, _F8, extra="log10_pvals"),
     ReportedColumn("u", lambda genes: genes.u, _F8, _F8, extra="u", methods=RANK_TESTS),
     ReportedColumn("means", lambda genes: genes.means, _F8, _F8, extra="means"),
     ReportedColumn("means_reference", lambda genes: genes.other_means, _F8, _F8, extra="means"),
+    ReportedColumn("count_means", _transformed_means, _F8, _F8, extra="count_means", transform="expm1"),
+    ReportedColumn("count_means_reference", _others_transformed, _F8, _F8, extra="count_means", transform="expm1"),
     ReportedColumn("pct_nz_group", lambda genes: genes.group_fractions, _F8, _F8, is_fraction=True),
     ReportedColumn("pct_nz_reference", lambda genes: genes.other_fractions, _F8, _F8, is_fraction=True),
-    ReportedColumn("target_means", lambda genes: genes.fold_change_means, _F8, None, in_pdex=True),
-    ReportedColumn("statistics", lambda genes: genes.tested.compute_statistics(), _F8, None, in_pdex=True),
+    ReportedColumn("fold_change_means", lambda genes: genes.fold_change_means, _F8, None),
+    ReportedColumn("fold_change_means_reference", lambda genes: genes.other_fold_change_means, _F8, None),
+    ReportedColumn("log_means", _transformed_means, _F8, None, transform="log1p"),
+    ReportedColumn("log_means_reference", _others_transformed, _F8, None, transform="log1p"),
+    ReportedColumn("statistics", lambda genes: genes.tested.compute_statistics(), _F8, None),
 )
 
 
 def select_columns(
-    method: str, extras: Iterable[str], *, as_measured: bool, with_fractions: bool
+    method: str, extras: Iterable[str], *, measured: Collection[str], with_fractions: bool
 ) -> tuple[ReportedColumn, ...]:
-    """List the columns of a call: those of pdex's table if ``as_measured``, else those of scanpy's layout.
+    """List the columns of a call: those that ``measured`` names, or else those of scanpy's layout.
 
     ``with_fractions`` adds the fractions of cells, for a long table.
     """
-    if as_measured:
-        return tuple(column for column in COLUMNS if column.in_pdex)
+    if measured:
+        return tuple(column for column in COLUMNS if column.name in measured)
     chosen = {None, *extras}
     stored = [c for c in COLUMNS if c.stored_type is not None and method in c.methods and c.extra in chosen]
     return tuple(column for column in stored if with_fractions or not column.is_fraction)

@@ -185,7 +185,7 @@ def rank_genes_parallel(
         ``"group"`` adjusts p-values over the tested genes of each group; ``"all"`` over all groups and levels together.
     extras
         Further record arrays, described below: any of ``"auc"``, ``"u"`` (both of ranks, not for t-tests),
-        ``"log10_pvals"`` and ``"means"``.
+        ``"log10_pvals"``, ``"means"`` and ``"count_means"``.
     low_memory
         True reads data in memory in parts as well; False refuses data that are not in memory.
     gene_chunk_size
@@ -230,11 +230,13 @@ def rank_genes_parallel(
         ``expm1``. NaN where undefined, as for negative means.
     ``"pvals"``, ``"pvals_adj"``
         Record arrays (float64): p-values, and adjusted p-values.
-    ``"u"``, ``"auc"``, ``"log10_pvals"``, ``"means"``, ``"means_reference"``
+    ``"u"``, ``"auc"``, ``"log10_pvals"``, ``"means"``, ``"means_reference"``, ``"count_means"``,
+    ``"count_means_reference"``
         Record arrays (float64) in the order of the names, if ``extras`` asks for them: U of the group; U divided by its
         largest value, which is the probability that a value of the group is above one of the others, ties counting
-        half; log10 of the p-value, accurate even where p underflows to 0 in float64; and mean values (in log space, if
-        the data are) of the group and of what it is compared with. With ``strata``, U counts pairs within strata.
+        half; log10 of the p-value, accurate even where p underflows to 0 in float64; mean values (in log space, if the
+        data are) and mean counts (of ``expm1`` of the values) of the group and of what it is compared with. With
+        ``strata``, U counts pairs within strata.
     ``"pts"``, ``"pts_rest"``
         With ``pts=True``: data frames, genes x groups, of the fraction of cells with a value other than 0 in the
         group, and (against the rest) in all other cells.

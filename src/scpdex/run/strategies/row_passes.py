@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.kernels.accumulate import add_deviations, add_expm1, add_values
+from scpdex.kernels.accumulate import add_deviations, add_transformed, add_values
 from scpdex.kernels.moments import HIDDEN, MOST_PASSES
 from scpdex.machine.threads import run_on_threads
 from scpdex.plan.gene_blocks import cut_range
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scpdex.matrix import ChunkedSource, JoinedCells, JoinedSource, Piece, RowStream
     from scpdex.run._batches import Batch
     from scpdex.run._job import Job
+    from scpdex.statistics.value_transform import ValueTransform
 
 
 def run(source: ChunkedSource | JoinedSource, job: Job) -> Generator[Batch, None, None]:
@@ -56,14 +57,15 @@ class _RowPasses:
         sums = SufficientStatistics(range(n_genes), np.zeros(shape, dtype=np.int64), np.zeros(shape))
         sums.not_finite = np.zeros(n_genes, dtype=np.int64)
         counts, highest = np.ones(n_genes, dtype=np.bool_), np.zeros(n_genes)
-        if not options.mean_in_log_space:
-            sums.expm1 = np.zeros(shape)
+        transform = options.transform
+        if transform is not None:
+            sums.transformed = np.zeros(shape)
         tallies = None
         if not options.is_t_test:
             tallies = Tallies.empty(n_genes, design.ranking_units[0], tie_correct=options.tie_correct)
 
         def add(piece: Piece) -> None:
-            self._on_genes(partial(_add_values, piece, sums, counts, highest, options.log_scale))
+            self._on_genes(partial(_add_values, piece, sums, counts, highest, transform))
             if tallies is None:
                 return
             if not (counts.all() and tallies.make_room(highest, self.job.plan.max_tally_bytes)):
@@ -157,7 +159,7 @@ def _add_values(
     sums: SufficientStatistics,
     counts: NDArray[np.bool_],
     highest: NDArray[np.float64],
-    log_scale: float,
+    transform: ValueTransform | None,
     genes: slice,
 ) -> None:
     add_values(
@@ -171,8 +173,9 @@ def _add_values(
         counts[genes],
         highest[genes],
     )
-    if sums.expm1 is not None:
-        add_expm1(piece.keys, piece.codes, piece.indptr, genes.start, log_scale, sums.expm1[genes])
+    if transform is not None and sums.transformed is not None:
+        scale = transform.log_scale
+        add_transformed(piece.keys, piece.codes, piece.indptr, genes.start, scale, sums.transformed[genes])
 
 
 def _add_deviations(

@@ -13,8 +13,8 @@ from storages import STORAGES
 from stored import in_chunks, on_disk
 
 from scpdex.comparisons.labels import Labels
-from scpdex.comparisons.pdex_design import PdexDesign
-from scpdex.compat._pdex_arguments import log_batch_size
+from scpdex.comparisons.target_design import TargetDesign
+from scpdex.compat._pdex_0_1_arguments import log_batch_size
 
 
 @pytest.mark.parametrize("form", ["memory", "CSR", "disk", "dask"])
@@ -193,6 +193,6 @@ def test_targets_are_looked_up_once_each(monkeypatch):
     monkeypatch.setattr(Labels, "find_position", lambda *arguments: CountedPosition(find_position(*arguments)))
     targets = [f"gene{i}" for i in range(300)]
     obs = pd.DataFrame({"target": [*targets, "control"]})
-    design = PdexDesign.of(obs, "target", targets[::-1], "control")
+    design = TargetDesign.by_appearance(obs, "target", targets[::-1], "control")
     assert design.targets == targets
     assert CountedPosition.n_comparisons < 10 * len(targets)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from scpdex.comparisons.pdex_design import PdexDesign
+    from scpdex.comparisons.target_design import TargetDesign
     from scpdex.results import Backend
 
 
 def make_pdex_table(
-    design: PdexDesign,
+    design: TargetDesign,
     gene_names: NDArray[Any],
     target_means: NDArray[np.float64],
     reference_means: NDArray[np.float64],
@@ -27,7 +27,7 @@ def make_pdex_table(
     clip_value: float | None,
     backend: Backend,
 ) -> pd.DataFrame | pl.DataFrame:
-    """Make the table, target by target; means of the reference are genes, all other numbers targets x genes."""
+    """Make the table, target by target; numbers are targets x genes."""
     n_targets, n_genes = target_means.shape
     percent_change, fold_change = _compare_means(target_means, reference_means, clip_value)
     pvals = statistics["pvals"]
@@ -37,7 +37,7 @@ def make_pdex_table(
             "reference": CodedColumn([design.reference], np.zeros(n_targets * n_genes, dtype=np.intp)),
             "feature": CodedColumn(gene_names.tolist(), np.tile(np.arange(n_genes), n_targets)),
             "target_mean": target_means.ravel(),
-            "reference_mean": np.tile(reference_means, n_targets),
+            "reference_mean": reference_means.ravel(),
             "percent_change": percent_change.ravel(),
             "fold_change": fold_change.ravel(),
             "p_value": pvals.ravel(),
@@ -56,8 +56,8 @@ def _compare_means(
         relative = (target - reference) / reference
         ratio = target / reference
     is_zero = reference == 0
-    relative[:, is_zero] = np.nan
-    ratio[:, is_zero] = np.nan if clip_value is None else clip_value
+    relative[is_zero] = np.nan
+    ratio[is_zero] = np.nan if clip_value is None else clip_value
     if clip_value is not None:
         ratio[target == 0] = 1 / clip_value
         ratio[(target == 0) & is_zero] = 1
