@@ -90,10 +90,12 @@ def mutate(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST)
-def compat(session: nox.Session) -> None:
-    """Hold the drop-in against pdex 0.1.28 itself."""
-    _install(session, "compat", ".[polars]")
-    session.run("pytest", "tests/beside_pdex", *session.posargs)
+@nox.parametrize("version", ["0.1", "0.3"])
+def compat(session: nox.Session, version: str) -> None:
+    """Compare the drop-ins with pdex 0.1.28 and pdex 0.3.0 themselves, each in an environment of its own."""
+    name = version.replace(".", "_")
+    _install(session, f"compat-{version.replace('.', '-')}", ".[polars]")
+    session.run("pytest", "-n", "auto", f"tests/beside_pdex/test_pdex_{name}.py", *session.posargs)
 
 
 @nox.session

@@ -108,3 +108,9 @@ def pbmc3k() -> ad.AnnData:
 def papalexi_source() -> ad.AnnData:
     """Raw counts of the same screen, as the file beside the tests was made of."""
     return ad.read_h5ad(data_path("papalexi2021_thp1.h5ad"))
+
+
+@pytest.fixture
+def schraivogel_counts() -> ad.AnnData:
+    """21,977 K562 cells x 72 genes, raw counts in CSR: 15 groups in gene, control non-targeting."""
+    return ad.read_h5ad(data_path("schraivogel2020_tapseq.h5ad"))

@@ -11,7 +11,8 @@ offer_private_folder()
 
 from scpdex import get, tl  # noqa: E402
 from scpdex.compat.pdex_0_1 import parallel_differential_expression  # noqa: E402
+from scpdex.compat.pdex_0_3 import pdex  # noqa: E402
 
-__all__ = ["__version__", "get", "parallel_differential_expression", "tl"]
+__all__ = ["__version__", "get", "parallel_differential_expression", "pdex", "tl"]
 
 __version__ = version("scpdex")

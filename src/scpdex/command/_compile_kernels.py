@@ -16,6 +16,7 @@ import pandas as pd
 from anndata import AnnData
 from scanpy import settings
 
+from scpdex.compat.pdex_0_3 import pdex
 from scpdex.get import plan, rank_genes_df
 from scpdex.kernels._compile import measure_cache_use
 from scpdex.kernels._disk_cache import cpu_name
@@ -25,6 +26,8 @@ from scpdex.tl import rank_genes_parallel, rank_genes_to_uns, rank_genes_to_varm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from scpdex.compat._pdex_0_3_arguments import Mode
 
 _INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 # float32 has keys of 32 bits, float64 of 64: kernels behind the gene block know no other dtypes.
@@ -100,6 +103,15 @@ def _test() -> None:
         adata = _make_object(make_matrix(_make_values(dtype), "CSR"))
         for mean_in_log_space in (True, False):
             _rank(adata, **test, reference=reference, mean_in_log_space=mean_in_log_space)
+
+
+def _compare_as_pdex() -> None:
+    """Take means of logs of counts, with and without a reference."""
+    modes: tuple[Mode, ...] = ("ref", "all")
+    for dtype, mode in product(_FLOATS, modes):
+        adata = _make_object(make_matrix(_make_values(dtype), "CSR"))
+        keywords: dict[str, Any] = {"reference": "0"} if mode == "ref" else {}
+        pdex(adata, "group", mode, is_log1p=False, as_pandas=True, **keywords)
 
 
 def _report() -> None:
@@ -193,4 +205,4 @@ def _make_object(matrix: Any) -> AnnData:
     return AnnData(matrix, obs=obs)
 
 
-_CALLS = (_read_storages, _normalize, _test, _report, _read_in_passes, _refuse_nan, _rank_many_cells)
+_CALLS = (_read_storages, _normalize, _test, _compare_as_pdex, _report, _read_in_passes, _refuse_nan, _rank_many_cells)

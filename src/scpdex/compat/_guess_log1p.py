@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scanpy import logging as logg
 
-from scpdex.matrix import sample_values
+from scpdex.matrix import find_highest, sample_values
 from scpdex.messages.counts_or_logs import describe_too_large
 from scpdex.statistics.fold_change import MOST_LOG1P
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # Smallest part that pdex takes for a fraction.
 _LEAST_FRACTION = 1e-3
+# Cells that pdex 0.3 looks at.
+_FIRST_CELLS = 500
 
 
 def guess_log1p(expression: Expression) -> bool:
@@ -42,13 +45,36 @@ def guess_log1p(expression: Expression) -> bool:
     return has_fractions
 
 
-def warn_of_too_large_logs(
-    where: str, highest: float, target_means: NDArray[np.float64], reference_means: NDArray[np.float64]
-) -> None:
+def guess_by_highest(expression: Expression) -> bool:
+    """Tell whether the highest value of the first 500 cells is below 20, as pdex 0.3 does, and warn of the guess."""
+    highest = find_highest(expression, _FIRST_CELLS)
+    is_log1p = highest < MOST_LOG1P
+    guess = "log1p-transformed data" if is_log1p else "counts"
+    logg.warning(
+        f"{expression.matrix_name} is taken for {guess}, as with is_log1p={is_log1p}: the highest value of its first "
+        f"{_FIRST_CELLS} cells is {highest:,.8g}. Log values are below {MOST_LOG1P:g}. Pass is_log1p to state it."
+    )
+    return is_log1p
+
+
+def warn_of_negative_counts(expression: Expression) -> None:
+    """Warn of negative values in a sample of the matrix, which are no counts."""
+    lowest = sample_values(expression).min(initial=0)
+    if lowest < 0:
+        warnings.warn(
+            f"counts per million mean little, and cpm_filter may leave out the wrong rows: {expression.matrix_name} "
+            f"holds negative values, such as {lowest:,.8g}. Leave cpm_filter out for data that are neither counts nor "
+            "their logs.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def warn_of_too_large_logs(where: str, highest: float, *means: NDArray[np.float64]) -> None:
     """Warn of values too large to be the log1p of counts that ``is_log1p=True`` takes them for."""
     if highest <= MOST_LOG1P:
         return
-    n_overflows = int(np.isposinf(target_means).sum() + np.isposinf(reference_means).sum())
+    n_overflows = sum(int(np.isposinf(of_side).sum()) for of_side in means)
     overflow = f", and {n_overflows:,} of them overflow" if n_overflows else ""
     logg.warning(
         f"means and fold changes mean nothing{overflow}: they take expm1 of values, and "

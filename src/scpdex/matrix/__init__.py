@@ -8,7 +8,7 @@ from scpdex.matrix._expression import Expression, select_expression
 from scpdex.matrix._file_entries import EntryChanges, write_entries
 from scpdex.matrix._gene_block import GeneBlock, GeneSource
 from scpdex.matrix._open_source import open_source
-from scpdex.matrix._sample import sample_values
+from scpdex.matrix._sample import find_highest, sample_values
 from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._chunked_source import ChunkedSource
 from scpdex.matrix.chunked._gene_buckets import GeneBuckets
@@ -48,6 +48,7 @@ __all__ = [
     "RowStream",
     "Source",
     "are_several",
+    "find_highest",
     "gather_pieces",
     "is_path",
     "join_objects",

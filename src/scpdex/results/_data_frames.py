@@ -46,8 +46,10 @@ class CodedColumn:
         return column.cast(pl.Enum(values)) if self.is_categorical else column
 
 
-def refuse_backend(backend: str, argument: str) -> None:
+def refuse_backend(backend: str, argument: str, *, hint: str = "") -> None:
     """Raise an error for a backend that is unknown or not installed; messages quote the argument that names it.
+
+    ``hint`` tells of another way than installing it.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def refuse_backend(backend: str, argument: str) -> None:
         msg = f"{argument} is not valid: pass 'pandas' or 'polars'."
         raise ValueError(msg)
     if backend == "polars" and find_spec("polars") is None:
-        msg = f"{argument} needs polars, which is not installed: python -m pip install 'scpdex[polars]'."
+        msg = f"{argument} needs polars, which is not installed: python -m pip install 'scpdex[polars]'.{hint}"
         raise ImportError(msg)
 
 
@@ -74,13 +76,16 @@ def concatenate_frames(frames: Sequence[Any], backend: Backend) -> pd.DataFrame 
     return pl.concat(frames, how="vertical_relaxed")
 
 
-def make_frame(columns: Mapping[str, NDArray[Any] | CodedColumn], backend: Backend) -> pd.DataFrame | pl.DataFrame:
-    """Make a data frame, without a copy of arrays; NaN becomes null in polars, its missing value."""
+def make_frame(
+    columns: Mapping[str, NDArray[Any] | CodedColumn], backend: Backend, *, nan_to_null: bool = True
+) -> pd.DataFrame | pl.DataFrame:
+    """Make a data frame, without a copy of arrays; NaN becomes null in polars, its missing value, unless told not."""
     if backend == "pandas":
         data = {name: c.to_pandas() if isinstance(c, CodedColumn) else c for name, c in columns.items()}
         return pd.DataFrame(data, copy=False)
     import polars as pl  # noqa: PLC0415
 
     return pl.DataFrame(
-        {name: c.to_polars() if isinstance(c, CodedColumn) else c for name, c in columns.items()}, nan_to_null=True
+        {name: c.to_polars() if isinstance(c, CodedColumn) else c for name, c in columns.items()},
+        nan_to_null=nan_to_null,
     )

@@ -212,3 +212,14 @@ def sample_columns(
             n_left -= stop - start
             if n_left <= 0:
                 break
+
+
+def read_values_of_rows(
+    matrix: StoredMatrix, columns: NDArray[np.int64], rows: NDArray[np.int64], n_values: int
+) -> Iterator[NDArray[Any]]:
+    """Read all CSC ``columns``, about ``n_values`` stored values at a time, and give those of ``rows``."""
+    is_wanted = np.zeros(matrix.shape[0], dtype=np.bool_)
+    is_wanted[rows] = True
+    for run in cut_into_runs(matrix.indptr[columns], matrix.indptr[columns + 1], 0, n_values):
+        part = decode_spans(matrix, read_columns(matrix, columns[run]))
+        yield part.data[is_wanted[part.indices]]

@@ -225,6 +225,11 @@ class RowStream:
             if start < stop:
                 yield self._decode(self.read(slice(start, stop), n_values))
 
+    def read_all(self, n_values: int) -> Iterator[sparse.csr_matrix[Any]]:
+        """Read all cells, about ``n_values`` stored values at a time, unsorted and not normalized."""
+        for cells in self.cut(n_values):
+            yield self._decode(self.read(cells, n_values))
+
     def cut(self, n_values: int) -> Generator[slice, None, None]:
         """Cut the cells into runs of at most ``n_values``, gaps that are read included, or of one cell."""
         begins, ends = self.matrix.find_spans(self.rows)
