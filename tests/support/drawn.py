@@ -141,7 +141,7 @@ def options(draw: st.DrawFn, obs: pd.DataFrame) -> dict[str, Any]:
         "tie_correct": st.just(True),
         "use_continuity": st.just(True),
         "rankby_abs": st.just(True),
-        "min_cells": st.integers(2, 6),
+        "min_cells": st.integers(1, 6),
         "exclude": st.lists(st.sampled_from([*present, None]), min_size=1, max_size=2, unique_by=str),
         "split_by": st.just("level"),
         "strata": st.just("donor"),

@@ -60,8 +60,8 @@ def compared(obs: pd.DataFrame, within: np.ndarray, options: dict[str, Any]) -> 
     may_be_empty = groups == "all" or "split_by" in options
     groups = names if groups == "all" else list(dict.fromkeys(str(group) for group in groups))
     is_reference = within & np.isin(labels.astype(str), references) & (labels != None)  # noqa: E711
-    least = options.get("min_cells") or 0
-    if references and is_reference.sum() < max(2, least):
+    least = options.get("min_cells")
+    if references and is_reference.sum() < (least or 2):
         return None
     found = Plain()
     of_groups = {}
@@ -69,9 +69,9 @@ def compared(obs: pd.DataFrame, within: np.ndarray, options: dict[str, Any]) -> 
         inside = within & (labels == group)
         if group in references or (may_be_empty and not inside.any()):
             continue
-        if inside.sum() < least:
+        if inside.sum() < (least or 0):
             found.skipped.append(group)
-        elif inside.sum() < 2:
+        elif inside.sum() < (least or 2):
             return None
         else:
             of_groups[group] = inside
@@ -176,7 +176,7 @@ def exact_moments(values: np.ndarray) -> tuple[Fraction, Fraction]:
 
 def plain_t(x: np.ndarray, y: np.ndarray, *, overestimate_variance: bool = False) -> tuple[float, float, bool]:
     """Welch's t and two-sided p from exact moments, NaN where undefined; and whether float64 can tell them."""
-    if y.size < 2:
+    if min(x.size, y.size) < 2:
         return np.nan, np.nan, True
     (mean_x, squares_x), (mean_y, squares_y) = exact_moments(x), exact_moments(y)
     counted_as = x.size if overestimate_variance else y.size

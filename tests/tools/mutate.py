@@ -415,12 +415,26 @@ FAULTS = (
     ),
     Fault(
         "comparisons/make_comparison.py",
-        "        skipped = [i for i in candidates if sizes[i] < self.min_cells]\n"
-        "        tested = [i for i in candidates if sizes[i] >= self.min_cells]\n",
-        "        skipped = [i for i in candidates if sizes[i] <= self.min_cells]\n"
-        "        tested = [i for i in candidates if sizes[i] > self.min_cells]\n",
+        "        skipped = [i for i in candidates if sizes[i] < least]\n"
+        "        tested = [i for i in candidates if sizes[i] >= least]\n",
+        "        skipped = [i for i in candidates if sizes[i] <= least]\n"
+        "        tested = [i for i in candidates if sizes[i] > least]\n",
         "comparisons/test_groups.py::test_groups_of_just_min_cells_are_tested",
         "min_cells: groups of just so many are left out",
+    ),
+    Fault(
+        "comparisons/make_comparison.py",
+        "        if self.min_cells is not None:\n            return\n",
+        "",
+        "comparisons/test_groups_of_one_cell.py",
+        "min_cells=1: groups of one cell are refused",
+    ),
+    Fault(
+        "run/_apply_tests.py",
+        "    undefined = np.isnan(t)\n",
+        "    undefined = np.isnan(t) & (comparison.group_sizes > 1)\n",
+        "comparisons/test_groups_of_one_cell.py",
+        "min_cells=1: p of a t-test of one cell is NaN",
     ),
     Fault(
         "comparisons/make_design.py",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons.requested_groups import RequestedGroups
 
-# One cell has no variance, and scanpy refuses it.
+# Fewest cells of a group without min_cells: one cell has no variance, and scanpy refuses it.
 LEAST_CELLS = 2
 
 
@@ -35,7 +35,8 @@ class ComparisonMaker:
     request: RequestedGroups
     stratum_codes: NDArray[np.intp] | None
     """Stratum of each cell; None without strata."""
-    min_cells: int
+    min_cells: int | None
+    """Leave out groups of fewer cells; None refuses groups of one cell."""
     codes: NDArray[np.int32]
     """Written: the code of each cell that takes part."""
 
@@ -55,8 +56,9 @@ class ComparisonMaker:
         if requested is None or level is not None:
             requested = [i for i in (range(sizes.size) if requested is None else requested) if sizes[i]]
         candidates = [i for i in requested if i not in is_reference]
-        skipped = [i for i in candidates if sizes[i] < self.min_cells]
-        tested = [i for i in candidates if sizes[i] >= self.min_cells]
+        least = self.min_cells or 0
+        skipped = [i for i in candidates if sizes[i] < least]
+        tested = [i for i in candidates if sizes[i] >= least]
         self._refuse_small(sizes, tested)
         if not tested:
             raise self._nothing_left(sizes, skipped)
@@ -107,10 +109,12 @@ class ComparisonMaker:
         request, names = self.request, self.request.labels.names
         has_reference = bool(request.reference_positions)
         reference_size = int(sizes[request.reference_positions].sum())
-        if has_reference and reference_size < max(1, self.min_cells):
+        if has_reference and reference_size < (self.min_cells or 1):
             reason = f"reference {request.reference_name!r} has {_count_cells(reference_size)}"
             least = self.min_cells or LEAST_CELLS
             raise NotComparableError(reason, f"{reason}, and {least} are needed: name another reference.")
+        if self.min_cells is not None:
+            return
         small = [names[i] for i in tested if sizes[i] < LEAST_CELLS]
         if has_reference and reference_size < LEAST_CELLS:
             small.append(request.reference_name)
@@ -121,10 +125,13 @@ class ComparisonMaker:
         hint = f" Are these labels? There are {n_labels:,} for {n_cells:,} cells." if n_labels > n_cells / 2 else ""
         msg = (
             f"Could not calculate statistics for groups {quote_names(small)} of {request.labels.column!r} since they "
-            f"only contain one sample{none}. Leave them out by min_cells={LEAST_CELLS} or `groups`, or merge them with "
-            f"other groups.{hint}"
+            f"only contain one sample{none}. Leave them out by min_cells={LEAST_CELLS} or `groups`, merge them with "
+            f"other groups, or test them by min_cells=1.{hint}"
         )
-        reason = f"{_count_cells(1)} of {quote_names(small)} (min_cells={LEAST_CELLS} leaves out such groups only)"
+        reason = (
+            f"{_count_cells(1)} of {quote_names(small)} (min_cells={LEAST_CELLS} leaves out such groups only, "
+            "min_cells=1 tests them)"
+        )
         raise NotComparableError(reason, msg)
 
     def _nothing_left(self, sizes: NDArray[np.intp], skipped: list[int]) -> NotComparableError:

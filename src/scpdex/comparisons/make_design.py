@@ -9,7 +9,7 @@ import numpy as np
 
 from scpdex.comparisons.design import Design
 from scpdex.comparisons.labels import REST, Labels
-from scpdex.comparisons.make_comparison import LEAST_CELLS, ComparisonMaker, NotComparableError
+from scpdex.comparisons.make_comparison import ComparisonMaker, NotComparableError
 from scpdex.comparisons.requested_groups import RequestedGroups
 from scpdex.comparisons.spelling import quote_names
 
@@ -69,7 +69,7 @@ def make_design(
         strata=strata,
         n_unassigned_cells=int(is_unassigned.sum()),
     )
-    maker = ComparisonMaker(request, stratum_codes, min_cells or 0, codes)
+    maker = ComparisonMaker(request, stratum_codes, min_cells, codes)
     if levels is None:
         return _compare_all_cells(design, maker, takes_part)
     return _compare_within_levels(design, maker, takes_part, levels)
@@ -127,8 +127,8 @@ def _compare_within_levels(
 
 def _refuse_min_cells(min_cells: Any) -> None:
     is_number = isinstance(min_cells, int | np.integer) and not isinstance(min_cells, bool)
-    if min_cells is not None and (not is_number or min_cells < LEAST_CELLS):
-        msg = f"min_cells={min_cells!r} is not valid: pass a whole number of cells from {LEAST_CELLS} up, or None."
+    if min_cells is not None and (not is_number or min_cells < 1):
+        msg = f"min_cells={min_cells!r} is not valid: pass a whole number of cells from 1 up, or None."
         raise ValueError(msg)
 
 

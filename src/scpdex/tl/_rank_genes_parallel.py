@@ -144,15 +144,16 @@ def rank_genes_parallel(
         ``np.nan`` or None in the list stands for cells without a label.
     min_cells
         Groups of fewer cells are not tested; a message and ``params["skipped"]`` name them. Against the rest, their
-        cells are still part of it. None, the default, refuses groups of one cell, as scanpy does.
+        cells are still part of it. None, the default, refuses groups of one cell, as scanpy does; 2 leaves them out,
+        and 1 tests them: t-tests, which need a variance, then have a score of 0 and p 1.
     split_by
         Column of ``adata.obs``: make the same comparison within the cells of each level of the column, as on
         ``adata[adata.obs[split_by] == level]``, in one pass over the data. Each level has a result of its own,
         ``adata.uns[f"{key_added}_{level}"]``, whose key is the ``key`` for scanpy's plots, and ``adata.uns[key_added]``
         lists them; :func:`scpdex.get.rank_genes_df` gives all in one table. A level is left out if one of its groups
         has one cell, or if nothing is left to compare; a message and ``params["skipped_splits"]`` name it.
-        ``min_cells`` leaves out such groups instead. The result of a level lacks groups that have no cell there, and
-        cells without a level take no part.
+        ``min_cells`` leaves out such groups instead, or tests them. The result of a level lacks groups that have no
+        cell there, and cells without a level take no part.
     strata
         Wilcoxon: column of ``adata.obs``, such as a donor or batch, within whose values cells are ranked. Van
         Elteren's stratified test combines the ranks to one score, see Notes. Cells without a value take no part.
