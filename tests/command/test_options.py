@@ -12,7 +12,7 @@ from scpdex.command._rank_options import RANK_OPTIONS
 
 RANK = ["rank", "x.h5ad", "--groupby", "gene", "--out", "hits.csv"]
 # What is no option, and why: the file, where the result goes, the library, scikit-learn's arguments.
-NO_OPTIONS = {"adata", "copy", "storage", "backend", "kwds"}
+NO_OPTIONS = {"adata", "copy", "storage", "backend", "keep_labels", "kwds"}
 FLAGS = {"key_added": "--key"}
 
 

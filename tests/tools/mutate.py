@@ -444,6 +444,20 @@ FAULTS = (
         "exclude: cells without a label stay",
     ),
     Fault(
+        "get/_table_labels.py",
+        "    position_of |= {name: i for i, name in enumerate(labels.names)}\n",
+        "",
+        "get/test_keep_labels.py",
+        "keep_labels: an equal number goes before the label itself",
+    ),
+    Fault(
+        "get/_table_labels.py",
+        "            dtype = dtype.categories.dtype\n",
+        "            dtype = None\n",
+        "get/test_keep_labels.py",
+        "keep_labels: categories lose their dtype",
+    ),
+    Fault(
         "get/_long_table.py",
         "np.cumsum(keep, axis=1) <= self.top_n",
         "np.cumsum(keep, axis=1) < self.top_n",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-_OPTIONS = FunctionOptions(rank_genes_df, left_out={"adata", "backend"}, flags={})
+_OPTIONS = FunctionOptions(rank_genes_df, left_out={"adata", "backend", "keep_labels"}, flags={})
 # Rows of a result, before filters, that are looked at together.
 _MAX_ROWS = 2_000_000
 

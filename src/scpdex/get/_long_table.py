@@ -14,11 +14,12 @@ from scpdex.matrix import read_annotations
 from scpdex.results import CodedColumn, find_positions, match_fraction_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from scpdex.get._table_labels import TableLabels
     from scpdex.results import RankedGenes, RankedResult
 
 # Columns of the table by the stored field.
@@ -65,12 +66,12 @@ class TableRequest:
         adata: AnnData | None,
         place: str,
         steps: Iterable[RankedResult[RankedGenes]],
-        all_groups: Sequence[str],
+        groups: TableLabels,
     ) -> Iterator[dict[str, Any]]:
         """Make the columns of the table of one result, which is read in steps of a few groups.
 
-        ``adata`` is None for a file; ``place`` is where the result is stored, for messages; ``all_groups`` are the
-        categories of the column ``group``.
+        ``adata`` is None for a file; ``place`` is where the result is stored, for messages; ``groups`` are the groups
+        of all results of the table.
         """
         all_ranks: Iterable[_Ranks]
         if adata is not None and self.on_target is not None:
@@ -85,11 +86,11 @@ class TableRequest:
                 )
                 for result in steps
             )
-        position_of = {name: i for i, name in enumerate(all_groups)}
+        position_of = {name: i for i, name in enumerate(groups.names)}
         for ranks in all_ranks:
             positions = np.array([position_of[name] for name in ranks.groups], dtype=np.intp)
             codes, columns = self._choose_rows(adata, place, ranks)
-            yield {"group": CodedColumn(all_groups, positions[codes], is_categorical=True)} | columns
+            yield {"group": groups.make_column(positions[codes])} | columns
 
     def _find_targets(self, adata: AnnData, steps: Iterable[RankedResult[RankedGenes]], on_target: str) -> _Ranks:
         """Find the row of each group's target, and adjust p-values over all of them."""

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from scpdex.comparisons.labels import Labels
-from scpdex.comparisons.spelling import find_name, quote_names, suggest_name
+from scpdex.comparisons.spelling import quote_names, suggest_name
+from scpdex.get._table_labels import get_label_column, get_positions_of_names
 from scpdex.matrix import read_annotations
 from scpdex.statistics.multiple_testing import adjust_pvals
 
@@ -42,13 +43,7 @@ def find_target_rows(
             f"on_target needs all genes of each group, and the result has {n_ranks:,} of them: rank with n_genes=None."
         )
         raise ValueError(msg)
-    groupby = result.params.get("groupby")
-    if not isinstance(groupby, str):
-        msg = (
-            "on_target needs the column that groups were taken from, and the result lacks params['groupby']: rank "
-            "again, or set it."
-        )
-        raise KeyError(msg)
+    groupby = get_label_column(result.params, "groupby", "on_target")
     targets = _name_targets(adata, groupby, ranked.groups, on_target)
     genes = np.full((len(targets), 1), -1, dtype=np.intp)
     ranks = np.zeros_like(genes)
@@ -94,20 +89,7 @@ def _name_targets(adata: AnnData, groupby: str, groups: tuple[str, ...], on_targ
     pairs = pd.DataFrame({"code": labels.codes, "target": obs[on_target].astype(object).to_numpy()})
     pairs = pairs[pairs["code"] >= 0].dropna().drop_duplicates()
     target_of_code = dict(zip(pairs["code"], pairs["target"].map(str), strict=True))
-    names = dict.fromkeys(groups)
-    code_of_group = {
-        name: code for code, label in enumerate(labels.labels) if (name := find_name(label, names)) is not None
-    }
-    # A label's own spelling goes before that of an equal number.
-    code_of_group |= {name: code for code, name in enumerate(labels.names)}
-    absent = [group for group in groups if group not in code_of_group]
-    if absent:
-        msg = (
-            f"groups {quote_names(absent)} of the result are not in adata.obs[{groupby!r}] any more: rank again, or "
-            "leave them out by group=."
-        )
-        raise ValueError(msg)
-    codes = [code_of_group[group] for group in groups]
+    codes = get_positions_of_names(labels, groups, "groupby")
     repeated = pairs.loc[pairs["code"].duplicated(), "code"].unique()
     ambiguous = [labels.names[code] for code in repeated.tolist() if code in codes]
     if ambiguous:

@@ -9,9 +9,10 @@ import numpy as np
 
 from scpdex.comparisons.spelling import choose_names
 from scpdex.get._long_table import TableRequest
+from scpdex.get._table_labels import TableLabels
 from scpdex.get._table_sources import open_source
 from scpdex.messages.stored_results import warn_of_shared_names, warn_of_unread_fields
-from scpdex.results import CodedColumn, concatenate_frames, make_frame, refuse_backend
+from scpdex.results import concatenate_frames, make_frame, refuse_backend
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -38,6 +39,7 @@ def rank_genes_df(
     gene_symbols: str | None = None,
     columns: Iterable[str] | None = None,
     backend: Backend = "pandas",
+    keep_labels: bool = False,
 ) -> pd.DataFrame | pl.DataFrame:
     """Return ranked genes as one long table, from ``uns``, ``varm`` or a Parquet file.
 
@@ -77,6 +79,9 @@ def rank_genes_df(
         Columns of the table, in this order. The default is all columns.
     backend
         ``"pandas"``, or ``"polars"``, which needs ``scpdex[polars]`` and has null for NaN.
+    keep_labels
+        True gives the columns ``group`` and ``split`` the labels of ``adata.obs`` in place of their spellings, so that
+        the table can be merged with ``obs``. ``obs`` must still have the labels; the path of a file has none.
 
     Returns
     -------
@@ -89,6 +94,9 @@ def rank_genes_df(
         Categorical: level of ``split_by``. Only results with levels have it.
     ``group``
         Categorical, in the order of the groups. Tables of a single group have it too, unlike scanpy's.
+        With ``keep_labels=True``, ``group`` and ``split`` are categorical where labels are strings. Other labels have
+        the dtype of the column of ``obs``, or of its categories: int64, bool, float64 (as integers have in pandas where
+        a label is missing), object for several types, ...; in polars Int64, Boolean, Float64, ...
     ``names``
         Names of genes.
     ``scores``, ``logfoldchanges``, ``pvals``, ``pvals_adj``
@@ -108,12 +116,14 @@ def rank_genes_df(
     ImportError
         polars is not installed, or pyarrow, which files need.
     KeyError
-        ``adata.uns`` has no such result, the result lacks a field, or ``obs`` or ``var`` has no such column.
+        ``adata.uns`` has no such result, the result lacks a field, or ``obs`` or ``var`` has no such column, the one
+        that ``keep_labels`` reads included.
     ValueError
         A group is not in the result; an argument has a value that is not valid; the table has no such column; the test
         does not have what a filter needs; the file is not a result of scpdex, or was changed by another program; a path
-        is given with ``gene_symbols`` or ``on_target``; or, with ``on_target``, a group has several targets or the
-        result is limited to ``n_genes``.
+        is given with ``gene_symbols``, ``on_target`` or ``keep_labels``; with ``keep_labels``, ``obs`` no longer has a
+        label, or labels are of several types and the backend is polars; or, with ``on_target``, a group has several
+        targets or the result is limited to ``n_genes``.
 
     Examples
     --------
@@ -133,12 +143,17 @@ def rank_genes_df(
         raise ValueError(msg)
     source = open_source(adata, key)
     if source.adata is None:
-        _refuse_for_file(on_target=on_target, gene_symbols=gene_symbols)
+        _refuse_for_file(keep_labels, on_target=on_target, gene_symbols=gene_symbols)
     names = None if columns is None else _list_columns(columns)
     request = TableRequest(order, pval_cutoff, log2fc_min, log2fc_max, top_n, on_target, gene_symbols, names)
     all_groups = source.all_groups
     source.warn_of_renamed_labels()
     chosen = all_groups if group is None else choose_names(group, all_groups, "group", source.place)
+    labelled = source.adata if keep_labels else None
+    group_labels = TableLabels.read(labelled, key, "groupby", chosen)
+    level_labels = None
+    if source.levels is not None:
+        level_labels = TableLabels.read(labelled, key, "split_by", source.levels.levels)
     frames, unread_fields, shared_names, fields_of_file = [], set[str](), set[str](), dict[str, None]()
 
     def note(results: Iterable[RankedResult[RankedGenes]]) -> Iterator[RankedResult[RankedGenes]]:
@@ -155,11 +170,11 @@ def rank_genes_df(
         if present.isdisjoint(chosen):
             continue
         results = note(source.read(level_key, [name for name in chosen if name in present], request.fields))
-        for made in request.make_columns(source.adata, source.place, results, chosen):
+        for made in request.make_columns(source.adata, source.place, results, group_labels):
             table_columns = made
-            if source.levels is not None:
+            if level_labels is not None:
                 codes = np.full(made["names"].codes.size, position)
-                table_columns = {"split": CodedColumn(source.levels.levels, codes, is_categorical=True)} | made
+                table_columns = {"split": level_labels.make_column(codes)} | made
             frames.append(make_frame(request.select(table_columns, fields_of_file), backend))
     warn_of_unread_fields(key, sorted(unread_fields))
     warn_of_shared_names(sorted(shared_names))
@@ -178,9 +193,15 @@ def _list_columns(columns: Any) -> tuple[str, ...]:
     return names
 
 
-def _refuse_for_file(**arguments: str | None) -> None:
-    """Raise a ValueError for arguments that name columns of an object, which a file does not have."""
-    for name, value in arguments.items():
+def _refuse_for_file(keep_labels: bool, **columns: str | None) -> None:
+    """Raise a ValueError for arguments that need the columns of an object, which a file does not have."""
+    if keep_labels:
+        msg = (
+            "keep_labels=True takes labels from adata.obs, and a file has only names: pass the AnnData that was "
+            "ranked, whose uns names the file."
+        )
+        raise ValueError(msg)
+    for name, value in columns.items():
         if value is not None:
             msg = (
                 f"{name}={value!r} names a column of an AnnData, and a file has none: pass the AnnData that was "

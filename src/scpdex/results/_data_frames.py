@@ -32,18 +32,39 @@ class CodedColumn:
         values = self.values if isinstance(self.values, pd.Series) else pd.Series(list(self.values))
         if self.is_categorical:
             return pd.Categorical.from_codes(self.codes, categories=pd.Index(values))
-        return values.array.take(self.codes, allow_fill=bool((self.codes < 0).any()))
+        has_missing = bool((self.codes < 0).any())
+        taken = values.array.take(self.codes, allow_fill=has_missing)
+        # pandas infers a dtype from objects, which would depend on the rows of the table.
+        return taken if has_missing or values.dtype != object else pd.Series(taken, dtype=object, copy=False)
 
-    def to_polars(self) -> pl.Series:
-        """Make the column in the form that polars takes."""
+    def to_polars(self, name: str) -> pl.Series:
+        """Make the column in the form that polars takes; ``name`` is its name, for messages.
+
+        Raises
+        ------
+        ValueError
+            Values are of several types.
+        """
         import polars as pl  # noqa: PLC0415
 
-        values = pl.Series([None if pd.isna(value) else value for value in self.values])
+        # polars would make 1 of True beside an integer.
+        if pd.api.types.infer_dtype(self.values).startswith("mixed"):
+            msg = f"column {name!r} holds values of several types, and polars takes one: pass backend='pandas'."
+            raise ValueError(msg)
+        values = pl.Series(self._list_values())
         codes = pl.Series(np.where(self.codes < 0, 0, self.codes))
         column = values.gather(codes)
         if (self.codes < 0).any():
             column = pl.select(pl.when(pl.Series(self.codes >= 0)).then(column)).to_series()
         return column.cast(pl.Enum(values)) if self.is_categorical else column
+
+    def _list_values(self) -> NDArray[Any] | list[Any]:
+        """List the values, missing ones as None; numbers and bools without these as an array of their dtype."""
+        if isinstance(self.values, pd.Series) and not self.values.hasnans:
+            array = self.values.to_numpy()
+            if array.dtype.kind in "biuf":
+                return array
+        return [None if pd.isna(value) else value for value in self.values]
 
 
 def refuse_backend(backend: str, argument: str, *, hint: str = "") -> None:
@@ -86,6 +107,6 @@ def make_frame(
     import polars as pl  # noqa: PLC0415
 
     return pl.DataFrame(
-        {name: c.to_polars() if isinstance(c, CodedColumn) else c for name, c in columns.items()},
+        {name: c.to_polars(name) if isinstance(c, CodedColumn) else c for name, c in columns.items()},
         nan_to_null=nan_to_null,
     )
