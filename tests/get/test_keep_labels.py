@@ -98,7 +98,7 @@ def test_some_groups_and_empty_tables(tmp_path, kind, storage):
     assert empty["group"].dtype.base_type().__name__ == polars_dtype
 
 
-def test_tables_merge_with_obs(tmp_path):
+def test_tables_merge_with_tables_of_obs(tmp_path):
     """The reason for it: no column needs another type first."""
     adata = ranked(pd.Series(NUMBERS), tmp_path)
     n_cells = adata.obs.groupby("label").size().rename("n_cells").reset_index()

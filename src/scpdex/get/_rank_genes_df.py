@@ -81,7 +81,8 @@ def rank_genes_df(
         ``"pandas"``, or ``"polars"``, which needs ``scpdex[polars]`` and has null for NaN.
     keep_labels
         True gives the columns ``group`` and ``split`` the labels of ``adata.obs`` in place of their spellings, so that
-        the table can be merged with ``obs``. ``obs`` must still have the labels; the path of a file has none.
+        the table can be merged with others that were made from ``obs``. ``obs`` must still have the labels; the path of
+        a file has none.
 
     Returns
     -------
