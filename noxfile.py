@@ -98,6 +98,13 @@ def compat(session: nox.Session, version: str) -> None:
     session.run("pytest", "-n", "auto", f"tests/beside_pdex/test_pdex_{name}.py", *session.posargs)
 
 
+@nox.session(python=NEWEST)
+def clients(session: nox.Session) -> None:
+    """Run tools that call pdex with it and with the drop-in: the newest cell-eval, an evaluation of a real screen."""
+    _install(session, "clients", ".[polars]")
+    session.run("pytest", "tests/beside_clients", *session.posargs)
+
+
 @nox.session
 def dev(session: nox.Session) -> None:
     """Make .venv with all that working on scpdex takes, scpdex itself in editable mode."""

@@ -96,7 +96,7 @@ def test_nothing_to_compare():
     adata = screen(labels="bbbb")
     with pytest.raises(ValueError, match="nothing to compare with reference='b'"):
         compare(adata, is_log1p=True)
-    with pytest.raises(ValueError, match="mode='all' compares each group with the others.* has 1: 'b'"):
+    with pytest.raises(ValueError, match=r"mode='all' compares each group with the others.* has 1: 'b'"):
         compare(adata, is_log1p=True, mode="all")
     with pytest.raises(TypeError, match="pass an AnnData"):
         scpdex.pdex([adata], "label")
@@ -106,7 +106,7 @@ def test_nothing_to_compare():
 def test_missing_reference_of_labels_that_are_no_strings(labels):
     adata = screen()
     adata.obs["label"] = labels
-    with pytest.raises(ValueError, match="reference='non-targeting' labels no cell.* Valid: "):
+    with pytest.raises(ValueError, match=r"reference='non-targeting' labels no cell.* Valid: "):
         scpdex.pdex(adata, "label", is_log1p=True)
 
 
