@@ -35,8 +35,8 @@ class Case:
     on_disk: bool = False
     """Whether the matrix is left in a file; peers are then run on all genes."""
     compression: str | None = None
-    as_table: bool = False
-    """Whether it is the drop-in for pdex that is run."""
+    drop_in: str | None = None
+    """The function that is run, that of "pdex 0.1" or "pdex 0.3"; None is scanpy's."""
     within_levels: bool = False
     """Whether it is run within levels and strata too."""
     with_pairs: bool = False
@@ -95,9 +95,14 @@ LAZY_CASES = [
 ]
 TABLE_CASES = [
     *(
-        Case(name, recipe, method=method, reference=CONTROL, as_table=True)
+        Case(name, recipe, method=method, reference=CONTROL, drop_in="pdex 0.1")
         for name, recipe in (("Papalexi 2021", PAPALEXI), ("30,000 x 300, 200 groups", SMALL_SCREEN))
         for method in ("wilcoxon", "anderson", "t-test")
+    ),
+    *(
+        Case(name, recipe, reference=reference, peers={"pdex": share}, drop_in="pdex 0.3")
+        for name, recipe, share in (("Papalexi 2021", PAPALEXI, 1), ("300,000 x 1,000, 2,000 groups", SCREEN, 0.04))
+        for reference in (CONTROL, "rest")
     ),
     Case("Papalexi 2021", PAPALEXI, method="anderson", reference=CONTROL),
     Case("vs reference, log CSR", SCREEN, method="anderson", reference=CONTROL),

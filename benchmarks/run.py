@@ -26,8 +26,9 @@ from data import cut, read, stored_as
 from disk import run_disk_case
 from lazy import run_lazy_case
 from pairs import run_pair_case
+from scaled import cut_genes, scaled
 from splits import run_split_case
-from tables import run_anderson_case, run_table_case
+from tables import run_anderson_case, run_pdex_case, run_table_case
 from tools import TOOLS
 
 if TYPE_CHECKING:
@@ -73,14 +74,6 @@ def run_script(name: str, *arguments: Any, cache: Path | None = None) -> list[fl
     return [float(word) for word in done.stdout.splitlines()[-1].split()]
 
 
-def scaled(times: list[float], parts: list[AnnData], whole: AnnData) -> float:
-    """Extend the times for two numbers of genes to all genes along a line: what a call costs once is not multiplied."""
-    if len(times) == 1:
-        return times[0]
-    per_gene = (times[0] - times[1]) / (parts[0].n_vars - parts[1].n_vars)
-    return times[0] + per_gene * (whole.n_vars - parts[0].n_vars)
-
-
 def run_case(
     case: Case, adata: AnnData, n_threads: int, repeats: int, read_speed: float, folder: Path, *, with_memory: bool
 ) -> dict[str, Any]:
@@ -90,8 +83,7 @@ def run_case(
     adata.write_h5ad(path)
     parts = {"scpdex": [adata]}
     for tool, share in case.peers.items():
-        numbers = [adata.n_vars] if share == 1 else [round(share * adata.n_vars), round(share * adata.n_vars / 2)]
-        parts[tool] = [adata if n == adata.n_vars else adata[:, : max(1, n)].copy() for n in numbers]
+        parts[tool] = cut_genes(adata, share)
         # compiles what there is to compile
         seconds(tool, adata[:, :20].copy(), case, n_threads)
     seconds("scpdex", adata[:, :20].copy(), case, n_threads)
@@ -192,7 +184,7 @@ def main() -> None:
     parser.add_argument("--disk", action="store_true", help="run the cases on disk only")
     parser.add_argument("--pairs", action="store_true", help="run the cases of many groups and genes only")
     parser.add_argument("--splits", action="store_true", help="run the cases within levels and strata only")
-    parser.add_argument("--tables", action="store_true", help="run the drop-in for pdex and Anderson-Darling only")
+    parser.add_argument("--tables", action="store_true", help="run the drop-ins for pdex and Anderson-Darling only")
     parser.add_argument("--old-pdex", type=Path, help="folder that pdex 0.1.28 is installed in")
     parser.add_argument("--threads", type=int, default=joblib.cpu_count())
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
@@ -207,7 +199,8 @@ def main() -> None:
         chosen = list({repr(replace(case, name="")): case for case in chosen}.values())
     read_speed = bandwidth(options.threads)
     rows: list[dict[str, Any]] = []
-    disk_rows, lazy_rows, table_rows, anderson_rows, split_rows, pair_rows = [], [], [], [], [], []
+    disk_rows, lazy_rows, table_rows, pdex_rows = [], [], [], []
+    anderson_rows, split_rows, pair_rows = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for recipe in dict.fromkeys(case.recipe for case in chosen):
             # Those of the recipe before make room.
@@ -224,11 +217,15 @@ def main() -> None:
                     lazy_rows.append(run_lazy_case(case, adata, options.threads, repeats, Path(folder)))
                     print(json.dumps(lazy_rows[-1]), flush=True)
                     continue
-                if case.as_table:
+                if case.drop_in == "pdex 0.1":
                     table_rows.append(
                         run_table_case(case, adata, options.threads, repeats, Path(folder), options.old_pdex)
                     )
                     print(json.dumps(table_rows[-1]), flush=True)
+                    continue
+                if case.drop_in == "pdex 0.3":
+                    pdex_rows.append(run_pdex_case(case, adata, options.threads, repeats))
+                    print(json.dumps(pdex_rows[-1]), flush=True)
                     continue
                 if case.with_pairs:
                     pair_rows.append(run_pair_case(case, adata, options.threads, min(3, repeats)))
@@ -253,7 +250,7 @@ def main() -> None:
             fresh = run_fresh(rows_of, options.threads, 2 if shrink is None else 1, Path(folder))
     table = pd.DataFrame(rows)
     print(table.round(2).to_string(index=False))
-    for more in (disk_rows, lazy_rows, table_rows, anderson_rows, split_rows, pair_rows):
+    for more in (disk_rows, lazy_rows, table_rows, pdex_rows, anderson_rows, split_rows, pair_rows):
         print(pd.DataFrame(more).round(2).to_string(index=False))
     print(pd.DataFrame(fresh).round(2).to_string(index=False))
     options.out.mkdir(parents=True, exist_ok=True)
@@ -264,7 +261,8 @@ def main() -> None:
         "cases": rows,
         "on disk": disk_rows,
         "through dask": lazy_rows,
-        "drop-in for pdex": table_rows,
+        "drop-in for pdex 0.1": table_rows,
+        "drop-in for pdex 0.3": pdex_rows,
         "Anderson-Darling": anderson_rows,
         "within levels": split_rows,
         "many groups and genes": pair_rows,

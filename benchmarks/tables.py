@@ -1,4 +1,4 @@
-"""Run the cases of the drop-in for pdex beside pdex 0.1.28 and 0.3, and the Anderson-Darling test beside scipy's."""
+"""Run the drop-ins for pdex beside pdex 0.1.28 and 0.3, and the Anderson-Darling test beside scipy's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scaled import cut_genes, scaled
 from scipy import stats
 from tools import TOOLS
 
@@ -44,7 +45,7 @@ def old_pdex(folder: Path, path: Path, metric: str, reference: str, n_threads: i
 def run_table_case(
     case: Case, adata: AnnData, n_threads: int, repeats: int, folder: Path, old: Path | None
 ) -> dict[str, Any]:
-    """Alternate the drop-in and each pdex; give the row of the table."""
+    """Alternate the drop-in and pdex 0.1.28; give the row of the table."""
     adata = adata.copy()
     adata.X = adata.X.astype(np.float64)
     path = folder / f"{case.name}, {case.method}.h5ad"
@@ -52,18 +53,37 @@ def run_table_case(
     calls: dict[str, Callable[[], float]] = {"scpdex": lambda: seconds(lambda: drop_in(adata, case, n_threads))}
     if old is not None:
         calls["pdex 0.1.28"] = lambda: old_pdex(old, path, case.method, case.reference, n_threads)
-    if case.method == "wilcoxon":
-        calls["pdex 0.3"] = lambda: seconds(lambda: TOOLS["pdex"](adata, case.method, case.reference, n_threads))
     few = adata[:, :20].copy()
     drop_in(few, case, n_threads)
-    if "pdex 0.3" in calls:
-        TOOLS["pdex"](few, case.method, case.reference, n_threads)
     times = {name: [call() for _ in range(repeats)] for name, call in calls.items()}
     row: dict[str, Any] = {"drop-in": f"{case.name}, {case.method}", "cells": adata.n_obs, "genes": adata.n_vars}
     row |= {f"{name} s": float(np.median(found)) for name, found in times.items()}
     for name in calls.keys() - {"scpdex"}:
         row[f"x {name}"] = float(np.median([a / b for a, b in zip(times[name], times["scpdex"], strict=True)]))
     return row
+
+
+def run_pdex_case(case: Case, adata: AnnData, n_threads: int, repeats: int) -> dict[str, Any]:
+    """Alternate the drop-in and pdex 0.3, whose tables are polars; give the row of the table."""
+    import pdex
+
+    adata = adata.copy()
+    adata.X = adata.X.astype(np.float64)
+    arguments: dict[str, Any] = {"groupby": "group", "threads": n_threads, "is_log1p": True}
+    arguments |= {"mode": "all"} if case.reference == "rest" else {"mode": "ref", "reference": case.reference}
+    parts, few = cut_genes(adata, case.peers["pdex"]), adata[:, :20].copy()
+    for compare in (scpdex.pdex, pdex.pdex):
+        compare(few, **arguments)
+    times: dict[str, list[float]] = {"scpdex": [], "pdex 0.3": []}
+    for i in range(repeats):
+        times["scpdex"].append(seconds(lambda: scpdex.pdex(adata, **arguments)))
+        if parts[0] is adata or i < max(1, repeats // 2):
+            of_parts = [seconds(lambda part=part: pdex.pdex(part, **arguments)) for part in parts]
+            times["pdex 0.3"].append(scaled(of_parts, parts, adata))
+    medians = {name: float(np.median(of_name)) for name, of_name in times.items()}
+    row: dict[str, Any] = {"drop-in": f"{case.name}, {arguments['mode']}", "cells": adata.n_obs, "genes": adata.n_vars}
+    row |= {f"{name} s": median for name, median in medians.items()}
+    return row | {"x pdex 0.3": medians["pdex 0.3"] / medians["scpdex"], "is scaled": parts[0] is not adata}
 
 
 def drop_in(adata: AnnData, case: Case, n_threads: int) -> None:
