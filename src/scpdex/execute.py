@@ -64,8 +64,8 @@ def execute(task: Task, targets: Sequence[ResultLayout] = ()) -> Generator[Execu
         task.open(pool) as (source, position, first_plan),
     ):
         logg.info(f"    {first_plan}{f' in {gettempdir()}' if first_plan.scratch else ''}")
-        if expression.target_sum is not None and not source.info.are_counts:
-            warn_of_fractional_counts(expression)
+        if expression.normalization is not None and not source.info.are_counts:
+            warn_of_fractional_counts(expression.normalization, expression.matrix_name)
         n_tested = expression.genes.size
         if task.storage.has_row_of_each_variable:
             rows = GeneRows.of(expression.var_positions, task.adata.n_vars, position)

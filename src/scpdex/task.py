@@ -17,6 +17,7 @@ from scpdex.matrix import (
     JOINS,
     Expression,
     JoinedObjects,
+    check_rule,
     join_objects,
     open_source,
     read_annotations,
@@ -78,7 +79,7 @@ class Arguments:
     strata: str | None
     join: Join
     label: str | None
-    normalize: float | None
+    normalize: float | Literal["log1p", "median"] | None
     alternative: Alternative
     min_pct: float | None
     min_logfc: float | None
@@ -130,7 +131,7 @@ class Task:
             As :func:`scpdex.tl.rank_genes_parallel` lists them.
         """
         adata = data if isinstance(data, AnnData) else data.annotations
-        _refuse_target_sum(arguments.normalize)
+        rule = check_rule(arguments.normalize)
         options = TestOptions(
             method=resolve_method(arguments.method),
             corr_method=arguments.corr_method,
@@ -171,7 +172,7 @@ class Task:
             "layer": arguments.layer,
             "mask_var": arguments.mask_var,
             "low_memory": resources.low_memory,
-            "normalize": None if arguments.normalize is None else float(arguments.normalize),
+            "normalize": rule,
         }
         uses_raw = adata.raw is not None if arguments.use_raw is None else arguments.use_raw
         joined_names: tuple[str, ...] = ()
@@ -211,7 +212,7 @@ class Task:
     @property
     def requirements(self) -> Requirements:
         """What the test asks of the plan."""
-        design, options = self.design, self.options
+        design, options, normalization = self.design, self.options, self.expression.normalization
         bytes_per_pair = sum(np.dtype(dtype).itemsize for dtype in options.columns.values())
         return Requirements(
             description=options.work_phrase,
@@ -227,7 +228,8 @@ class Task:
             bytes_per_pair_to_order=0 if options.measured else bytes_per_pair,
             bytes_per_row_to_write=self._bytes_per_row_to_write,
             bytes_per_pair_to_adjust=bytes_of_family(options.corr_method) if options.corr_scope == "all" else 0,
-            normalizes=self.expression.target_sum is not None,
+            normalizes=normalization is not None,
+            takes_median=normalization is not None and normalization.takes_median,
         )
 
     @property
@@ -285,15 +287,3 @@ def open_task(adata: Any, arguments: Arguments, storage: ResultStorage | None = 
 def parameter_names() -> list[str]:
     """Name the parameters of :func:`scpdex.tl.rank_genes_parallel`."""
     return ["adata", *(field.name for field in fields(Arguments)), *RESULT_PARAMETERS]
-
-
-def _refuse_target_sum(normalize: Any) -> None:
-    if normalize is None:
-        return
-    is_number = isinstance(normalize, int | float | np.number) and not isinstance(normalize, bool)
-    if not is_number or not 0 < normalize < float("inf"):
-        msg = (
-            f"normalize={normalize!r} is not valid: pass the sum that each cell's counts are scaled to, a number above "
-            "0 such as 1e4, or None to rank the matrix as it is."
-        )
-        raise ValueError(msg)

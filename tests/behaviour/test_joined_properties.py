@@ -8,6 +8,7 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+from counts import RULES
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from oracles import assert_same_bits
@@ -67,7 +68,7 @@ OPTIONS = st.fixed_dictionaries(
     optional={
         "reference": st.sampled_from(["a", "rest"]),
         "exclude": st.just(["b"]),
-        "normalize": st.just(1e4),
+        "normalize": st.sampled_from(RULES),
         "pts": st.just(True),
         "split_by": st.sampled_from(["file", "batch"]),
     },

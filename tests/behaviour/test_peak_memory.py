@@ -116,6 +116,13 @@ CASES = {
     "dense": ("fractions", "dense", ..., 25, {}),
     "scattered dense columns": ("fractions", "dense", ..., 25, {"mask_var": np.arange(500) % 8 == 0}),
     "normalized dense": ("counts", "dense", ..., 40, {"normalize": 1e4}),
+    "median of rows": ("counts", "csr", SHUFFLED, 30, {"normalize": "median"}),
+    "median of a view, in columns": ("counts", "csc", (slice(None), SOME_GENES), 20, {"normalize": "median"}),
+    "median of a view, dense": ("counts", "dense", (slice(None), SOME_GENES), 40, {"normalize": "median"}),
+    "median of many cells": ("many cells", "csr", ..., 40, {"normalize": "median", "groups": ["0"], "reference": "1"}),
+    "logged rows": ("counts", "csr", ..., 30, {"normalize": "log1p"}),
+    "logged columns": ("counts", "csc", SHUFFLED, 25, {"normalize": "log1p"}),
+    "logged dense": ("counts", "dense", ..., 40, {"normalize": "log1p"}),
 }
 
 
@@ -162,6 +169,7 @@ def test_arrays_within_the_budget(stored_once, name, storage, cells, megabytes, 
         (("csc", "csr"), 40, {}),
         (("csc", "csc"), 20, {"method": "t-test"}),
         (("csr", "dense", "csc"), 60, {"normalize": 1e4}),
+        (("csr", "dense", "csc"), 60, {"normalize": "median"}),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Observation names are not unique")

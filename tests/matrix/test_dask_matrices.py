@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scanpy as sc
 from anndata.experimental import read_lazy
+from counts import RULES, counts_of, normalized
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import by_scpdex
@@ -121,7 +122,7 @@ def test_lazy_preprocessing(monkeypatch, method, target_sum):
     assert max(times.values()) <= (1 if target_sum else 2)
 
 
-@pytest.mark.parametrize("normalize", [1e4, 17])
+@pytest.mark.parametrize("normalize", [*RULES, 17])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("chunks", [(50, -1), (RAGGED, (7, 1, 22))])
 def test_normalize(monkeypatch, form, chunks, normalize):
@@ -129,7 +130,39 @@ def test_normalize(monkeypatch, form, chunks, normalize):
     if form != "dense" and chunks[1] != -1:
         pytest.skip("from_array does not cut sparse columns")
     memory = labelled(FORMS[form](values_of("int32")))
-    assert_same_tests(monkeypatch, in_chunks(memory, *chunks), memory, method="wilcoxon", normalize=normalize)
+    lazy = in_chunks(memory, *chunks)
+    mask = np.arange(30) % 3 > 0
+    # Chunks of columns are worked on apart, unless their values are added up.
+    with dask.config.set({"array.chunk-size": "1 kiB"}):
+        for arguments in ({}, {"groups": ["c"], "reference": "b", "mask_var": mask}):
+            assert_same_tests(monkeypatch, lazy, memory, method="wilcoxon", normalize=normalize, **arguments)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_refused_genes_of_column_chunks(form):
+    """Each gene is named, whatever chunk it is in."""
+    if form != "dense":
+        pytest.skip("from_array does not cut sparse columns")
+    values = counts_of()
+    values[200, 25] = -1
+    with dask.config.set({"array.chunk-size": "1 kiB"}):
+        for normalize in RULES:
+            with pytest.raises(ValueError, match=r"negative values, such as -1\.0 in gene 'gene25'"):
+                normalized(in_chunks(labelled(FORMS[form](values)), 50, (7, 1, 22)), normalize)
+
+
+@pytest.mark.usefixtures("both_schedulers")
+@pytest.mark.parametrize("method", TESTS)
+@pytest.mark.parametrize(("normalize", "most"), [(1e4, 1), ("log1p", 1), ("median", 2)])
+def test_how_often_chunks_are_computed(method, normalize, most):
+    """Once, and once more for the median, of all cells; as often for a few compared cells."""
+    times = Counter()
+    lazy = in_chunks(labelled(counts_of()), 20, -1, seen=lambda place: times.update([tuple(place)]))
+    for arguments in ({}, {"groups": ["a"], "reference": "b"}):
+        times.clear()
+        normalized(lazy, normalize, method=method, **arguments)
+        assert len(times) == 15
+        assert max(times.values()) <= most
 
 
 @pytest.mark.parametrize("store", ["h5ad", "zarr"])

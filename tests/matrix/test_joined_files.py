@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scanpy as sc
+from counts import RULES
 from oracles import assert_same_bits
 from scipy import sparse
 from stored import (
@@ -115,18 +116,21 @@ def test_mixed_forms_and_dtypes(tmp_path, monkeypatch, forms, dtypes, method):
 
 @pytest.mark.parametrize("method", TESTS)
 @pytest.mark.parametrize("dtype", ["float32", "int64"])
+@pytest.mark.parametrize("normalize", RULES)
 @pytest.mark.parametrize("forms", [*FORMS, ("CSR", "dense", "CSC")])
-def test_normalized_counts(tmp_path, monkeypatch, forms, dtype, method):
-    """Library sizes are over the matched genes."""
+def test_normalized_counts(tmp_path, monkeypatch, forms, normalize, dtype, method):
+    """Library sizes are over the matched genes, and their median over all cells, of files that are not compared too."""
     without_slack(monkeypatch)
     objects = make_objects(forms, "int32")
     for adata in objects:
         adata.X = adata.X.astype(dtype)
     objects[1] = objects[1][:, :25].copy()
     paths, memory = write(objects, tmp_path), concatenate(objects)
-    arguments = {"method": method, "normalize": 1e4, "join": "inner"}
+    arguments = {"method": method, "normalize": normalize, "join": "inner"}
     assert_as_joined(paths, memory, **arguments)
     assert_as_joined(paths, memory, max_memory=tightest(paths, **arguments), **arguments)
+    few = {"groups": ["plate2"], "reference": "plate0", "mask_var": np.arange(memory.n_vars) % 3 > 0}
+    assert_as_joined(paths, memory, "file", **arguments, **few)
 
 
 @pytest.mark.parametrize("method", TESTS)

@@ -10,24 +10,34 @@ from stored import FORMS, in_chunks, labelled, on_disk
 import scpdex
 
 
+@pytest.mark.parametrize(("normalize", "said"), [(1e4, r"10000\.0"), ("median", "'median'"), ("log1p", "'log1p'")])
 @pytest.mark.parametrize("odd", [-3.5, np.nan, np.inf])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("way", ["memory", "h5ad", "dask"])
-def test_what_cannot_be_counts(tmp_path, messages, way, form, odd):
+def test_what_cannot_be_counts(tmp_path, messages, way, form, odd, normalize, said):
     """Row 39: named with their gene, tested or not, never NaN in silence."""
     values = counts_of()
     values[40, 4] = odd
     adata, _ = values_in(way, values, form, tmp_path)
     kind = f"negative values, such as {odd}" if odd < 0 else "NaN or infinite values"
     messages()
-    for view, mask in ((slice(None), None), (slice(None, None, 2), np.arange(15) > 8)):
-        with pytest.raises(ValueError, match=rf"adata\.X holds {kind}.* in gene 'gene4'.* normalize=10000\.0 "):
-            normalized(adata[:, view], mask_var=mask)
+    every_other, late = slice(None, None, 2), np.arange(15) > 8
+    for view, mask in ((slice(None), None), (every_other, None if normalize == "log1p" else late)):
+        with pytest.raises(ValueError, match=rf"adata\.X holds {kind}.* in gene 'gene4'.* normalize={said} "):
+            normalized(adata[:, view], normalize, mask_var=mask)
     assert "rank_genes_groups" not in adata.uns
     assert way == "dask" or not messages()
     # Cells that are not compared and genes that are not there may hold anything.
-    normalized(adata[:, 5:], method="wilcoxon")
-    normalized(adata, method="wilcoxon", groups=["c"], reference="b")
+    normalized(adata[:, 5:], normalize, method="wilcoxon")
+    few = {"method": "wilcoxon", "groups": ["c"], "reference": "b"}
+    if normalize == "log1p":
+        normalized(adata[:, every_other], normalize, method="wilcoxon", mask_var=late)
+    if normalize != "median":
+        normalized(adata, normalize, **few)
+        return
+    # The median is over all cells.
+    with pytest.raises(ValueError, match=rf"adata\.X holds {kind}.* in gene 'gene4'.* normalize={said} "):
+        normalized(adata, normalize, **few)
 
 
 def test_counts_beyond_their_dtype():
@@ -35,8 +45,11 @@ def test_counts_beyond_their_dtype():
     values = counts_of()
     values[40] = 3e38
     for form in FORMS.values():
-        with pytest.raises(ValueError, match=r"adata\.X has cells whose counts add up to more than their dtype holds"):
-            normalized(labelled(form(values)))
+        adata = labelled(form(values))
+        for normalize in (1e4, "median"):
+            with pytest.raises(ValueError, match=r"adata\.X has cells whose counts add up to more than their dtype"):
+                normalized(adata, normalize)
+        normalized(adata, "log1p")
 
 
 @pytest.mark.parametrize("form", FORMS)

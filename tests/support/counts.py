@@ -12,6 +12,7 @@ from stored import FORMS, in_chunks, labelled, on_disk
 import scpdex
 
 MASK = np.arange(30) % 3 == 1
+RULES = [1e4, "median", "log1p"]
 
 
 def counts_of(dtype: str = "float32") -> np.ndarray:
@@ -22,16 +23,23 @@ def counts_of(dtype: str = "float32") -> np.ndarray:
     return counts.astype(dtype)
 
 
-def by_scanpy_first(adata: ad.AnnData, **arguments: Any) -> Any:
+def by_scanpy_first(adata: ad.AnnData, normalize: Any = 1e4, **arguments: Any) -> Any:
     """Rank what scanpy normalizes, in an object of its own."""
     own = adata.copy()
-    sc.pp.normalize_total(own, target_sum=1e4, layer=arguments.get("layer"))
-    sc.pp.log1p(own, layer=arguments.get("layer"))
+    normalize_by_scanpy(own, normalize, layer=arguments.get("layer"))
     return by_scpdex(own, "group", **arguments)
 
 
-def normalized(adata: ad.AnnData, **arguments: Any) -> Any:
-    done = scpdex.tl.rank_genes_parallel(adata, "group", normalize=1e4, copy=True, **arguments)
+def normalize_by_scanpy(adata: ad.AnnData, normalize: Any, **arguments: Any) -> None:
+    """Normalize an object as scanpy does."""
+    if normalize != "log1p":
+        target_sum = None if normalize == "median" else normalize
+        sc.pp.normalize_total(adata, target_sum=target_sum, **arguments)
+    sc.pp.log1p(adata, **arguments)
+
+
+def normalized(adata: ad.AnnData, normalize: Any = 1e4, **arguments: Any) -> Any:
+    done = scpdex.tl.rank_genes_parallel(adata, "group", normalize=normalize, copy=True, **arguments)
     return done.uns["rank_genes_groups"]
 
 

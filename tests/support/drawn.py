@@ -224,7 +224,7 @@ def calls(draw: st.DrawFn) -> Call:
         more["gene_chunk_size"] = draw(st.integers(1, n_genes + 1))
     # Sums that are not exact depend on the storage.
     if plain.X.min() >= 0 and plain.X.max() < 1e30 and draw(st.booleans()):
-        own["normalize"] = draw(st.sampled_from([1.0, 1e4, 1e6]))
+        own["normalize"] = draw(st.sampled_from([1.0, 1e4, 1e6, "median", "log1p"]))
     if "split_by" not in own and draw(st.booleans()):
         more["storage"] = "varm"
     if draw(st.booleans()):

@@ -8,8 +8,8 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pandas as pd
-import scanpy as sc
 import scipy.sparse as sp
+from counts import normalize_by_scanpy
 from drawn import Call
 from oracles import SCANPY_1_12, SCANPY_TESTS, by_scanpy
 from plain import Numbers, Plain, compared, numbers_of, spelt
@@ -178,7 +178,10 @@ def check_scanpy(call: Call, found: dict[str, Any], values: np.ndarray) -> None:
 def normalized_by_scanpy(call: Call) -> ad.AnnData:
     """Normalize the drawn form in memory, which has the library sizes of its own genes."""
     adata = call.memory()
+    normalize = call.options["normalize"]
     wide = adata.X.dtype.kind == "f" and adata.X.dtype.itemsize == 8
+    # Logs of integers are float64.
+    wide |= normalize == "log1p" and adata.X.dtype.kind != "f"
     # scanpy before 1.12 divides no sparse array, and integers otherwise.
     matrix = adata.X.astype(np.float64 if wide else np.float32)
     if isinstance(matrix, sp.sparray):
@@ -186,9 +189,19 @@ def normalized_by_scanpy(call: Call) -> ad.AnnData:
     adata.X = matrix
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sc.pp.normalize_total(adata, target_sum=call.options["normalize"])
-        sc.pp.log1p(adata)
+        normalize_by_scanpy(adata, normalize)
     return adata
+
+
+def normalized_plainly(counts: np.ndarray, normalize: float | str) -> np.ndarray:
+    """Normalize as plain code does."""
+    if normalize == "log1p":
+        return np.log1p(counts)
+    sizes = counts.sum(axis=1, keepdims=True)
+    occupied = sizes[sizes > 0]
+    if normalize == "median":
+        normalize = np.median(occupied) if occupied.size else 1
+    return np.log1p(counts / np.where(sizes > 0, sizes, 1) * normalize)
 
 
 def check_call(call: Call) -> None:
@@ -199,8 +212,7 @@ def check_call(call: Call) -> None:
     assert set(found or {}) == set(plains)
     np.testing.assert_array_equal(values, counts)
     if "normalize" in call.options:
-        scale = values.sum(axis=1, keepdims=True) / call.options["normalize"]
-        values = np.log1p(values / (scale + (scale == 0)))
+        values = normalized_plainly(values, call.options["normalize"])
     with tempfile.TemporaryDirectory() as folder:
         stored = call.stored(Path(folder))
         before = dict(stored.uns)

@@ -48,7 +48,7 @@ def plan(
     strata: str | None = None,
     join: Join = "exact",
     label: str | None = "file",
-    normalize: float | None = None,
+    normalize: float | Literal["log1p", "median"] | None = None,
     alternative: Alternative = "two-sided",
     min_pct: float | None = None,
     min_logfc: float | None = None,
@@ -86,8 +86,9 @@ def plan(
         Ranges of the tested genes that are ranked together (an estimate for loaded rows and row buckets), and
         number of threads.
     ``passes``
-        Number of times that the matrix is read. t-tests by row passes take a third pass in the rare case that rounding
-        moved a mean by more than the spread of its group can hide, and a fourth at most.
+        Number of times that the matrix is read; ``normalize="median"`` takes one pass more. t-tests by row passes take
+        a third pass in the rare case that rounding moved a mean by more than the spread of its group can hide, and a
+        fourth at most.
     ``max_memory``, ``peak_memory``, ``scratch``
         Bytes: the budget beyond the results, the expected peak of it, and the expected size of the scratch file in the
         temporary folder. Where only a sample of cells says how many values there are, a small margin is added; of a

@@ -7,6 +7,7 @@ from scpdex.matrix._example_matrices import IN_MEMORY, InMemory, make_csr_matrix
 from scpdex.matrix._expression import Expression, select_expression
 from scpdex.matrix._file_entries import EntryChanges, write_entries
 from scpdex.matrix._gene_block import GeneBlock, GeneSource
+from scpdex.matrix._normalization import Normalization, check_rule
 from scpdex.matrix._open_source import open_source
 from scpdex.matrix._sample import find_highest, sample_values
 from scpdex.matrix._source import Source
@@ -44,10 +45,12 @@ __all__ = [
     "JoinedCells",
     "JoinedObjects",
     "JoinedSource",
+    "Normalization",
     "Piece",
     "RowStream",
     "Source",
     "are_several",
+    "check_rule",
     "find_highest",
     "gather_pieces",
     "is_path",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from anndata.acc import AdRef
     from numpy.typing import NDArray
 
+    from scpdex.matrix._normalization import NormalizeRule
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -45,11 +47,6 @@ class Expression:
     """How counts are normalized; None leaves values as they are."""
     parts: tuple[Expression, ...] = ()
     """For several objects: the expression of each that has cells, with the same genes in the same order."""
-
-    @property
-    def target_sum(self) -> float | None:
-        """What each cell's counts are scaled to before ``log1p``; None leaves values as they are."""
-        return None if self.normalization is None else self.normalization.target_sum
 
     @property
     def on_disk(self) -> bool:
@@ -109,7 +106,7 @@ def select_expression(
     layer: str | None,
     mask_var: NDArray[Any] | pd.Series[bool] | str | AdRef[Any, Any] | None,
     low_memory: bool | None,
-    normalize: float | None,
+    normalize: NormalizeRule | None,
 ) -> Expression:
     """Select the matrix by scanpy's rules, its cells and its tested genes, and refuse what cannot be ranked.
 
@@ -167,10 +164,15 @@ def select_expression(
     tested = np.arange(columns.size) if mask is None else np.flatnonzero(mask)
     normalization = None
     if normalize is not None:
-        adds_left_to_right = not use_raw and is_column_major(adata, matrix)
-        has_all_columns = np.array_equal(columns, np.arange(matrix.shape[1]))
-        library_columns = None if has_all_columns else columns
-        normalization = Normalization(normalize, library_columns, var_names, matrix_name, adds_left_to_right)
+        normalization = Normalization.of(
+            normalize,
+            columns,
+            var_names,
+            tested,
+            n_columns=matrix.shape[1],
+            matrix_name=matrix_name,
+            adds_left_to_right=not use_raw and is_column_major(adata, matrix),
+        )
     cells, genes = located.rows, columns[tested]
     if cells.size == 0 or genes.size == 0:
         reason = ": mask_var is False for every gene" if mask is not None and columns.size else ""

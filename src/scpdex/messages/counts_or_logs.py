@@ -11,17 +11,17 @@ from scpdex.statistics.fold_change import MOST_LOG1P
 
 if TYPE_CHECKING:
     from scpdex.comparisons.design import Design
-    from scpdex.matrix import Expression
+    from scpdex.matrix import Expression, Normalization
     from scpdex.run import Table
     from scpdex.statistics.options import TestOptions
 
 
-def warn_of_fractional_counts(expression: Expression) -> None:
+def warn_of_fractional_counts(normalization: Normalization, matrix_name: str) -> None:
     """Warn that the counts that ``normalize`` asks for are no whole numbers."""
+    expected = "normalize expects raw counts, and there are" if normalization.scales else "there are"
     logg.warning(
-        f"normalize={expression.target_sum} transforms {expression.matrix_name} twice if it is log-transformed "
-        "already: normalize expects raw counts, and there are values that are no whole numbers. Leave normalize out "
-        "for log-transformed data."
+        f"normalize={normalization.rule!r} transforms {matrix_name} twice if it is log-transformed "
+        f"already: {expected} values that are no whole numbers. Leave normalize out for log-transformed data."
     )
 
 

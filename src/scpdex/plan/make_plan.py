@@ -45,7 +45,10 @@ def make_plan(matrix: MatrixInfo, requirements: Requirements, limits: Limits) ->
         nearest = min(candidates, key=lambda candidate: candidate.peak_memory)
         raise ValueError(nearest.refusal or _describe_excess(nearest, limits))
     cheapest = min(possible, key=lambda candidate: candidate.accesses_per_value)
-    parts = vars(cheapest) | {"peak_memory": max(cheapest.peak_memory, model.peak_at_end)}
+    parts = vars(cheapest) | {
+        "passes": cheapest.passes + requirements.takes_median,
+        "peak_memory": max(cheapest.peak_memory, model.peak_at_end),
+    }
     return Plan(**parts, matrix=matrix, requirements=requirements, limits=limits)
 
 

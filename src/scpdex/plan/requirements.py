@@ -34,7 +34,9 @@ class Requirements:
     bytes_per_pair_to_adjust: int
     """Bytes per gene and group, beyond the result, that adjusting all p-values together takes."""
     normalizes: bool
-    """Whether values are divided by library sizes while they are read."""
+    """Whether values are divided by library sizes, or logged, while they are read."""
+    takes_median: bool = False
+    """Whether values are divided by library sizes that have the median of all cells, which takes a pass before."""
     bytes_per_row_to_write: int = 0
     """Bytes of a row of the long table on its way to a file; 0 where the result stays in memory."""
 

@@ -34,6 +34,9 @@ def run_plan(source: Source, job: Job, rows: GeneRows, targets: Sequence[ResultL
     plan = job.plan
     source.prepare(plan)
     refuse_scratch_beyond_disk(plan.scratch)
+    if plan.requirements.takes_median:
+        with job.open_progress_bar(job.design.codes.size, "cell") as bar:
+            source = source.find_median(plan, job.pool, bar)
     scratch = job.scratch if plan.spill_table else None
     table = Table.empty(job.design, job.options, plan.matrix.n_genes, rows, targets=targets, scratch=scratch)
     strategy = import_module(f"scpdex.run.strategies.{plan.strategy.replace(' ', '_')}")

@@ -50,7 +50,7 @@ def rank_genes_parallel(
     join: Join = "exact",
     label: str | None = "file",
     # how they are tested,
-    normalize: float | None = None,
+    normalize: float | Literal["log1p", "median"] | None = None,
     alternative: Alternative = "two-sided",
     min_pct: float | None = None,
     min_logfc: float | None = None,
@@ -168,10 +168,11 @@ def rank_genes_parallel(
         ``split_by`` or ``groupby``. Names are the keys of the dict; the names of files without folder and ending, or
         with as many folders as tell them apart; and positions for AnnDatas. None adds no column.
     normalize
-        Sum that each cell's counts are scaled to, over all genes of the object, before ``log1p``: ranks the values
-        that :func:`scanpy.pp.normalize_total` with this ``target_sum`` and :func:`scanpy.pp.log1p` would produce, bit
-        for bit and on the fly. A view of genes is normalized over its genes; ``mask_var`` normalizes over all genes
-        and tests some. None ranks the matrix as it is.
+        Rank counts as :func:`scanpy.pp.normalize_total` and :func:`scanpy.pp.log1p` would leave them, bit for bit and
+        on the fly. A number is the ``target_sum`` that each cell's counts are scaled to, over all genes of the object;
+        ``"median"`` is the median over all cells of the object, compared or not, as scanpy takes it by default (the
+        matrix is read once more); ``"log1p"`` takes logs only. A view of genes is normalized over its genes;
+        ``mask_var`` normalizes over all genes and tests some. None ranks the matrix as it is.
     alternative
         Rank-sum and t-tests: ``"two-sided"``, or that values of the group are ``"greater"`` or ``"less"``, as in
         :func:`scipy.stats.mannwhitneyu` and :func:`scipy.stats.ttest_ind`. Scores do not depend on it, except for the

@@ -113,8 +113,8 @@ def _make_params(task: Task, *, layer: str | None) -> dict[str, Any]:
             params[name] = value if isinstance(value, str) else int(value) if name == "n_genes" else float(value)
     if options.extras:
         params["extras"] = make_name_array(tuple(options.extras))
-    if task.expression.target_sum is not None:
-        params["normalize"] = float(task.expression.target_sum)
+    if task.expression.normalization is not None:
+        params["normalize"] = task.expression.normalization.rule
     if task.joined_names:
         params["files"] = make_name_array(task.joined_names)
     if len(design.references) > 1:

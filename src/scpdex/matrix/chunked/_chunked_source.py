@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from scpdex.matrix._compared_cells import ComparedCells
+from scpdex.matrix._normalization import take_median
 from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._column_blocks import ColumnBlocks, DenseBlocks, probe_columns
+from scpdex.matrix.chunked._column_normalizer import ColumnNormalizer
 from scpdex.matrix.chunked._row_stream import RowStream
 from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 from scpdex.matrix.memory._sparse import NotInPlaceError, RowSource
@@ -40,6 +42,8 @@ class ChunkedSource(Source):
     design: Design
     cells: NDArray[np.int64]
     """Row of each cell of the object, compared or not."""
+    normalizer: ColumnNormalizer | None
+    """Normalizes the columns of CSC; None leaves values as they are, or rows are normalized."""
     info: ChunkedMatrix
     files: ExitStack = field(default_factory=ExitStack)
     """Closes the files that were opened for this source."""
@@ -51,19 +55,26 @@ class ChunkedSource(Source):
         normalization = expression.normalization
         stream = RowStream.of(matrix, design, expression.cells, columns, normalization)
         rows = stream.rows
-        n_rows, chunk_of_gene = matrix.shape[0], None
+        n_rows, chunk_of_gene, normalizer = matrix.shape[0], None, None
+        takes_median = normalization is not None and normalization.takes_median
         if matrix.format == "CSC":
             nonzeros, are_counts = probe_columns(matrix, rows, columns, normalization, _PROBED_VALUES)
             expected_nonzeros = nonzeros
             n_values = int(nonzeros.sum())
+            if normalization is not None:
+                counted_rows = expression.cells if takes_median else rows
+                normalizer = ColumnNormalizer(matrix, counted_rows, normalization, matrix.dtype)
         else:
             nonzeros = np.full(columns.size, rows.size, dtype=np.int64)
             expected_nonzeros, are_counts = stream.probe(_PROBED_VALUES)
             n_values = stream.n_values
         if matrix.format == "dense":
-            n_rows = int(rows.max() - rows.min()) + 1
+            spanned = expression.cells if takes_median else rows
+            n_rows = int(spanned.max() - spanned.min()) + 1
             width = matrix.chunk_shape[1]
             chunk_of_gene = columns // width if width > 1 else None
+        if takes_median:
+            n_rows = max(n_rows, expression.cells.size)
         info = ChunkedMatrix(
             format=matrix.format,
             dtype=f"{matrix.dtype}" if normalization is None else f"{matrix.dtype} counts",
@@ -83,7 +94,14 @@ class ChunkedSource(Source):
             reorders_cells=not stream.in_row_order,
             chunk_of_gene=chunk_of_gene,
         )
-        return cls(stream, design, expression.cells, info)
+        return cls(stream, design, expression.cells, normalizer, info)
+
+    def find_median(self, plan: Plan, pool: Executor, bar: Any) -> Self:
+        """Read all cells of the object once, and give the source whose counts are scaled to their median."""
+        cells = self.normalizer or replace(self.rows, rows=self.cells)
+        median = take_median(cells.sum_library_sizes(plan.values_per_piece, pool, plan.n_threads, bar))
+        normalizer = None if self.normalizer is None else self.normalizer.with_median(median)
+        return replace(self, rows=self.rows.with_median(median), normalizer=normalizer)
 
     def close(self) -> None:
         """Close the files that were opened for this source."""
@@ -105,6 +123,5 @@ class ChunkedSource(Source):
         rows, cells = self.rows, ComparedCells.of(self.design, self.cells)
         if rows.matrix.format == "dense":
             return DenseBlocks(rows.matrix, cells, rows.columns).blocks(plan, pool)
-        return ColumnBlocks(rows.matrix, cells, rows.columns, self.info.max_nonzeros, rows.normalization).blocks(
-            plan, pool
-        )
+        max_nonzeros = self.info.max_nonzeros
+        return ColumnBlocks(rows.matrix, cells, rows.columns, max_nonzeros, self.normalizer).blocks(plan, pool)

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.kernels.transpose import add_columns
 from scpdex.machine.threads import read_ahead
 from scpdex.matrix._gene_block import BlockBuffers, GeneBlock
-from scpdex.matrix._normalization import divide_and_log, normalized_dtype
 from scpdex.matrix._rankable_values import looks_like_counts, refuse_inexact
-from scpdex.matrix.chunked._spans import cut_into_runs, decode_spans, read_spans
+from scpdex.matrix.chunked._spans import cut_into_runs, decode_spans, read_columns
 from scpdex.matrix.memory._dense import gather_block
 from scpdex.matrix.memory._sparse import ColumnGatherer
 from scpdex.plan.gene_blocks import cut_range
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
     from scpdex.matrix._compared_cells import ComparedCells
     from scpdex.matrix._normalization import Normalization
+    from scpdex.matrix.chunked._column_normalizer import ColumnNormalizer
     from scpdex.matrix.chunked._spans import StoredRun
     from scpdex.matrix.chunked._stored_matrix import StoredMatrix
     from scpdex.plan.plan import Plan
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 # Dense: tested columns with up to so many others between them are read together, so many bytes of rows at a time.
 _MAX_GAP_COLUMNS = 8
 _BYTES_PER_READ = 1 << 20
-# CSC: library sizes are added up from so many values at a time.
-_VALUES_AT_A_TIME = 1 << 18
 # Values are looked at in so many places before the work.
 _PROBED_PLACES = 8
 
@@ -93,25 +90,23 @@ class ColumnBlocks:
     """Column of each tested gene, ascending."""
     max_nonzeros: NDArray[np.int64]
     """For each tested gene, the most non-zeros it can have."""
-    normalization: Normalization | None
+    normalizer: ColumnNormalizer | None
+    """None leaves values as they are."""
 
     def blocks(self, plan: Plan, pool: Executor) -> Generator[GeneBlock, None, None]:
         """Give the plan's blocks in turn, each overwriting the one before it."""
-        divisors = None
-        if self.normalization is not None:
-            dtype = normalized_dtype(self.matrix.dtype)
-            library_sizes = sum_library_sizes(self.matrix, self.cells.rows, self.normalization, dtype, pool)
-            divisors = self.normalization.divisors(library_sizes)
+        if self.normalizer is not None:
+            self.normalizer.prepare(pool)
         gatherer = ColumnGatherer.of(self.cells, self.matrix.shape[0])
         buffers = BlockBuffers.of(plan, self.cells.group_stops.size)
-        columns = (self.columns[genes.start : genes.stop] for genes in plan.blocks)
-        with closing(read_ahead(partial(read_columns, self.matrix), columns)) as columns_of_blocks:
-            for genes, runs in zip(plan.blocks, columns_of_blocks, strict=True):
+        columns = [self.columns[genes.start : genes.stop] for genes in plan.blocks]
+        with closing(read_ahead(partial(read_columns, self.matrix), columns)) as columns_read:
+            for genes, block_columns, runs in zip(plan.blocks, columns, columns_read, strict=True):
                 matrix = decode_canonical(self.matrix, runs, pool)
-                if divisors is None:
+                if self.normalizer is None:
                     refuse_inexact(matrix, self.matrix.matrix_name, rows=self.cells.rows)
                 else:
-                    matrix.data = divide_and_log(matrix.data, divisors[matrix.indices])
+                    matrix.data = self.normalizer.normalize(matrix, block_columns)
                 yield gatherer.gather(
                     matrix, np.arange(len(genes)), genes, self.max_nonzeros, buffers, pool, plan.n_threads
                 )
@@ -126,50 +121,6 @@ def decode_canonical(matrix: StoredMatrix, runs: list[StoredRun], pool: Executor
         columns = columns.copy()
         columns.sum_duplicates()
     return columns
-
-
-def sum_library_sizes(
-    matrix: StoredMatrix,
-    rows: NDArray[np.int64],
-    normalization: Normalization,
-    dtype: np.dtype[Any],
-    pool: Executor | None,
-) -> NDArray[Any]:
-    """Give the library size of each row of a CSC matrix: its values added up gene by gene of the object.
-
-    ``rows`` are those of the compared cells, ``dtype`` is that of normalized values.
-
-    Raises
-    ------
-    ValueError
-        Compared cells have values that cannot be counts.
-    """
-    n_rows, n_columns = matrix.shape
-    library_sizes, is_compared = np.zeros(n_rows), np.zeros(n_rows, dtype=np.bool_)
-    is_compared[rows] = True
-    columns = normalization.library_columns(n_columns)
-    ends = np.cumsum(np.diff(matrix.indptr)[columns])
-    begins = np.r_[0, ends[:-1]]
-    parts = [np.unique(columns[run], return_inverse=True) for run in cut_into_runs(begins, ends, 0, _VALUES_AT_A_TIME)]
-    with closing(read_ahead(partial(read_columns, matrix), (part_columns for part_columns, _ in parts))) as parts_read:
-        for runs, (part_columns, places) in zip(parts_read, parts, strict=True):
-            part = decode_spans(matrix, runs, pool)
-            if part.nnz and not (part.data.min() >= 0 and part.data.max() < np.inf):
-                compared = is_compared[part.indices]
-                columns_of_values = np.repeat(part_columns, np.diff(part.indptr))
-                normalization.refuse_improper(part.data[compared], columns_of_values[compared], n_columns)
-            with np.errstate(over="ignore", invalid="ignore"):
-                values = part.data.astype(dtype, copy=False)
-                add_columns(values, part.indices, part.indptr, places, library_sizes)
-    with np.errstate(over="ignore", invalid="ignore"):
-        library_sizes = library_sizes.astype(dtype)
-    normalization.refuse_infinite(library_sizes[is_compared])
-    return library_sizes
-
-
-def read_columns(matrix: StoredMatrix, columns: NDArray[np.int64]) -> list[StoredRun]:
-    """Read neighbouring columns together, in the form that they have in the file."""
-    return read_spans(matrix, columns, 0, int(matrix.indptr[-1]))
 
 
 def probe_columns(

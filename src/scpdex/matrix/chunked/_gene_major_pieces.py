@@ -97,15 +97,13 @@ class PieceStream(Protocol):
 def to_canonical_csr(matrix: Any, normalization: Normalization | None) -> sparse.csr_matrix[Any]:
     """Give CSR or CSC as CSR with sorted columns, none repeated, and normalized if ``normalization`` is given."""
     # scanpy adds values up as they are stored, sorted or not.
-    library_sizes = None if normalization is None else normalization.sum_rows(matrix)
+    library_sizes = normalization.sum_rows(matrix) if normalization is not None and normalization.scales else None
     rows: sparse.csr_matrix[Any] = matrix.tocsr()
     if not rows.has_canonical_format:
         # The arrays may be the user's.
         rows = rows.copy()
         rows.sum_duplicates()
-    if normalization is None or library_sizes is None:
-        return rows
-    return normalization.normalize_csr(rows, library_sizes)
+    return rows if normalization is None else normalization.normalize_csr(rows, library_sizes)
 
 
 def turn_gene_major(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,7 +12,6 @@ from scipy import sparse
 
 from scpdex.kernels.keys import key_dtype
 from scpdex.machine.threads import map_in_order, read_ahead
-from scpdex.matrix._normalization import normalized_dtype
 from scpdex.matrix._rankable_values import looks_like_counts, native, refuse_inexact
 from scpdex.matrix.chunked._cell_stream import stream_pieces
 from scpdex.matrix.chunked._gene_major_pieces import to_canonical_csr, turn_gene_major
@@ -111,7 +110,9 @@ class RowStream:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the values that are ranked."""
-        return self.stored_dtype if self.normalization is None else normalized_dtype(self.stored_dtype)
+        if self.normalization is None:
+            return self.stored_dtype
+        return self.normalization.normalized_dtype(self.stored_dtype)
 
     @property
     def key_dtype(self) -> np.dtype[Any]:
@@ -195,6 +196,43 @@ class RowStream:
             refuse_inexact(rows, self.matrix.matrix_name, columns=self.columns)
         return rows
 
+    def with_median(self, median: float) -> RowStream:
+        """Give the same cells, whose counts are scaled to a median library size."""
+        assert self.normalization is not None, "the rule asks for the median"  # noqa: S101
+        return replace(self, normalization=replace(self.normalization, median=median))
+
+    def sum_library_sizes(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> NDArray[Any]:
+        """Read all cells in turn, about ``n_values`` at a time, and add up the counts of each.
+
+        Raises
+        ------
+        ValueError
+            Cells have values that cannot be counts.
+        """
+        library_sizes = np.empty(self.rows.size, dtype=self.dtype)
+        with (
+            closing(self._parts(n_values)) as parts,
+            closing(map_in_order(pool, self._sum_part, parts, n_threads)) as sums,
+        ):
+            for cells, sizes in sums:
+                library_sizes[cells] = sizes
+                bar.update(sizes.size)
+        self.matrix.refuse_changed()
+        return library_sizes
+
+    def _sum_part(self, read: _ReadCells) -> tuple[slice, NDArray[Any]]:
+        """Add up the counts of cells that were read."""
+        normalization = self.normalization
+        assert normalization is not None, "the rule asks for library sizes"  # noqa: S101
+        if self.matrix.format == "dense":
+            blocks = list(map(_take_rows, read.runs))
+        else:
+            blocks = [decode_spans(self.matrix, read.runs)]
+        sizes = np.concatenate(
+            [normalization.sum_library_sizes(block.astype(self.stored_dtype, copy=False)) for block in blocks]
+        )
+        return read.cells, sizes if read.row_of_cell is None else sizes[read.row_of_cell]
+
     def probe(self, n_values: int) -> tuple[NDArray[np.int64], bool]:
         """Look at about ``n_values`` stored values of cells here and there.
 
@@ -232,18 +270,23 @@ class RowStream:
 
     def cut(self, n_values: int) -> Generator[slice, None, None]:
         """Cut the cells into runs of at most ``n_values``, gaps that are read included, or of one cell."""
-        begins, ends = self.matrix.find_spans(self.rows)
-        lengths = ends - begins
-        if self.in_row_order:
-            gaps = begins[1:] - ends[:-1]
-            lengths[1:] += np.where(gaps <= _MAX_GAP, gaps, 0)
-        stops = np.cumsum(lengths)
+        stops = self._count_values_read()
         start = 0
         while start < stops.size:
             n_before = int(stops[start - 1]) if start else 0
             stop = max(start + 1, int(np.searchsorted(stops, n_before + n_values, side="right")))
             yield slice(start, stop)
             start = stop
+
+    def _count_values_read(self) -> NDArray[np.int64]:
+        """Count for each cell the values that are read up to its last one, those of gaps included."""
+        begins, ends = self.matrix.find_spans(self.rows)
+        n_values = ends - begins
+        if self.in_row_order:
+            gaps = begins[1:] - ends[:-1]
+            gaps[gaps > _MAX_GAP] = 0
+            n_values[1:] += gaps
+        return np.cumsum(n_values, out=n_values)
 
     def read(self, cells: slice, max_values: int) -> _ReadCells:
         """Read some cells in runs of rows, in the form that these have in the file."""
@@ -257,17 +300,20 @@ class RowStream:
     def _decode(self, read: _ReadCells, normalization: Normalization | None = None) -> sparse.csr_matrix[Any]:
         """Give the cells that were read as CSR; dense rows are normalized if ``normalization`` is given."""
         if self.matrix.format == "dense":
-            parts = [_decode_dense(run, self.stored_dtype, normalization) for run in read.runs]
+            blocks = map(_take_rows, read.runs)
+            if normalization is None:
+                parts = list(map(sparse.csr_matrix, blocks))
+            else:
+                converted = (block.astype(self.stored_dtype, copy=False) for block in blocks)
+                parts = [sparse.csr_matrix(normalization.normalize_dense(block)) for block in converted]
             rows = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
         else:
             rows = decode_spans(self.matrix, read.runs)
         return rows if read.row_of_cell is None else rows[read.row_of_cell]
 
 
-def _decode_dense(run: StoredRun, dtype: np.dtype[Any], normalization: Normalization | None) -> sparse.csr_matrix[Any]:
+def _take_rows(run: StoredRun) -> NDArray[Any]:
+    """Give the dense rows of a run without those that lie between them."""
     rows, block = run.majors, run.content
     block = block if block.shape[0] == rows.size else block[rows - rows[0]]
-    block = native(block)
-    return sparse.csr_matrix(
-        block if normalization is None else normalization.normalize_dense(block.astype(dtype, copy=False))
-    )
+    return native(block)

@@ -59,6 +59,11 @@ def read_spans(matrix: StoredMatrix, majors: NDArray[np.int64], max_gap: int, ma
     return runs
 
 
+def read_columns(matrix: StoredMatrix, columns: NDArray[np.int64]) -> list[StoredRun]:
+    """Read neighbouring columns together, in the form that they have in the file."""
+    return read_spans(matrix, columns, 0, int(matrix.indptr[-1]))
+
+
 def decode_spans(matrix: StoredMatrix, runs: Sequence[StoredRun], pool: Executor | None = None) -> Any:
     """Give the rows of CSR, or the columns of CSC, in the order of the runs and without what lies between them."""
     parts = [_decode_run(matrix, run, pool) for run in runs]

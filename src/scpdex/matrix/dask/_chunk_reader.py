@@ -9,7 +9,6 @@ import numpy as np
 from scipy import sparse
 
 from scpdex.kernels.keys import key_dtype
-from scpdex.matrix._normalization import normalized_dtype
 from scpdex.matrix._rankable_values import are_count_like, native, refuse_dtype, refuse_inexact
 from scpdex.matrix.chunked._gene_major_pieces import Piece, to_canonical_csr, turn_gene_major
 from scpdex.matrix.dask._chunk_errors import ChunkKindError, ChunkValueError
@@ -63,7 +62,7 @@ class ChunkReader:
     def key_dtype(self) -> np.dtype[Any]:
         """Dtype of the keys of the values."""
         assert self.dtype is not None, "chunks are sampled before pieces are made of them"  # noqa: S101
-        return key_dtype(self.dtype if self.normalization is None else normalized_dtype(self.dtype))
+        return key_dtype(self.dtype if self.normalization is None else self.normalization.normalized_dtype(self.dtype))
 
     def describe(self, chunks: list[list[Any]], shapes: list[list[tuple[int, int]]]) -> ChunkSample:
         """Describe neighbouring chunks of the first stripe, which must have these shapes."""
@@ -117,6 +116,26 @@ class ChunkReader:
         piece = turn_gene_major(blocks, codes, columns, self.key_dtype)
         return piece.within(slice(part.genes.start, part.genes.stop), n_genes, n_cells=piece.n_cells)
 
+    def sum_library_sizes(self, chunks: list[list[Any]], part: ChunkPart) -> NDArray[Any]:
+        """Add up the counts of each cell of a part, over the genes of the object.
+
+        Raises
+        ------
+        ChunkKindError, TypeError
+            A chunk is of a kind, shape or dtype that cannot be ranked.
+        ChunkValueError
+            A chunk has values that cannot be counts.
+        """
+        assert self.normalization is not None, "the rule asks for library sizes"  # noqa: S101
+        try:
+            sizes = [
+                self.normalization.part(part.first_column, matrix.shape[1]).sum_library_sizes(matrix)
+                for matrix in self._take_cells(chunks, part)
+            ]
+        except ValueError as error:
+            raise ChunkValueError(*error.args) from error
+        return np.concatenate(sizes)
+
     def _take_cells(self, chunks: list[list[Any]], part: ChunkPart) -> Iterator[Any]:
         """Give the compared cells of each row of chunks; the rows of chunks are not copied into one matrix."""
         row_ends = np.cumsum([0, *(shapes[0][0] for shapes in part.shapes)])
@@ -134,8 +153,10 @@ class ChunkReader:
 
         Dense rows are given in blocks.
         """
-        normalization = None if self.normalization is None else self.normalization.shift_columns(first_column)
-        if normalization is None:
+        normalization = None
+        if self.normalization is not None:
+            normalization = self.normalization.part(first_column, matrix.shape[1])
+        else:
             refuse_inexact(matrix, self.matrix_name, columns=self.columns - first_column)
         if not isinstance(matrix, np.ndarray):
             yield to_canonical_csr(matrix, normalization)

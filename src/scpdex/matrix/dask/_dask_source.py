@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import dask
 import numpy as np
 
 from scpdex.machine.threads import map_in_order, read_ahead
+from scpdex.matrix._normalization import take_median
 from scpdex.matrix._source import Source
 from scpdex.matrix.chunked._row_stream import MARGIN
 from scpdex.matrix.dask._chunk_grid import ChunkGrid
@@ -21,7 +22,7 @@ from scpdex.plan.matrix_info import ClusterDaskMatrix, LocalDaskMatrix, code_dty
 from scpdex.plan.memory_model import SAMPLED_CHUNKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from concurrent.futures import Executor
 
     from dask.array import Array
@@ -47,6 +48,8 @@ class DaskSource(Source):
 
     engine: LocalChunks | ClusterChunks
     grid: ChunkGrid
+    whole_grid: ChunkGrid
+    """The grid of all cells that have an effect: of all cells of the object, if their library sizes have a median."""
     reader: ChunkReader
     codes: NDArray[Any]
     """Code of each compared cell's group."""
@@ -69,9 +72,13 @@ class DaskSource(Source):
         order = np.argsort(rows, kind="stable")
         codes = design.codes[compared][order].astype(code_dtype(design.sizes.size))
         max_stripe_bytes = dask.utils.parse_bytes(dask.config.get("array.chunk-size"))
-        library_columns = None if normalization is None else normalization.sorted_library_columns(array.shape[1])
-        grid = ChunkGrid.of(array, rows[order], columns, max_stripe_bytes, library_columns)
-        engine = find_engine(array, grid, expression.matrix_name)
+        library_columns = None
+        if normalization is not None and normalization.scales:
+            library_columns = normalization.sorted_library_columns(array.shape[1])
+        grid = whole_grid = ChunkGrid.of(array, rows[order], columns, max_stripe_bytes, library_columns)
+        if normalization is not None and normalization.takes_median:
+            whole_grid = replace(grid, rows=np.sort(expression.cells))
+        engine = find_engine(array, whole_grid, expression.matrix_name)
         try:
             places = np.unique(np.linspace(0, grid.occupied_chunk_rows.size - 1, SAMPLED_CHUNKS).round().astype(int))
             chunk_rows = grid.occupied_chunk_rows[places].tolist()
@@ -83,10 +90,10 @@ class DaskSource(Source):
                 sample.rows_are_counts[grid.find_compared_rows(i)].all()
                 for sample, i in zip(samples, chunk_rows, strict=True)
             )
-            estimate = _estimate(array, grid, samples, reader, codes.size) | {"are_counts": are_counts}
+            estimate = _estimate(array, whole_grid, samples, reader, codes.size) | {"are_counts": are_counts}
             workers = engine.workers
             info = LocalDaskMatrix(**estimate) if workers is None else ClusterDaskMatrix(**estimate, workers=workers)
-            return cls(engine, grid, reader, codes, info)
+            return cls(engine, grid, whole_grid, reader, codes, info)
         except BaseException:
             # The engine keeps the chunks that were computed, and its threads wait for more.
             engine.release()
@@ -100,6 +107,22 @@ class DaskSource(Source):
     def prepare(self, plan: Plan) -> None:
         """Limit the bytes kept of values that several chunks share."""
         self.engine.limit_kept_bytes(plan.shared_bytes)
+
+    def find_median(self, plan: Plan, pool: Executor, bar: Any) -> Self:
+        """Compute all chunks once, and give the source whose counts are scaled to the median library size."""
+        parts, reader = list(self._cut(self.whole_grid, plan.values_per_piece)), self.reader
+        if isinstance(self.engine, LocalChunks):
+            sums = self._map_chunks(reader.sum_library_sizes, parts, pool, plan.n_threads)
+        else:
+            sums = self.engine.map_chunks("library-sizes", reader, ChunkReader.sum_library_sizes, parts)
+        sizes = []
+        with closing(sums):
+            for part_sizes in sums:
+                bar.update(part_sizes.size)
+                sizes.append(part_sizes)
+        assert reader.normalization is not None, "the rule asks for the median"  # noqa: S101
+        normalization = replace(reader.normalization, median=take_median(np.concatenate(sizes)))
+        return replace(self, reader=replace(reader, normalization=normalization))
 
     def close(self) -> None:
         """Release the sampled chunks and end the threads."""
@@ -128,8 +151,11 @@ class DaskSource(Source):
 
     def parts(self, n_values: int) -> Iterator[ChunkPart]:
         """Cut into parts of about ``n_values``, or of one row of chunks."""
-        values_per_row = self.info.values_of_longest_chunk / self.grid.max_chunk_rows
-        return self.grid.parts(max(1, int(n_values / values_per_row)))
+        return self._cut(self.grid, n_values)
+
+    def _cut(self, grid: ChunkGrid, n_values: int) -> Iterator[ChunkPart]:
+        values_per_row = self.info.values_of_longest_chunk / self.whole_grid.max_chunk_rows
+        return grid.parts(max(1, int(n_values / values_per_row)))
 
     def pieces(self, n_values: int, pool: Executor, n_threads: int) -> Generator[Piece, None, None]:
         """Compute all chunks in turn, ahead of those who take them; the pool's threads turn them gene-major."""
@@ -139,21 +165,33 @@ class DaskSource(Source):
         self, work: Callable[[Piece, ChunkPart], Result], n_values: int, pool: Executor, n_threads: int
     ) -> Generator[Result, None, None]:
         """Give in turn what ``work`` makes of each part of about ``n_values``, on the pool's threads."""
-        engine, n_genes = self.engine, self.columns.size
+
+        def turn_and_work(chunks: list[list[Any]], part: ChunkPart) -> Result:
+            return work(self.reader.piece(chunks, part, self.codes[part.cells], self.columns.size), part)
+
+        return self._map_chunks(turn_and_work, list(self.parts(n_values)), pool, n_threads)
+
+    def _map_chunks(
+        self,
+        work: Callable[[list[list[Any]], ChunkPart], Result],
+        parts: Sequence[ChunkPart],
+        pool: Executor,
+        n_threads: int,
+    ) -> Generator[Result, None, None]:
+        """Give in turn what ``work`` makes of the chunks of each part, on the pool's threads."""
+        engine = self.engine
         assert isinstance(engine, LocalChunks), "the workers of a cluster compute the chunks"  # noqa: S101
 
-        def compute(parts: list[ChunkPart]) -> list[tuple[ChunkPart, list[list[Any]]]]:
-            return list(zip(parts, engine.compute_parts(parts, self.reader), strict=True))
+        def compute(batch: Sequence[ChunkPart]) -> list[tuple[list[list[Any]], ChunkPart]]:
+            return list(zip(engine.compute_parts(batch, self.reader), batch, strict=True))
 
-        def turn_and_work(computed: tuple[ChunkPart, list[list[Any]]]) -> Result:
-            part, part_chunks = computed
-            return work(self.reader.piece(part_chunks, part, self.codes[part.cells], n_genes), part)
+        def work_on(computed: tuple[list[list[Any]], ChunkPart]) -> Result:
+            return work(*computed)
 
         # As many parts at once as there are threads: the tasks of one part may wait for each other.
-        parts = list(self.parts(n_values))
         batches = [parts[first : first + n_threads] for first in range(0, len(parts), n_threads)]
         with closing(read_ahead(compute, batches)) as computed:
-            yield from map_in_order(pool, turn_and_work, chain.from_iterable(computed), n_threads)
+            yield from map_in_order(pool, work_on, chain.from_iterable(computed), n_threads)
 
     def refuse_changed(self) -> None:
         """Do nothing: chunks are computed once, so that none can change in between."""

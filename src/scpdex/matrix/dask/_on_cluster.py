@@ -16,11 +16,11 @@ from scpdex.matrix.dask._distributed import lend_thread
 from scpdex.plan.matrix_info import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from distributed import Client
 
-    from scpdex.matrix.dask._chunk_grid import ChunkGrid
+    from scpdex.matrix.dask._chunk_grid import ChunkGrid, ChunkPart
     from scpdex.matrix.dask._chunk_reader import ChunkReader, ChunkSample
 
 # Bytes per thread of a worker that has no memory limit.
@@ -72,6 +72,20 @@ class ClusterChunks(ChunkEngine):
         ]
         least = min(bytes_per_thread, default=_BYTES_WITHOUT_LIMIT)
         return Workers(max(1, len(threads)), max(1, sum(threads.values())), least)
+
+    def map_chunks(
+        self, name: str, reader: ChunkReader, work: Callable[..., Any], parts: Iterable[ChunkPart]
+    ) -> Generator[Any, None, None]:
+        """Have the workers call ``work`` with the reader, and with the chunks of each part; give results once ready."""
+        token = uuid4().hex
+        shared = (f"scpdex-job-{token}",)
+        tasks: dict[Any, Any] = {
+            (f"scpdex-{name}-{token}", k): (work, shared, self.grid.keys(part.chunk_rows, part.chunk_columns), part)
+            for k, part in enumerate(parts)
+        }
+        with self.run_tasks({shared: reader, **tasks}, tasks) as results:
+            for _, value in results:
+                yield value
 
     @contextmanager
     def run_tasks(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scpdex.kernels.keys import key_dtype
-from scpdex.matrix._normalization import divide_and_log, normalized_dtype
 from scpdex.matrix._rankable_values import refuse_inexact
-from scpdex.matrix.chunked._column_blocks import decode_canonical, probe_columns, read_columns, sum_library_sizes
+from scpdex.matrix.chunked._column_blocks import decode_canonical, probe_columns
 from scpdex.matrix.chunked._gene_major_pieces import to_canonical_csr, turn_gene_major
-from scpdex.matrix.chunked._spans import cut_into_runs
+from scpdex.matrix.chunked._spans import cut_into_runs, read_columns
 from scpdex.matrix.memory._sparse import take_rows
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scpdex.matrix._normalization import Normalization
+    from scpdex.matrix.chunked._column_normalizer import ColumnNormalizer
     from scpdex.matrix.chunked._gene_major_pieces import Piece
     from scpdex.matrix.chunked._spans import StoredRun
     from scpdex.matrix.chunked._stored_matrix import StoredMatrix
@@ -48,8 +46,8 @@ class ColumnStream:
     """Code of each cell's group."""
     columns: NDArray[np.int64]
     """Column of each tested gene, in any order."""
-    normalization: Normalization | None
-    """How counts are normalized; None leaves values as they are."""
+    normalizer: ColumnNormalizer | None
+    """Normalizes columns; None leaves values as they are."""
     stored_dtype: np.dtype[Any]
     """Dtype that values are converted to before anything else."""
 
@@ -58,21 +56,19 @@ class ColumnStream:
         """Stored values of all cells in the tested columns."""
         return int(np.diff(self.matrix.indptr)[self.columns].sum())
 
-    @cached_property
-    def _divisors(self) -> NDArray[Any] | None:
-        """The divisor of each row's values; None if they are not normalized."""
-        if self.normalization is None:
-            return None
-        sizes = sum_library_sizes(self.matrix, self.rows, self.normalization, normalized_dtype(self.stored_dtype), None)
-        return self.normalization.divisors(sizes)
+    def with_median(self, median: float) -> ColumnStream:
+        """Give the same cells, whose counts are scaled to a median library size."""
+        return replace(self, normalizer=None if self.normalizer is None else self.normalizer.with_median(median))
 
     def probe(self, n_values: int) -> tuple[NDArray[np.int64], bool]:
         """Give for each tested gene the most non-zero values that it can have, and whether values look like counts."""
-        return probe_columns(self.matrix, self.rows, self.columns, self.normalization, n_values)
+        normalization = None if self.normalizer is None else self.normalizer.normalization
+        return probe_columns(self.matrix, self.rows, self.columns, normalization, n_values)
 
     def cut(self, n_values: int) -> Generator[slice, None, None]:
         """Cut the genes into runs of at most ``n_values``, or of one gene; library sizes are added up before."""
-        _ = self._divisors
+        if self.normalizer is not None:
+            self.normalizer.prepare(None)
         ends = np.cumsum(np.diff(self.matrix.indptr)[self.columns])
         yield from cut_into_runs(np.r_[0, ends[:-1]], ends, 0, n_values)
 
@@ -83,11 +79,11 @@ class ColumnStream:
     def make_piece(self, read: _ReadGenes) -> Piece:
         """Turn the columns that were read into a piece; the other genes have no values in it."""
         matrix = decode_canonical(self.matrix, read.runs, None)
-        if self.normalization is None:
+        if self.normalizer is None:
             refuse_inexact(matrix, self.matrix.matrix_name, rows=self.rows)
         matrix = matrix.astype(self.stored_dtype, copy=False)
-        if self._divisors is not None:
-            matrix.data = divide_and_log(matrix.data, self._divisors[matrix.indices])
+        if self.normalizer is not None:
+            matrix.data = self.normalizer.normalize(matrix, np.sort(self.columns[read.genes]))
         rows = to_canonical_csr(take_rows(matrix, self.rows), None)
         columns = np.empty(matrix.shape[1], dtype=np.int64)
         columns[np.argsort(self.columns[read.genes])] = np.arange(columns.size)

@@ -11,6 +11,7 @@ from scpdex.comparisons.spelling import quote_names
 from scpdex.matrix._anndata import column_name
 from scpdex.matrix._expression import Expression, select_expression
 from scpdex.matrix._gene_mask import read_gene_mask
+from scpdex.matrix._normalization import Normalization
 from scpdex.matrix.joined._join_objects import spell_genes
 from scpdex.plan.matrix_info import count_noun
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from anndata.acc import AdRef
     from numpy.typing import NDArray
 
+    from scpdex.matrix._normalization import NormalizeRule
     from scpdex.matrix.joined._join_objects import JoinedObjects
 
 
@@ -28,7 +30,7 @@ def select_joined_expression(
     layer: str | None,
     mask_var: NDArray[Any] | pd.Series[bool] | str | AdRef[Any, Any] | None,
     low_memory: bool | None,
-    normalize: float | None,
+    normalize: NormalizeRule | None,
 ) -> Expression:
     """Select the matrix of each object by scanpy's rules, and the tested genes among those that all have.
 
@@ -41,7 +43,7 @@ def select_joined_expression(
         msg = "low_memory=False, but the matrices of several objects are read in parts: pass low_memory=None."
         raise ValueError(msg)
     genes = joined.annotations.var_names
-    parts, matrix_name = [], ""
+    selected: dict[str, Expression] = {}
     for name, adata in joined.objects.items():
         if not adata.n_obs:
             continue
@@ -60,17 +62,18 @@ def select_joined_expression(
         if part.is_dask:
             msg = f"{name!r}: {part.matrix_name} is a dask array: pass the path of its file, or join arrays by dask."
             raise TypeError(msg)
-        matrix_name = part.matrix_name
-        parts.append(_match(part, genes, f"{matrix_name} of {name!r}"))
+        selected[name] = part
     _refuse_different_masks(joined, column_name(mask_var))
     mask = read_gene_mask(joined.annotations, mask_var, genes, use_raw=False)
     tested = np.arange(genes.size) if mask is None else np.flatnonzero(mask)
-    if not parts:
+    if not selected:
         msg = "adata has no cells: there is nothing to rank."
         raise ValueError(msg)
     if not tested.size:
         msg = f"There is nothing to rank: mask_var is False for each of the {genes.size:,} genes."
         raise ValueError(msg)
+    parts = tuple(_match(part, genes, tested, name) for name, part in selected.items())
+    matrix_name = next(reversed(selected.values())).matrix_name
     return Expression(
         matrix=None,
         matrix_name=f"{matrix_name} of {count_noun(len(joined.objects), 'object')}",
@@ -80,7 +83,7 @@ def select_joined_expression(
         var_names=genes[tested],
         chunked=True,
         normalization=parts[0].normalization,
-        parts=tuple(parts),
+        parts=parts,
     )
 
 
@@ -101,14 +104,19 @@ def _refuse_different_masks(joined: JoinedObjects, column: Any) -> None:
         raise ValueError(msg)
 
 
-def _match(part: Expression, genes: pd.Index[Any], matrix_name: str) -> Expression:
-    """Give the expression of one object with these genes, in their order."""
+def _match(part: Expression, genes: pd.Index[Any], tested: NDArray[np.int64], name: str) -> Expression:
+    """Give the expression of one object with these genes, in their order; ``tested`` are positions among them."""
     columns = part.genes[spell_genes(part.var_names).get_indexer(genes)]
-    normalization = part.normalization
+    matrix_name, normalization = f"{part.matrix_name} of {name!r}", part.normalization
     if normalization is not None:
-        has_all_columns = np.array_equal(columns, np.arange(part.matrix.shape[1]))
-        normalization = replace(
-            normalization, columns=None if has_all_columns else columns, gene_names=genes, matrix_name=matrix_name
+        normalization = Normalization.of(
+            normalization.rule,
+            columns,
+            genes,
+            tested,
+            n_columns=part.matrix.shape[1],
+            matrix_name=matrix_name,
+            adds_left_to_right=normalization.adds_left_to_right,
         )
     return replace(
         part,

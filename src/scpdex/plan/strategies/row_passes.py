@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from scpdex.plan.matrix_info import MatrixInfo
     from scpdex.plan.requirements import Requirements
 
+# Values pass once for sums, and once for ranks or squared deviations.
+PASSES = 2
+
 
 def propose(matrix: MatrixInfo, requirements: Requirements, limits: Limits) -> Candidate | None:
     """Propose to add up moments, or tallies of counts, where sums of all pairs fit the budget."""
@@ -32,7 +35,7 @@ def propose(matrix: MatrixInfo, requirements: Requirements, limits: Limits) -> C
         strategy="row passes",
         log_phrase=", sums kept while rows pass",
         blocks=cut_into_blocks(bytes_per_gene, quarter, limits),
-        passes=2,
+        passes=PASSES,
         peak_memory=model.held_bytes + sums_and_rows,
         scratch=model.table_bytes_in_scratch,
         # Values are read, and turned gene-major, twice.

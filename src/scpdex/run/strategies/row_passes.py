@@ -13,6 +13,7 @@ from scpdex.kernels.accumulate import add_deviations, add_transformed, add_value
 from scpdex.kernels.moments import HIDDEN, MOST_PASSES
 from scpdex.machine.threads import run_on_threads
 from scpdex.plan.gene_blocks import cut_range
+from scpdex.plan.strategies.row_passes import PASSES
 from scpdex.run._batches import cut_into_batches
 from scpdex.run._sufficient_statistics import SufficientStatistics
 from scpdex.run._tallies import NotCountsError, Tallies
@@ -36,7 +37,7 @@ def run(source: ChunkedSource | JoinedSource, job: Job) -> Generator[Batch, None
     NotCountsError
         Values are not counts, or are too high to be tallied.
     """
-    with job.open_progress_bar(job.plan.passes * source.rows.n_steps, "cell") as bar:
+    with job.open_progress_bar(PASSES * source.rows.n_steps, "cell") as bar:
         yield from cut_into_batches(job, _RowPasses(source.rows, job, bar).add_up())
 
 
