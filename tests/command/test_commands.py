@@ -34,14 +34,16 @@ def assert_same_table(path: Path, expected: pd.DataFrame) -> None:
             assert texts.tolist() == expected[name].tolist()
 
 
-@pytest.mark.parametrize("name", ["hits.csv", "hits.csv.gz"])
-def test_rank_one_file(screen, tmp_path, capsys, name):
+@pytest.mark.parametrize(
+    ("name", "normalize"), [("hits.csv", 1e4), ("hits.csv.gz", 1e4), ("hits.csv", "median"), ("hits.csv", "log1p")]
+)
+def test_rank_one_file(screen, tmp_path, capsys, name, normalize):
     before = screen.read_bytes()
     out = tmp_path / name
-    command = ["rank", str(screen), *WILCOXON, "--tie-correct", "--layer", "counts", "--normalize", "1e4"]
+    command = ["rank", str(screen), *WILCOXON, "--tie-correct", "--layer", "counts", "--normalize", str(normalize)]
     assert main([*command, "--out", str(out)]) == 0
     arguments = {"reference": "control", "method": "wilcoxon", "tie_correct": True, "layer": "counts"}
-    assert_same_table(out, read_expected(screen, normalize=1e4, **arguments))
+    assert_same_table(out, read_expected(screen, normalize=normalize, **arguments))
     assert capsys.readouterr().out == ""
     assert screen.read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"screen.h5ad", name}

@@ -93,6 +93,8 @@ def test_markup():
         ([], {}),
         (["--tie-correct", "--no-pts", "--no-use-raw"], {"tie_correct": True, "pts": False, "use_raw": False}),
         (["--normalize", "1e4", "--n-genes", "5"], {"normalize": 1e4, "n_genes": 5}),
+        (["--normalize", "median"], {"normalize": "median"}),
+        (["--normalize", "log1p"], {"normalize": "log1p"}),
         (["--max-memory", "2GB", "--mask-var", "some"], {"max_memory": "2GB", "mask_var": "some"}),
         (["--groups", "a", "b"], {"groups": ["a", "b"]}),
         (["--groups", "a", "--groups", "b"], {"groups": ["a", "b"]}),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import inspect
+from ast import literal_eval
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scpdex.command._docstrings import read_parameters
@@ -71,7 +73,10 @@ def _add_option(parser: argparse.ArgumentParser, flag: str, parameter: inspect.P
             help=text,
         )
         return
+    words = _read_words(parameter)
     convert, metavar = _NUMBERS.get(kind, (str, "VALUE"))
+    if kind == "float" and words:
+        convert, metavar = partial(_read_number_or_word, words=words), "|".join([metavar, *words])
     parser.add_argument(
         flag,
         dest=parameter.name,
@@ -102,10 +107,38 @@ def _read_annotation(parameter: inspect.Parameter) -> tuple[str, bool]:
     """
     parts = [part.strip() for part in str(parameter.annotation).split(" | ")]
     kinds = [part for part in parts if part != "None"]
-    if len(kinds) == 1 and kinds[0] in {"bool", "int", "float"}:
+    if kinds[0] in {"bool", "int", "float"} and all(part.startswith("Literal[") for part in kinds[1:]):
         return kinds[0], "None" in parts
     takes_several = any(part.startswith("Iterable[") for part in kinds)
     return "several" if takes_several else "text", "None" in parts
+
+
+def _read_words(parameter: inspect.Parameter) -> list[str]:
+    """Read the words that an annotation names beside other values, as in ``float | Literal["log1p", "median"]``."""
+    annotation = str(parameter.annotation)
+    return [
+        word
+        for part in annotation.split(" | ")
+        if part.startswith("Literal[")
+        for word in literal_eval(part.removeprefix("Literal"))
+    ]
+
+
+def _read_number_or_word(text: str, words: Collection[str]) -> float | str:
+    """Read one of the words, or a number.
+
+    Raises
+    ------
+    ArgumentTypeError
+        The text is neither.
+    """
+    if text in words:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        msg = f"{text!r} is neither a number nor one of {', '.join(words)}"
+        raise argparse.ArgumentTypeError(msg) from None
 
 
 def _unpack_one_value(parameter: inspect.Parameter, value: Any) -> Any:
