@@ -201,7 +201,8 @@ def normalized_plainly(counts: np.ndarray, normalize: float | str) -> np.ndarray
     occupied = sizes[sizes > 0]
     if normalize == "median":
         normalize = np.median(occupied) if occupied.size else 1
-    return np.log1p(counts / np.where(sizes > 0, sizes, 1) * normalize)
+    scale = sizes / normalize
+    return np.log1p(counts / (scale + (scale == 0)))
 
 
 def check_call(call: Call) -> None:
