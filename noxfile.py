@@ -100,7 +100,7 @@ def compat(session: nox.Session, version: str) -> None:
 
 @nox.session(python=NEWEST)
 def clients(session: nox.Session) -> None:
-    """Run tools that call pdex with it and with the drop-in: the newest cell-eval, an evaluation of a real screen."""
+    """Evaluate a real screen by the newest cell-eval, once with pdex and once with the drop-in."""
     _install(session, "clients", ".[polars]")
     session.run("pytest", "tests/beside_clients", *session.posargs)
 

@@ -36,7 +36,7 @@ class Case:
     """Whether the matrix is left in a file; peers are then run on all genes."""
     compression: str | None = None
     drop_in: str | None = None
-    """The function that is run, that of "pdex 0.1" or "pdex 0.3"; None is scanpy's."""
+    """Package whose function is replaced, "pdex 0.1" or "pdex 0.3"; None ranks by rank_genes_parallel."""
     within_levels: bool = False
     """Whether it is run within levels and strata too."""
     with_pairs: bool = False

@@ -206,7 +206,7 @@ class Task:
     @property
     def holds_statistics_in_results(self) -> bool:
         """Whether the result has room for the statistics of all tested genes."""
-        is_in_memory = not self.options.measured and self.storage.path is None
+        is_in_memory = not self.options.column_names and self.storage.path is None
         return is_in_memory and self.n_ranks == self.expression.genes.size
 
     @property
@@ -225,7 +225,7 @@ class Task:
             exact_tie_sums=bool(design.sizes.sum() < EXACT_TIE_SUMS_BELOW),
             sorts_values=options.needs_order,
             bytes_per_pair=0 if self.holds_statistics_in_results else bytes_per_pair,
-            bytes_per_pair_to_order=0 if options.measured else bytes_per_pair,
+            bytes_per_pair_to_order=0 if options.column_names else bytes_per_pair,
             bytes_per_row_to_write=self._bytes_per_row_to_write,
             bytes_per_pair_to_adjust=bytes_of_family(options.corr_method) if options.corr_scope == "all" else 0,
             normalizes=normalization is not None,

@@ -16,7 +16,7 @@ import scpdex
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-OF_MEANS = {"target_mean", "ref_mean", "log2_fold_change", "percent_change"}
+MEAN_COLUMNS = {"target_mean", "ref_mean", "log2_fold_change", "percent_change"}
 PACKAGES: dict[str, Callable[..., Any]] = {"pdex": pdex.pdex, "scpdex": scpdex.pdex}
 
 
@@ -74,7 +74,7 @@ def test_tables_agree(monkeypatch, tmp_path, dtype, tolerance):
         assert ours.schema == expected.schema
         for column in expected.columns:
             if expected[column].dtype.is_float():
-                limit = tolerance if column in OF_MEANS else 1e-9
+                limit = tolerance if column in MEAN_COLUMNS else 1e-9
                 np.testing.assert_allclose(ours[column], expected[column], rtol=limit, atol=limit, err_msg=column)
             else:
                 assert ours[column].equals(expected[column])

@@ -69,6 +69,7 @@ WRONG = [
         {"groupby": "lable"},
         "groupby='lable' is not a column of adata.obs. Did you mean 'label'.* Valid: 'label', 'gene'",
     ),
+    ({"groupby": ["label"]}, r"groupby=\['label'\] is not a column of adata.obs.* Valid: 'label', 'gene'"),
     ({"reference": "c"}, r"reference='c' labels no cell of adata.obs\['label'\]. Valid: 'a', 'b'"),
     ({"reference": ""}, "reference='' labels no cell"),
     ({"mode": "on_target"}, "needs gene_col.* Valid: 'label', 'gene'"),
@@ -130,7 +131,7 @@ def test_arguments_without_effect(arguments, names):
 def test_genes_that_are_absent():
     """One warning names them; without any, the table has no row, and its columns as ever."""
     adata = screen(labels="abcabc", gene=["g1", None, "lost", "g1", None, "lost"])
-    with pytest.warns(UserWarning, match=r"1 groups are left out.*'c \(lost\)'") as warned:
+    with pytest.warns(UserWarning, match=r"1 group is not in the table.*'c \(lost\)'") as warned:
         table = compare(adata, is_log1p=True, mode="on_target", gene_col="gene")
     assert [warning.filename for warning in warned] == [__file__]
     assert table[["target", "feature"]].to_numpy().tolist() == [["a", "g1"]]
@@ -217,7 +218,7 @@ def test_object_is_not_changed():
 
 def test_threads(monkeypatch):
     """All cores, or as many as there are at most."""
-    from scpdex.compat._pdex_0_3_arguments import count_threads
+    from scpdex.compat._pdex_0_3_arguments import limit_threads
 
     monkeypatch.setattr("joblib.cpu_count", lambda: 4)
-    assert [count_threads(n) for n in (0, 1, 4, 9)] == [None, 1, 4, 4]
+    assert [limit_threads(n) for n in (0, 1, 4, 9)] == [None, 1, 4, 4]

@@ -105,7 +105,7 @@ def test_transform():
     assert options.TestOptions(extras=("means",)).transform is None
     for arguments in ({"extras": ("count_means",)}, {"mean_in_log_space": False}):
         assert options.TestOptions(log_base=2, **arguments).transform == ValueTransform(np.log(2))
-    assert options.TestOptions("wilcoxon", measured=("pvals", "log_means")).transform == ValueTransform(None)
+    assert options.TestOptions("wilcoxon", column_names=("pvals", "log_means")).transform == ValueTransform(None)
 
 
 def test_refused_for_logistic_regression():

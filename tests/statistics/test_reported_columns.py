@@ -44,7 +44,7 @@ def test_every_column_is_documented(name):
         ({"method": "wilcoxon", "extras": ("auc",)}, 28),
         ({"method": "wilcoxon", "extras": ("means", "u")}, 44),
         ({"method": "anderson", "extras": EXTRAS}, 76),
-        ({"measured": ("pvals", "u", "log_means")}, 24),
+        ({"column_names": ("pvals", "u", "log_means")}, 24),
     ],
     ids=str,
 )
@@ -60,7 +60,7 @@ def test_fields_of_each_method():
         "means_reference",
     ]
     assert list(options.TestOptions("logreg").fields) == ["scores"]
-    assert set(options.TestOptions(measured=("u", "pvals")).columns) == {"u", "pvals"}
+    assert set(options.TestOptions(column_names=("u", "pvals")).columns) == {"u", "pvals"}
 
 
 @pytest.mark.parametrize("storage", ["uns", "varm"])

@@ -359,7 +359,7 @@ FAULTS = (
     ),
     Fault(
         "compat/_pdex_0_3_rows.py",
-        "np.where(is_kept, pvals, np.nan)",
+        'np.where(is_kept, statistics["pvals"], np.nan)',
         "pvals",
         "compat/test_pdex_0_3_numbers.py",
         "cpm_filter: rows that are left out count in fdr",

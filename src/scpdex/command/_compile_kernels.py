@@ -27,8 +27,6 @@ from scpdex.tl import rank_genes_parallel, rank_genes_to_uns, rank_genes_to_varm
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scpdex.compat._pdex_0_3_arguments import Mode
-
 _INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 # float32 has keys of 32 bits, float64 of 64: kernels behind the gene block know no other dtypes.
 _FLOATS = ("float32", "float64")
@@ -107,11 +105,10 @@ def _test() -> None:
 
 def _compare_as_pdex() -> None:
     """Take means of logs of counts, with and without a reference."""
-    modes: tuple[Mode, ...] = ("ref", "all")
+    modes: tuple[dict[str, Any], ...] = ({"mode": "ref", "reference": "0"}, {"mode": "all"})
     for dtype, mode in product(_FLOATS, modes):
         adata = _make_object(make_matrix(_make_values(dtype), "CSR"))
-        keywords: dict[str, Any] = {"reference": "0"} if mode == "ref" else {}
-        pdex(adata, "group", mode, is_log1p=False, as_pandas=True, **keywords)
+        pdex(adata, "group", is_log1p=False, as_pandas=True, **mode)
 
 
 def _report() -> None:

@@ -73,9 +73,8 @@ def _add_option(parser: argparse.ArgumentParser, flag: str, parameter: inspect.P
             help=text,
         )
         return
-    words = _read_words(parameter)
     convert, metavar = _NUMBERS.get(kind, (str, "VALUE"))
-    if kind == "float" and words:
+    if kind == "float" and (words := _read_words(parameter)):
         convert, metavar = partial(_read_number_or_word, words=words), "|".join([metavar, *words])
     parser.add_argument(
         flag,

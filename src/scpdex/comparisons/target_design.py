@@ -1,4 +1,4 @@
-"""Design of a screen as pdex makes it: targets, each compared with one control or with the rest, single cells too."""
+"""Target design: each target against one reference or the rest, groups of one cell included."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from scpdex.comparisons.design import Comparison, Design
 from scpdex.comparisons.labels import REST, Labels
-from scpdex.comparisons.spelling import quote_names
+from scpdex.comparisons.spelling import quote_names, suggest_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TargetDesign:
-    """A design of one comparison, with the labels of targets and control as they are in ``obs``."""
+    """A design of one comparison, with the labels of targets and reference as they are in ``obs``."""
 
     design: Design
     targets: list[Hashable]
     reference: Hashable
-    """Label of the control; ``"rest"`` without one."""
+    """Label of the reference, or ``"rest"``."""
     missing_groups: tuple[Hashable, ...] = ()
     """Requested groups that label no cell."""
 
@@ -42,8 +42,8 @@ class TargetDesign:
             No cell is labelled as the reference, or there is nothing to compare with it.
         """
         labels = Labels.read(obs, groupby_key, "groupby_key")
-        control = labels.get_position(reference, "reference")
-        targets = [i for i in _order_by_appearance(labels) if i != control]
+        reference_position = labels.get_position(reference, "reference")
+        targets = [i for i in _order_by_appearance(labels) if i != reference_position]
         missing: tuple[Hashable, ...] = ()
         if groups is not None:
             if isinstance(groups, str | bytes) or not isinstance(groups, Iterable):
@@ -54,17 +54,17 @@ class TargetDesign:
             requested = set(positions.values())
             targets = [i for i in targets if i in requested]
         if not targets:
-            valid = [name for i, name in enumerate(labels.names) if i != control]
+            valid = [name for i, name in enumerate(labels.names) if i != reference_position]
             msg = (
                 f"There is nothing to compare with reference={reference!r}: groups={groups!r}. "
                 f"Other groups of {groupby_key!r}: {quote_names(valid) or 'none'}."
             )
             raise ValueError(msg)
-        return _compare_targets(labels, targets, control, missing)
+        return _compare_targets(labels, targets, reference_position, missing)
 
     @classmethod
     def in_order(cls, obs: pd.DataFrame, groupby: str, reference: Hashable | None) -> TargetDesign:
-        """Put the targets in the order of categories, or sorted, as pdex 0.2 and 0.3 do; None compares with the rest.
+        """Put the targets in the order of categories, or sorted, as pdex 0.3 does; None compares with the rest.
 
         Cells whose label is missing or an empty string take no part, in the rest neither.
 
@@ -85,16 +85,16 @@ class TargetDesign:
                 )
                 raise ValueError(msg)
             return _compare_targets(labels, targets, None)
-        control = labels.find_position(reference)
-        if control not in targets:
-            valid = quote_names([labels.names[i] for i in targets])
-            msg = f"reference={reference!r} labels no cell of adata.obs[{groupby!r}]. Valid: {valid or 'none exist'}."
+        reference_position = labels.find_position(reference)
+        if reference_position not in targets:
+            hint = suggest_name(str(reference), [labels.names[i] for i in targets])
+            msg = f"reference={reference!r} labels no cell of adata.obs[{groupby!r}].{hint}"
             raise ValueError(msg)
-        targets.remove(control)
+        targets.remove(reference_position)
         if not targets:
             msg = f"There is nothing to compare with reference={reference!r}: it is the only group of {groupby!r}."
             raise ValueError(msg)
-        return _compare_targets(labels, targets, control)
+        return _compare_targets(labels, targets, reference_position)
 
 
 def _order_by_appearance(labels: Labels) -> list[int]:
@@ -117,22 +117,22 @@ def _sort_positions(labels: Labels) -> list[int]:
 
 
 def _compare_targets(
-    labels: Labels, targets: list[int], control: int | None, missing: tuple[Hashable, ...] = ()
+    labels: Labels, targets: list[int], reference_position: int | None, missing: tuple[Hashable, ...] = ()
 ) -> TargetDesign:
-    """Compare the labels at some positions with the one at ``control``, or with the rest of them."""
-    compared = targets if control is None else [*targets, control]
+    """Compare the labels at some positions with the one at ``reference_position``, or with the rest of them."""
+    compared = targets if reference_position is None else [*targets, reference_position]
     recode = np.full(len(labels.labels) + 1, -1, dtype=np.int32)
     recode[compared] = np.arange(len(compared))
     codes: NDArray[np.int32] = recode[labels.codes]
     comparison = Comparison(
         sizes=np.bincount(codes[codes >= 0], minlength=len(compared)).astype(np.int64),
         n_groups=len(targets),
-        against_rest=control is None,
+        against_rest=reference_position is None,
         groups=tuple(labels.names[i] for i in targets),
-        reference=REST if control is None else labels.names[control],
+        reference=REST if reference_position is None else labels.names[reference_position],
         selected_codes=tuple(range(len(compared))),
         label_positions=np.array(compared),
     )
     design = Design(labels.column, (comparison,), comparison.groups, codes)
-    reference = REST if control is None else labels.labels[control]
+    reference = REST if reference_position is None else labels.labels[reference_position]
     return TargetDesign(design, [labels.labels[i] for i in targets], reference, missing)

@@ -1,8 +1,7 @@
-"""Whether values are log1p of counts: the guess where users do not say so, and the warning where they cannot be."""
+"""Whether values are log1p of counts: the guesses of pdex 0.1 and 0.3, where users do not say so."""
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +12,6 @@ from scpdex.messages.counts_or_logs import describe_too_large
 from scpdex.statistics.fold_change import MOST_LOG1P
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from scpdex.matrix import Expression
 
 # Smallest part that pdex takes for a fraction.
@@ -23,7 +20,7 @@ _LEAST_FRACTION = 1e-3
 _FIRST_CELLS = 500
 
 
-def guess_log1p(expression: Expression) -> bool:
+def guess_by_fractions(expression: Expression) -> bool:
     """Tell whether a sample of the values has fractions, and none that is too large for log1p of counts."""
     sample = sample_values(expression)
     highest = sample.max(initial=0)
@@ -55,28 +52,3 @@ def guess_by_highest(expression: Expression) -> bool:
         f"{_FIRST_CELLS} cells is {highest:,.8g}. Log values are below {MOST_LOG1P:g}. Pass is_log1p to state it."
     )
     return is_log1p
-
-
-def warn_of_negative_counts(expression: Expression) -> None:
-    """Warn of negative values in a sample of the matrix, which are no counts."""
-    lowest = sample_values(expression).min(initial=0)
-    if lowest < 0:
-        warnings.warn(
-            f"counts per million mean little, and cpm_filter may leave out the wrong rows: {expression.matrix_name} "
-            f"holds negative values, such as {lowest:,.8g}. Leave cpm_filter out for data that are neither counts nor "
-            "their logs.",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def warn_of_too_large_logs(where: str, highest: float, *means: NDArray[np.float64]) -> None:
-    """Warn of values too large to be the log1p of counts that ``is_log1p=True`` takes them for."""
-    if highest <= MOST_LOG1P:
-        return
-    n_overflows = sum(int(np.isposinf(of_side).sum()) for of_side in means)
-    overflow = f", and {n_overflows:,} of them overflow" if n_overflows else ""
-    logg.warning(
-        f"means and fold changes mean nothing{overflow}: they take expm1 of values, and "
-        f"{describe_too_large(where, highest)}. Pass is_log1p=False if they are no logs."
-    )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scpdex.results import Backend
 
 
-def make_pdex_table(
+def make_pdex_0_1_table(
     design: TargetDesign,
     gene_names: NDArray[Any],
     target_means: NDArray[np.float64],

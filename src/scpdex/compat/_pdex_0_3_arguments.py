@@ -83,7 +83,7 @@ def refuse_invalid_values(is_log1p: object, epsilon: Any, cpm_filter: Any) -> No
         raise ValueError(msg)
 
 
-def count_threads(threads: object) -> int | None:
+def limit_threads(threads: object) -> int | None:
     """Give the number of threads, the cores of this process at most; None is all of them.
 
     Raises
@@ -102,7 +102,7 @@ def _select(keywords: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_missing_column(argument: str, column: object, obs: pd.DataFrame) -> None:
-    if column not in obs.columns:
+    if not isinstance(column, str) or column not in obs.columns:
         hint = suggest_name(str(column), list(map(str, obs.columns)))
         msg = f"{argument}={column!r} is not a column of adata.obs.{hint}"
         raise ValueError(msg)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.compat._pdex_0_3_rows import name_of_others
+from scpdex.compat._pdex_0_3_rows import name_reference_column
 from scpdex.results import CodedColumn, make_frame
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scpdex.results import Backend
 
 
-def make_pdex_table(
+def make_pdex_0_3_table(
     rows: PdexRows,
     design: TargetDesign,
     gene_names: NDArray[Any],
@@ -28,7 +28,7 @@ def make_pdex_table(
     backend: Backend,
 ) -> pd.DataFrame | pl.DataFrame:
     """Make the table."""
-    target_means, ref_means = rows.numbers[means.reported], rows.numbers[name_of_others(means.reported)]
+    target_means, ref_means = rows.numbers[means.reported], rows.numbers[name_reference_column(means.reported)]
     if means.back_transforms:
         with np.errstate(over="ignore"):
             target_means, ref_means = np.expm1(target_means), np.expm1(ref_means)

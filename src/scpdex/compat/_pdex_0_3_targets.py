@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scpdex.comparisons.spelling import quote_names
+from scpdex.plan.matrix_info import count_noun
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,8 +47,8 @@ def find_target_genes(
     if len(absent):
         pairs_of_names = [f"{names[code]} ({gene})" for code, gene in zip(absent["code"], absent["gene"], strict=True)]
         warnings.warn(
-            f"{len(absent):,} groups are left out, because their genes are not in adata.var_names: "
-            f"{quote_names(pairs_of_names)}.",
+            f"{count_noun(len(absent), 'group')} {'is' if len(absent) == 1 else 'are'} not in the table, whose gene in "
+            f"adata.obs[{gene_col!r}] is no name of adata.var_names: {quote_names(pairs_of_names)}.",
             UserWarning,
             stacklevel=3,
         )

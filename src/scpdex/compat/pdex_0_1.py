@@ -11,7 +11,7 @@ from scanpy import logging as logg
 
 from scpdex.comparisons.spelling import quote_names
 from scpdex.comparisons.target_design import TargetDesign
-from scpdex.compat._guess_log1p import guess_log1p, warn_of_too_large_logs
+from scpdex.compat._guess_log1p import guess_by_fractions
 from scpdex.compat._pdex_0_1_arguments import (
     DEFAULT_BATCH_SIZE,
     count_threads,
@@ -19,10 +19,11 @@ from scpdex.compat._pdex_0_1_arguments import (
     refuse_invalid_means,
     refuse_invalid_test,
 )
-from scpdex.compat._pdex_0_1_table import make_pdex_table
+from scpdex.compat._pdex_0_1_table import make_pdex_0_1_table
 from scpdex.execute import execute
 from scpdex.machine.resources import Resources
 from scpdex.matrix import read_annotations, select_expression
+from scpdex.messages.counts_or_logs import warn_of_too_large_logs
 from scpdex.results import UnsStorage, refuse_backend
 from scpdex.statistics.options import TestOptions
 from scpdex.task import Task
@@ -172,7 +173,7 @@ def parallel_differential_expression(
     if expression.chunked:
         resources = in_parts
     if is_log1p is None:
-        is_log1p = guess_log1p(expression)
+        is_log1p = guess_by_fractions(expression)
     options = TestOptions(
         method=metric,
         tie_correct=True,
@@ -181,7 +182,7 @@ def parallel_differential_expression(
         alternative=kwargs.get("alternative", "two-sided"),
         exact=kwargs.get("method", "auto") == "auto",
         equal_variances=kwargs.get("equal_var", True),
-        measured=("pvals", "fold_change_means", "fold_change_means_reference", "statistics"),
+        column_names=("pvals", "fold_change_means", "fold_change_means_reference", "statistics"),
     )
     n_targets = len(design.targets)
     start = logg.info(f"comparing {n_targets:,} groups of {groupby_key!r} with {design.reference!r} by {metric}")
@@ -205,6 +206,8 @@ def parallel_differential_expression(
             target_means, reference_means = np.expm1(target_means), np.expm1(reference_means)
     if is_log1p:
         warn_of_too_large_logs(expression.matrix_name, table.highest.max(), target_means, reference_means)
-    frame = make_pdex_table(design, expression.names, target_means, reference_means, statistics, clip_value, backend)
+    frame = make_pdex_0_1_table(
+        design, expression.names, target_means, reference_means, statistics, clip_value, backend
+    )
     logg.info("    finished", time=start)
     return frame

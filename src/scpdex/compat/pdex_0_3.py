@@ -1,4 +1,4 @@
-"""The drop-in for pdex 0.2 and 0.3: targets against one control, the rest, or at the gene that each is aimed at."""
+"""The drop-in for pdex 0.3: each target against the reference or the rest, at all genes or at its own."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from anndata import AnnData
 from scanpy import logging as logg
 
 from scpdex.comparisons.target_design import TargetDesign
-from scpdex.compat._guess_log1p import guess_by_highest, warn_of_negative_counts, warn_of_too_large_logs
-from scpdex.compat._pdex_0_3_arguments import ModeArguments, count_threads, refuse_invalid_values
-from scpdex.compat._pdex_0_3_rows import MeanColumns, make_no_rows, read_all_rows, read_target_rows
-from scpdex.compat._pdex_0_3_table import make_pdex_table
+from scpdex.compat._guess_log1p import guess_by_highest
+from scpdex.compat._pdex_0_3_arguments import ModeArguments, limit_threads, refuse_invalid_values
+from scpdex.compat._pdex_0_3_rows import MeanColumns, make_empty_rows, read_all_rows, read_target_rows
+from scpdex.compat._pdex_0_3_table import make_pdex_0_3_table
 from scpdex.compat._pdex_0_3_targets import find_target_genes
 from scpdex.execute import execute
 from scpdex.machine.resources import Resources
-from scpdex.matrix import read_annotations, select_expression
+from scpdex.matrix import read_annotations, sample_values, select_expression
+from scpdex.messages.counts_or_logs import warn_of_negative_counts, warn_of_too_large_logs
 from scpdex.results import UnsStorage, refuse_backend
 from scpdex.statistics.options import TestOptions
 from scpdex.task import Task
@@ -106,6 +107,8 @@ def pdex(
     ------
     ImportError
         polars is not installed, and ``as_pandas`` is False.
+    KeyError
+        ``adata.obs`` has several columns of that name.
     TypeError
         ``adata`` is not an AnnData, or its matrix cannot be ranked.
     ValueError
@@ -133,25 +136,25 @@ def pdex(
         msg = f"adata is a {type(adata).__name__}; pass an AnnData."
         raise TypeError(msg)
     refuse_invalid_values(is_log1p, epsilon, cpm_filter)
-    resources = Resources.of(n_jobs=count_threads(threads))
+    resources = Resources.of(n_jobs=limit_threads(threads))
     arguments = ModeArguments.of(mode, adata.obs, groupby, kwargs)
     gene_col = arguments.gene_col
     obs = read_annotations(adata.obs, *dict.fromkeys(name for name in (groupby, gene_col) if name is not None))
     design = TargetDesign.in_order(obs, groupby, arguments.reference)
-    expression = _select(adata, None)
+    expression = _select_x(adata, None)
     if is_log1p is None:
         is_log1p = guess_by_highest(expression)
     if cpm_filter is not None:
-        warn_of_negative_counts(expression)
-    means = MeanColumns.of(is_log1p=is_log1p, geometric_mean=geometric_mean, has_filter=cpm_filter is not None)
+        warn_of_negative_counts(expression.matrix_name, sample_values(expression).min(initial=0))
+    means = MeanColumns.of(is_log1p=is_log1p, geometric_mean=geometric_mean, cpm_filter=cpm_filter)
     target_genes = None
     if gene_col is not None:
         target_genes = find_target_genes(design, obs, gene_col, adata.var_names)
         is_target = np.isin(np.arange(adata.n_vars), target_genes)
         if not is_target.any():
-            return make_pdex_table(make_no_rows(means), design, expression.names, means, epsilon, backend)
+            return make_pdex_0_3_table(make_empty_rows(means), design, expression.names, means, epsilon, backend)
         if cpm_filter is None:
-            expression = _select(adata, is_target)
+            expression = _select_x(adata, is_target)
             target_genes = np.where(target_genes < 0, -1, np.cumsum(is_target)[target_genes] - 1)
     task = Task(
         adata=adata,
@@ -159,7 +162,7 @@ def pdex(
         joined_names=(),
         design=design.design,
         expression=expression,
-        options=TestOptions(method="wilcoxon", tie_correct=True, use_continuity=True, measured=means.measured),
+        options=TestOptions(method="wilcoxon", tie_correct=True, use_continuity=True, column_names=means.names),
         resources=resources,
         storage=UnsStorage(),
     )
@@ -168,16 +171,16 @@ def pdex(
         (comparison,) = executed.table.comparisons
         highest = executed.table.highest.max()
         if target_genes is None:
-            rows = read_all_rows(comparison.columns, means, cpm_filter)
+            rows = read_all_rows(comparison.columns, means)
         else:
-            rows = read_target_rows(comparison.columns, target_genes, means, cpm_filter)
+            rows = read_target_rows(comparison.columns, target_genes, means)
     if is_log1p:
         warn_of_too_large_logs(expression.matrix_name, highest)
-    frame = make_pdex_table(rows, design, expression.names, means, epsilon, backend)
+    frame = make_pdex_0_3_table(rows, design, expression.names, means, epsilon, backend)
     logg.info("    finished", time=start)
     return frame
 
 
-def _select(adata: AnnData, genes: NDArray[np.bool_] | None) -> Expression:
+def _select_x(adata: AnnData, genes: NDArray[np.bool_] | None) -> Expression:
     """Select X of some genes; None stands for all."""
     return select_expression(adata, use_raw=False, layer=None, mask_var=genes, low_memory=None, normalize=None)

@@ -86,7 +86,8 @@ def plan(
         Ranges of the tested genes that are ranked together (an estimate for loaded rows and row buckets), and
         number of threads.
     ``passes``
-        Number of times that the matrix is read; ``normalize="median"`` takes one pass more. t-tests by row passes take
+        Number of times that the matrix is read; ``normalize="median"`` takes one pass more, and the pass that adds up
+        library sizes of CSC is not counted. t-tests by row passes take
         a third pass in the rare case that rounding moved a mean by more than the spread of its group can hide, and a
         fourth at most.
     ``max_memory``, ``peak_memory``, ``scratch``

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scpdex.kernels._compile import kernel
 from scpdex.kernels.keys import to_real
-from scpdex.kernels.moments import transform
+from scpdex.kernels.moments import transform_value
 
 
 @kernel
@@ -51,10 +51,10 @@ def add_transformed(
     log_scale: float | None,
     sums: NDArray[Any],
 ) -> None:
-    """Add the transformed values to the sums of each gene and group, see :func:`~.moments.transform`."""
+    """Add the transformed values to the sums of each gene and group, see :func:`~.moments.transform_value`."""
     for g in range(sums.shape[0]):
         for p in range(np.uint64(indptr[first + g]), np.uint64(indptr[first + g + 1])):
-            sums[g, np.uint64(codes[p])] += transform(np.float64(to_real(keys[p])), log_scale)
+            sums[g, np.uint64(codes[p])] += transform_value(np.float64(to_real(keys[p])), log_scale)
 
 
 @kernel

@@ -46,7 +46,7 @@ def are_counts(keys: NDArray[Any]) -> bool:
 
 
 @inner_kernel
-def transform(value: float, log_scale: float | None) -> Any:
+def transform_value(value: float, log_scale: float | None) -> Any:
     """Take a log value back to a count, ``expm1(log_scale * value)``; or, without a scale, ``log1p`` of a count."""
     # Numba compiles only the branch for the type of log_scale.
     if log_scale is None:
@@ -64,7 +64,7 @@ def group_transformed_sums(
         for code in range(ends.shape[1]):
             total = np.float64(0)
             while i < starts[g] + np.int64(ends[g, code]):
-                total += transform(np.float64(to_real(keys[i])), log_scale)
+                total += transform_value(np.float64(to_real(keys[i])), log_scale)
                 i += 1
             sums[g, code] = total
 

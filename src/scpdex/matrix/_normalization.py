@@ -80,6 +80,10 @@ class Normalization:
         assert isinstance(target_sum, float), "the median is found before values are normalized"  # noqa: S101
         return target_sum
 
+    def with_median(self, median: float) -> Normalization:
+        """Give the same normalization with the median library size."""
+        return replace(self, median=median)
+
     def normalized_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         """Give the dtype of normalized values: floats keep theirs, all else becomes what scanpy makes of it."""
         if dtype.kind == "f":
@@ -256,7 +260,8 @@ def check_rule(normalize: Any) -> NormalizeRule | None:
     if not is_number or not 0 < normalize < float("inf"):
         msg = (
             f"normalize={normalize!r} is not valid: pass the sum that each cell's counts are scaled to, a number above "
-            "0 such as 1e4; 'median' for their median; 'log1p' to take logs only; or None to rank the matrix as it is."
+            "0 such as 1e4; 'median' for the median library size; 'log1p' for logs without scaling; or None to rank the "
+            "matrix as it is."
         )
         raise ValueError(msg)
     return float(normalize)

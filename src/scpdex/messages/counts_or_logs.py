@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
 from scanpy import logging as logg
 
 from scpdex.links import page
 from scpdex.statistics.fold_change import MOST_LOG1P
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from scpdex.comparisons.design import Design
     from scpdex.matrix import Expression, Normalization
     from scpdex.run import Table
@@ -73,4 +77,28 @@ def warn_of_values(table: Table, design: Design, options: TestOptions, expressio
         logg.warning(
             f"{n_undefined:,} of {n_changes:,} log fold changes are undefined (NaN): negative means, such as those of "
             f"scaled data, have none{untested}. Rank log1p-transformed data to have them."
+        )
+
+
+def warn_of_too_large_logs(where: str, highest: float, *means: NDArray[np.float64]) -> None:
+    """Warn of values too large to be the log1p of counts that ``is_log1p=True`` takes them for."""
+    if highest <= MOST_LOG1P:
+        return
+    n_overflows = sum(int(np.isposinf(side_means).sum()) for side_means in means)
+    overflow = f", and {n_overflows:,} of them overflow" if n_overflows else ""
+    logg.warning(
+        f"means and fold changes mean nothing{overflow}: they take expm1 of values, and "
+        f"{describe_too_large(where, highest)}. Pass is_log1p=False if they are no logs."
+    )
+
+
+def warn_of_negative_counts(matrix_name: str, lowest: float) -> None:
+    """Warn of negative values, which are no counts; ``lowest`` is the lowest value that was seen."""
+    if lowest < 0:
+        warnings.warn(
+            f"counts per million mean little, and cpm_filter may leave out the wrong rows: {matrix_name} "
+            f"holds negative values, such as {lowest:,.8g}. Leave cpm_filter out for data that are neither counts nor "
+            "their logs.",
+            UserWarning,
+            stacklevel=3,
         )

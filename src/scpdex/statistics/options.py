@@ -61,7 +61,7 @@ class TestOptions:
     """Use Student's t-test, with pooled variances, instead of Welch's."""
     fractions_in_rows: bool = False
     """With ``pts``, report fractions as columns of each group and gene, for a long table."""
-    measured: tuple[str, ...] = ()
+    column_names: tuple[str, ...] = ()
     """Names of the columns to report, for tables of other packages; empty for those of scanpy's layout."""
 
     def __post_init__(self) -> None:
@@ -129,7 +129,7 @@ class TestOptions:
     def reported(self) -> tuple[ReportedColumn, ...]:
         """Columns that the call reports of each group and gene."""
         with_fractions = self.pts and self.fractions_in_rows
-        return select_columns(self.method, self.extras, measured=self.measured, with_fractions=with_fractions)
+        return select_columns(self.method, self.extras, names=self.column_names, with_fractions=with_fractions)
 
     @property
     def has_fraction_tables(self) -> bool:
@@ -152,9 +152,12 @@ class TestOptions:
         transforms = {column.transform for column in self.reported if column.transform is not None}
         if not self.mean_in_log_space:
             transforms.add("expm1")
+        if len(transforms) > 1:
+            msg = f"one pass adds up one transform, not {', '.join(sorted(transforms))}."
+            raise ValueError(msg)
         if not transforms:
             return None
-        return ValueTransform(None if "log1p" in transforms else self.log_scale)
+        return ValueTransform(self.log_scale if "expm1" in transforms else None)
 
     @property
     def work_phrase(self) -> str:

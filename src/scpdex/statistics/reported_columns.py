@@ -117,7 +117,7 @@ def _transformed_means(genes: ColumnInputs) -> NDArray[np.float64]:
     return genes.transformed_means
 
 
-def _others_transformed(genes: ColumnInputs) -> NDArray[np.float64]:
+def _other_transformed_means(genes: ColumnInputs) -> NDArray[np.float64]:
     return genes.other_transformed_means
 
 
@@ -134,26 +134,26 @@ COLUMNS: tuple[ReportedColumn, ...] = (
     ReportedColumn("means", lambda genes: genes.means, _F8, _F8, extra="means"),
     ReportedColumn("means_reference", lambda genes: genes.other_means, _F8, _F8, extra="means"),
     ReportedColumn("count_means", _transformed_means, _F8, _F8, extra="count_means", transform="expm1"),
-    ReportedColumn("count_means_reference", _others_transformed, _F8, _F8, extra="count_means", transform="expm1"),
+    ReportedColumn("count_means_reference", _other_transformed_means, _F8, _F8, extra="count_means", transform="expm1"),
     ReportedColumn("pct_nz_group", lambda genes: genes.group_fractions, _F8, _F8, is_fraction=True),
     ReportedColumn("pct_nz_reference", lambda genes: genes.other_fractions, _F8, _F8, is_fraction=True),
     ReportedColumn("fold_change_means", lambda genes: genes.fold_change_means, _F8, None),
     ReportedColumn("fold_change_means_reference", lambda genes: genes.other_fold_change_means, _F8, None),
     ReportedColumn("log_means", _transformed_means, _F8, None, transform="log1p"),
-    ReportedColumn("log_means_reference", _others_transformed, _F8, None, transform="log1p"),
+    ReportedColumn("log_means_reference", _other_transformed_means, _F8, None, transform="log1p"),
     ReportedColumn("statistics", lambda genes: genes.tested.compute_statistics(), _F8, None),
 )
 
 
 def select_columns(
-    method: str, extras: Iterable[str], *, measured: Collection[str], with_fractions: bool
+    method: str, extras: Iterable[str], *, names: Collection[str], with_fractions: bool
 ) -> tuple[ReportedColumn, ...]:
-    """List the columns of a call: those that ``measured`` names, or else those of scanpy's layout.
+    """List the columns of a call: those that are named, or else those of scanpy's layout.
 
     ``with_fractions`` adds the fractions of cells, for a long table.
     """
-    if measured:
-        return tuple(column for column in COLUMNS if column.name in measured)
+    if names:
+        return tuple(column for column in COLUMNS if column.name in names)
     chosen = {None, *extras}
     stored = [c for c in COLUMNS if c.stored_type is not None and method in c.methods and c.extra in chosen]
     return tuple(column for column in stored if with_fractions or not column.is_fraction)

@@ -1,4 +1,4 @@
-"""Column normalizer: columns of a CSC matrix are normalized, once the library sizes of its rows are added up."""
+"""Column normalizer: columns of CSC, divided by the library sizes of their rows, and logged."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class ColumnNormalizer:
     """Of each row of the matrix, once they are added up."""
 
     def with_median(self, median: float) -> ColumnNormalizer:
-        """Give the same normalizer for a median library size, with what is added up."""
-        return replace(self, normalization=replace(self.normalization, median=median))
+        """Give the same normalizer with the median library size; library sizes that are added up are kept."""
+        return replace(self, normalization=self.normalization.with_median(median))
 
     def sum_library_sizes(self, _: int, pool: Executor, n_threads: int, bar: Any) -> NDArray[Any]:  # noqa: ARG002
         """Give the library size of each of the :attr:`rows`; ``bar`` counts these."""
@@ -56,7 +56,7 @@ class ColumnNormalizer:
         Raises
         ------
         ValueError
-            Cells that must have counts have values that cannot be any.
+            A counted cell has a value that cannot be a count.
         """
         if self.normalization.scales and self.library_sizes is None:
             self.library_sizes = self._add_up(pool)
@@ -67,7 +67,7 @@ class ColumnNormalizer:
         Raises
         ------
         ValueError
-            Counts are not scaled, and cells that must have counts have values that cannot be any.
+            Counts are not scaled, and a counted cell has a value that cannot be a count.
         """
         if self._divisors is not None:
             return self.normalization.log(part.data, self._divisors[part.indices])
@@ -77,7 +77,10 @@ class ColumnNormalizer:
     @cached_property
     def _divisors(self) -> NDArray[Any] | None:
         """The divisor of the values of each row; None if counts are not scaled."""
-        return None if self.library_sizes is None else self.normalization.divisors(self.library_sizes)
+        if not self.normalization.scales:
+            return None
+        assert self.library_sizes is not None, "library sizes are added up before columns are normalized"  # noqa: S101
+        return self.normalization.divisors(self.library_sizes)
 
     @cached_property
     def _must_have_counts(self) -> NDArray[np.bool_]:

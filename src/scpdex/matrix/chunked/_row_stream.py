@@ -199,7 +199,7 @@ class RowStream:
     def with_median(self, median: float) -> RowStream:
         """Give the same cells, whose counts are scaled to a median library size."""
         assert self.normalization is not None, "the rule asks for the median"  # noqa: S101
-        return replace(self, normalization=replace(self.normalization, median=median))
+        return replace(self, normalization=self.normalization.with_median(median))
 
     def sum_library_sizes(self, n_values: int, pool: Executor, n_threads: int, bar: Any) -> NDArray[Any]:
         """Read all cells in turn, about ``n_values`` at a time, and add up the counts of each.

@@ -121,7 +121,7 @@ class DaskSource(Source):
                 bar.update(part_sizes.size)
                 sizes.append(part_sizes)
         assert reader.normalization is not None, "the rule asks for the median"  # noqa: S101
-        normalization = replace(reader.normalization, median=take_median(np.concatenate(sizes)))
+        normalization = reader.normalization.with_median(take_median(np.concatenate(sizes)))
         return replace(self, reader=replace(reader, normalization=normalization))
 
     def close(self) -> None:
@@ -194,7 +194,7 @@ class DaskSource(Source):
             yield from map_in_order(pool, work_on, chain.from_iterable(computed), n_threads)
 
     def refuse_changed(self) -> None:
-        """Do nothing: chunks are computed once, so that none can change in between."""
+        """Do nothing: there is no file to look at. The median takes chunks that are computed twice for the same."""
 
 
 def _estimate(

@@ -76,7 +76,7 @@ class JoinedSource(Source):
 
     @classmethod
     def open(cls, expression: Expression, design: Design, columns: NDArray[np.int64]) -> JoinedSource:
-        """Look at each matrix that has compared cells: form, size, and whether it holds counts."""
+        """Open each matrix that has compared cells, or all if the median is taken."""
         # The dtype of the matrices when they are concatenated.
         dtype = native_dtype(np.result_type(*(part.matrix.dtype for part in expression.parts)))
         streams: list[RowStream | ColumnStream] = []
