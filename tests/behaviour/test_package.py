@@ -19,7 +19,7 @@ def test_types_are_there_for_others():
 
 
 def test_public_names():
-    assert scpdex.__all__ == ["__version__", "get", "parallel_differential_expression", "tl"]
+    assert scpdex.__all__ == ["__version__", "get", "parallel_differential_expression", "pdex", "tl"]
     assert scpdex.tl.__all__ == ["rank_genes_parallel", "rank_genes_to_uns", "rank_genes_to_varm"]
     assert scpdex.get.__all__ == ["plan", "rank_genes_df"]
 

@@ -260,8 +260,8 @@ def check_rule(normalize: Any) -> NormalizeRule | None:
     if not is_number or not 0 < normalize < float("inf"):
         msg = (
             f"normalize={normalize!r} is not valid: pass the sum that each cell's counts are scaled to, a number above "
-            "0 such as 1e4; 'median' for the median library size; 'log1p' for logs without scaling; or None to rank the "
-            "matrix as it is."
+            "0 such as 1e4; 'median' for the median library size; 'log1p' for logs without scaling; or None to rank "
+            "the matrix as it is."
         )
         raise ValueError(msg)
     return float(normalize)
