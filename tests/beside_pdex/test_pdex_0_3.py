@@ -176,6 +176,16 @@ def test_on_disk(simulated, tmp_path, form, mode):
     assert_same_tables(scpdex.pdex(ad.read_h5ad(tmp_path / "x.h5ad", backed="r"), **arguments), expected)
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("with_empty", [True, False])
+def test_order_of_categories(simulated, with_empty, ordered):
+    """Unused categories are refused there."""
+    categories = ["two", "many", "non-targeting", "one", "some", "few", "lost"] + [""] * with_empty
+    adata = simulated[simulated.obs["label"].isin(categories)].copy()
+    adata.obs["label"] = pd.Categorical(adata.obs["label"], categories=categories, ordered=ordered)
+    compare_both(adata, groupby="label", is_log1p=False)
+
+
 def test_float32(simulated):
     """The difference that the documents list: means here are float64."""
     adata = simulated.copy()

@@ -70,6 +70,8 @@ WRONG = [
         "groupby='lable' is not a column of adata.obs. Did you mean 'label'.* Valid: 'label', 'gene'",
     ),
     ({"groupby": ["label"]}, r"groupby=\['label'\] is not a column of adata.obs.* Valid: 'label', 'gene'"),
+    ({"reference": None}, "reference=None is not valid with mode='ref'"),
+    ({"mode": "on_target", "gene_col": "gene", "reference": None}, "reference=None is not valid"),
     ({"reference": "c"}, r"reference='c' labels no cell of adata.obs\['label'\]. Valid: 'a', 'b'"),
     ({"reference": ""}, "reference='' labels no cell"),
     ({"mode": "on_target"}, "needs gene_col.* Valid: 'label', 'gene'"),
@@ -91,6 +93,20 @@ def test_refused(wrong, message):
     adata = screen(gene=["g1", None, "g2", None])
     with pytest.raises(ValueError, match=message):
         compare(adata, **({"is_log1p": True} | wrong))
+
+
+def test_columns_of_one_name():
+    adata = screen(gene=["g1", None, "g1", None])
+    adata.obs = adata.obs.rename(columns={"gene": "label"})
+    with pytest.raises(ValueError, match=r"groupby='label' names 2 columns of adata\.obs"):
+        compare(adata, is_log1p=True)
+
+
+def test_infinite_counts(messages):
+    """No warning but the one that says so, and no row has a share of them."""
+    adata = screen(np.full((4, 4), 800.0))
+    assert compare(adata, is_log1p=True, cpm_filter=5).empty
+    assert "means and fold changes mean nothing" in messages()
 
 
 def test_nothing_to_compare():

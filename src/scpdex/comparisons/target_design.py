@@ -74,8 +74,7 @@ class TargetDesign:
             No cell is labelled as the reference, or there is nothing to compare.
         """
         labels = Labels.read(obs, groupby)
-        is_categorical = isinstance(obs[groupby].dtype, pd.CategoricalDtype)
-        in_order = range(len(labels.labels)) if is_categorical else _sort_positions(labels)
+        in_order = _sort_positions(labels) if _are_sorted(obs[groupby].dtype) else range(len(labels.labels))
         targets = [i for i in in_order if labels.names[i]]
         if reference is None:
             if len(targets) < 2:
@@ -95,6 +94,12 @@ class TargetDesign:
             msg = f"There is nothing to compare with reference={reference!r}: it is the only group of {groupby!r}."
             raise ValueError(msg)
         return _compare_targets(labels, targets, reference_position)
+
+
+def _are_sorted(dtype: object) -> bool:
+    """Tell whether pdex 0.3 sorts labels of a dtype: all but categories, and these if they lose the empty string."""
+    # pandas sorts unordered categories when one of them is removed.
+    return not isinstance(dtype, pd.CategoricalDtype) or ("" in dtype.categories and not dtype.ordered)
 
 
 def _order_by_appearance(labels: Labels) -> list[int]:

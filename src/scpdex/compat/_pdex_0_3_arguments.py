@@ -44,7 +44,8 @@ class ModeArguments:
         Raises
         ------
         ValueError
-            The mode is unknown, or a column is missing from ``obs``, or is not named where the mode needs it.
+            The mode is unknown, a column is missing from ``obs`` or is there twice, or the mode needs a column or a
+            reference that is not given.
         """
         if mode not in get_args(Mode):
             msg = f"mode={mode!r} is not known. Valid: {', '.join(map(repr, get_args(Mode)))}."
@@ -61,6 +62,11 @@ class ModeArguments:
                 stacklevel=3,
             )
         arguments = cls(**{"reference": None, "gene_col": None, **defaults, **_select(keywords, defaults)})
+        if "reference" in defaults and arguments.reference is None:
+            msg = (
+                f"reference=None is not valid with mode={mode!r}: pass a label, or mode='all' to compare with the rest."
+            )
+            raise ValueError(msg)
         if "gene_col" in defaults:
             if arguments.gene_col is None:
                 columns = suggest_name("gene", list(map(str, obs.columns)))
@@ -102,9 +108,11 @@ def _select(keywords: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_missing_column(argument: str, column: object, obs: pd.DataFrame) -> None:
-    if not isinstance(column, str) or column not in obs.columns:
-        hint = suggest_name(str(column), list(map(str, obs.columns)))
-        msg = f"{argument}={column!r} is not a column of adata.obs.{hint}"
+    n_columns = list(obs.columns).count(column) if isinstance(column, str) else 0
+    if n_columns != 1:
+        what = f"names {n_columns} columns" if n_columns else "is not a column"
+        hint = " Rename one of them." if n_columns else suggest_name(str(column), list(map(str, obs.columns)))
+        msg = f"{argument}={column!r} {what} of adata.obs.{hint}"
         raise ValueError(msg)
 
 

@@ -113,5 +113,7 @@ def make_empty_rows(means: MeanColumns) -> PdexRows:
 
 def _counts_per_million(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scale mean counts, targets x genes, to a sum of a million for each target; targets without counts stay 0."""
-    totals = means.sum(axis=1, keepdims=True)
-    return np.asarray(means / np.where(totals == 0, 1, totals) * 1e6)
+    # Infinite means are warned of elsewhere: no gene has a share of them.
+    with np.errstate(invalid="ignore", over="ignore"):
+        totals = means.sum(axis=1, keepdims=True)
+        return np.asarray(means / np.where(totals == 0, 1, totals) * 1e6)

@@ -107,8 +107,6 @@ def pdex(
     ------
     ImportError
         polars is not installed, and ``as_pandas`` is False.
-    KeyError
-        ``adata.obs`` has several columns of that name.
     TypeError
         ``adata`` is not an AnnData, or its matrix cannot be ranked.
     ValueError
@@ -119,7 +117,7 @@ def pdex(
     -----
     UserWarning
         Keyword arguments have no effect, genes of ``gene_col`` are not in ``var``, or ``cpm_filter`` meets negative
-        values.
+        values among up to a million that are looked at.
 
     Examples
     --------
