@@ -7,6 +7,7 @@ import anndata as ad
 import numpy as np
 import scanpy as sc
 from oracles import by_scpdex
+from packaging.version import Version
 from stored import FORMS, in_chunks, labelled, on_disk
 
 import scpdex
@@ -32,10 +33,19 @@ def by_scanpy_first(adata: ad.AnnData, normalize: Any = 1e4, **arguments: Any) -
 
 def normalize_by_scanpy(adata: ad.AnnData, normalize: Any, **arguments: Any) -> None:
     """Normalize an object as scanpy does."""
+    if normalize == "median":
+        normalize = _median_target(adata, **arguments)
     if normalize != "log1p":
-        target_sum = None if normalize == "median" else normalize
-        sc.pp.normalize_total(adata, target_sum=target_sum, **arguments)
+        sc.pp.normalize_total(adata, target_sum=normalize, **arguments)
     sc.pp.log1p(adata, **arguments)
+
+
+def _median_target(adata: ad.AnnData, **arguments: Any) -> Any:
+    """None, scanpy's own median; its releases before 1.12 but 1.11.0 count cells without counts if X is sparse."""
+    if not Version("1.11.0") < Version(sc.__version__) < Version("1.12"):
+        return None
+    sizes = sc.pp.normalize_total(adata, target_sum=1, inplace=False, **arguments)["norm_factor"]
+    return np.median(sizes[sizes > 0])
 
 
 def normalized(adata: ad.AnnData, normalize: Any = 1e4, **arguments: Any) -> Any:
