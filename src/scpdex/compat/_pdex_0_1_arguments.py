@@ -10,6 +10,7 @@ import numpy as np
 from scanpy import logging as logg
 
 from scpdex.comparisons.spelling import find_misspelt
+from scpdex.compat._drop_in_task import refuse_invalid_is_log1p
 from scpdex.statistics.options import ALTERNATIVES
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ def refuse_invalid_test(metric: str, arguments: Mapping[str, Any], parameters: I
 
 def refuse_invalid_means(is_log1p: object, clip_value: Any) -> None:
     """Raise a ValueError for arguments that do not say how means are taken and compared."""
-    if is_log1p is not None and not isinstance(is_log1p, bool | np.bool_):
-        msg = f"is_log1p={is_log1p!r} is not valid: pass True, False, or None to look at the values."
-        raise ValueError(msg)
+    refuse_invalid_is_log1p(is_log1p)
     is_real = isinstance(clip_value, Real) and not isinstance(clip_value, bool)
     if clip_value is not None and not (is_real and clip_value > 0):
         msg = f"clip_value={clip_value!r} is not valid: pass a number above 0, or None."

@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 
 from scpdex.comparisons.spelling import suggest_name
+from scpdex.compat._drop_in_task import refuse_invalid_is_log1p
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -78,9 +79,7 @@ class ModeArguments:
 
 def refuse_invalid_values(is_log1p: object, epsilon: Any, cpm_filter: Any) -> None:
     """Raise a ValueError for arguments that do not say how means are taken, compared and filtered."""
-    if is_log1p is not None and not isinstance(is_log1p, bool | np.bool_):
-        msg = f"is_log1p={is_log1p!r} is not valid: pass True, False, or None to look at the values."
-        raise ValueError(msg)
+    refuse_invalid_is_log1p(is_log1p)
     if not (_is_real(epsilon) and 0 <= epsilon < np.inf):
         msg = f"epsilon={epsilon!r} is not valid: pass a number from 0 up, which is added to means."
         raise ValueError(msg)

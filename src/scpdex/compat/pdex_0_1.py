@@ -6,11 +6,11 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from anndata import AnnData
 from scanpy import logging as logg
 
 from scpdex.comparisons.spelling import quote_names
 from scpdex.comparisons.target_design import TargetDesign
+from scpdex.compat._drop_in_task import make_task, refuse_other_objects, select_x
 from scpdex.compat._guess_log1p import guess_by_fractions
 from scpdex.compat._pdex_0_1_arguments import (
     DEFAULT_BATCH_SIZE,
@@ -22,17 +22,17 @@ from scpdex.compat._pdex_0_1_arguments import (
 from scpdex.compat._pdex_0_1_table import make_pdex_0_1_table
 from scpdex.execute import execute
 from scpdex.machine.resources import Resources
-from scpdex.matrix import read_annotations, select_expression
+from scpdex.matrix import read_annotations
 from scpdex.messages.counts_or_logs import warn_of_too_large_logs
-from scpdex.results import UnsStorage, refuse_backend
+from scpdex.results import refuse_backend
 from scpdex.statistics.options import TestOptions
-from scpdex.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     import pandas as pd
     import polars as pl
+    from anndata import AnnData
 
     from scpdex.compat._pdex_0_1_arguments import Metric
     from scpdex.results import Backend
@@ -154,9 +154,7 @@ def parallel_differential_expression(
     refuse_invalid_means(is_log1p, clip_value)
     backend: Backend = "polars" if as_polars else "pandas"
     refuse_backend(backend, "as_polars=True")
-    if not isinstance(adata, AnnData):
-        msg = f"adata is a {type(adata).__name__}; pass an AnnData."
-        raise TypeError(msg)
+    refuse_other_objects(adata)
     resources = Resources.of(
         n_jobs=count_threads(num_workers, num_threads), low_memory=low_memory, show_progress=show_progress
     )
@@ -167,9 +165,7 @@ def parallel_differential_expression(
     if design.missing_groups:
         missing = quote_names(list(map(str, design.missing_groups)))
         logg.warning(f"groups {missing} are left out: they label no cell of adata.obs[{groupby_key!r}].")
-    expression = select_expression(
-        adata, use_raw=False, layer=None, mask_var=None, low_memory=low_memory, normalize=None
-    )
+    expression = select_x(adata, low_memory=low_memory)
     if expression.chunked:
         resources = in_parts
     if is_log1p is None:
@@ -186,17 +182,7 @@ def parallel_differential_expression(
     )
     n_targets = len(design.targets)
     start = logg.info(f"comparing {n_targets:,} groups of {groupby_key!r} with {design.reference!r} by {metric}")
-    task = Task(
-        adata=adata,
-        uses_raw=False,
-        joined_names=(),
-        design=design.design,
-        expression=expression,
-        options=options,
-        resources=resources,
-        storage=UnsStorage(),
-    )
-    with execute(task) as executed:
+    with execute(make_task(adata, design, expression, options, resources)) as executed:
         table = executed.table
         (comparison,) = table.comparisons
         statistics = {name: comparison.columns.read(name, slice(None)) for name in options.columns}

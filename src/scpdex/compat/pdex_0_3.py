@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from anndata import AnnData
 from scanpy import logging as logg
 
 from scpdex.comparisons.target_design import TargetDesign
+from scpdex.compat._drop_in_task import make_task, refuse_other_objects, select_x
 from scpdex.compat._guess_log1p import guess_by_highest
 from scpdex.compat._pdex_0_3_arguments import ModeArguments, limit_threads, refuse_invalid_values
 from scpdex.compat._pdex_0_3_rows import MeanColumns, make_empty_rows, read_all_rows, read_target_rows
@@ -16,19 +16,17 @@ from scpdex.compat._pdex_0_3_table import make_pdex_0_3_table
 from scpdex.compat._pdex_0_3_targets import find_target_genes
 from scpdex.execute import execute
 from scpdex.machine.resources import Resources
-from scpdex.matrix import read_annotations, sample_values, select_expression
+from scpdex.matrix import read_annotations, sample_values
 from scpdex.messages.counts_or_logs import warn_of_negative_counts, warn_of_too_large_logs
-from scpdex.results import UnsStorage, refuse_backend
+from scpdex.results import refuse_backend
 from scpdex.statistics.options import TestOptions
-from scpdex.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
-    from numpy.typing import NDArray
+    from anndata import AnnData
 
     from scpdex.compat._pdex_0_3_arguments import Mode
-    from scpdex.matrix import Expression
     from scpdex.results import Backend
 
 
@@ -130,16 +128,14 @@ def pdex(
     """
     backend: Backend = "pandas" if as_pandas else "polars"
     refuse_backend(backend, "as_pandas=False", hint=" Or pass as_pandas=True.")
-    if not isinstance(adata, AnnData):
-        msg = f"adata is a {type(adata).__name__}; pass an AnnData."
-        raise TypeError(msg)
+    refuse_other_objects(adata)
     refuse_invalid_values(is_log1p, epsilon, cpm_filter)
     resources = Resources.of(n_jobs=limit_threads(threads))
     arguments = ModeArguments.of(mode, adata.obs, groupby, kwargs)
     gene_col = arguments.gene_col
     obs = read_annotations(adata.obs, *dict.fromkeys(name for name in (groupby, gene_col) if name is not None))
     design = TargetDesign.in_order(obs, groupby, arguments.reference)
-    expression = _select_x(adata, None)
+    expression = select_x(adata)
     if is_log1p is None:
         is_log1p = guess_by_highest(expression)
     if cpm_filter is not None:
@@ -152,20 +148,11 @@ def pdex(
         if not is_target.any():
             return make_pdex_0_3_table(make_empty_rows(means), design, expression.names, means, epsilon, backend)
         if cpm_filter is None:
-            expression = _select_x(adata, is_target)
+            expression = select_x(adata, genes=is_target)
             target_genes = np.where(target_genes < 0, -1, np.cumsum(is_target)[target_genes] - 1)
-    task = Task(
-        adata=adata,
-        uses_raw=False,
-        joined_names=(),
-        design=design.design,
-        expression=expression,
-        options=TestOptions(method="wilcoxon", tie_correct=True, use_continuity=True, column_names=means.names),
-        resources=resources,
-        storage=UnsStorage(),
-    )
+    options = TestOptions(method="wilcoxon", tie_correct=True, use_continuity=True, column_names=means.names)
     start = logg.info(f"comparing {len(design.targets):,} groups of {groupby!r} with {design.reference!r}")
-    with execute(task) as executed:
+    with execute(make_task(adata, design, expression, options, resources)) as executed:
         (comparison,) = executed.table.comparisons
         highest = executed.table.highest.max()
         if target_genes is None:
@@ -177,8 +164,3 @@ def pdex(
     frame = make_pdex_0_3_table(rows, design, expression.names, means, epsilon, backend)
     logg.info("    finished", time=start)
     return frame
-
-
-def _select_x(adata: AnnData, genes: NDArray[np.bool_] | None) -> Expression:
-    """Select X of some genes; None stands for all."""
-    return select_expression(adata, use_raw=False, layer=None, mask_var=genes, low_memory=None, normalize=None)

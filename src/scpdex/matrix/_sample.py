@@ -15,7 +15,7 @@ from scpdex.matrix.chunked._stored_matrix import StoredMatrix
 from scpdex.matrix.dask._chunk_errors import ChunkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -42,10 +42,8 @@ def sample_values(expression: Expression) -> NDArray[Any]:
     if matrix.format == "CSC":
         parts = sample_columns(matrix, columns, expression.cells, _MAX_VALUES)
         return np.concatenate([np.empty(0), *(values for _, values in parts)])
-    stream = RowStream(matrix, expression.cells, np.empty(0), columns, None, matrix.dtype)
-    is_tested = np.zeros(matrix.shape[1], dtype=np.bool_)
-    is_tested[columns] = True
-    return np.concatenate([rows.data[is_tested[rows.indices]] for rows in stream.sample_rows(_MAX_VALUES)])
+    stream = _stream_rows(matrix, expression.cells, columns)
+    return np.concatenate(list(_take_tested(stream, stream.sample_rows(_MAX_VALUES))))
 
 
 def find_highest(expression: Expression, n_cells: int) -> float:
@@ -71,10 +69,20 @@ def _read_stored(
     if matrix.format == "CSC":
         yield from read_values_of_rows(matrix, columns, cells, _MAX_VALUES)
         return
-    is_tested = np.zeros(matrix.shape[1], dtype=np.bool_)
-    is_tested[columns] = True
-    stream = RowStream(matrix, cells, np.empty(0), columns, None, matrix.dtype)
-    for rows in stream.read_all(_MAX_VALUES):
+    stream = _stream_rows(matrix, cells, columns)
+    yield from _take_tested(stream, stream.read_all(_MAX_VALUES))
+
+
+def _stream_rows(matrix: StoredMatrix, cells: NDArray[np.int64], columns: NDArray[np.int64]) -> RowStream:
+    """Stream rows as they are, whatever the groups of their cells."""
+    return RowStream(matrix, cells, np.empty(0), columns, None, matrix.dtype)
+
+
+def _take_tested(stream: RowStream, parts: Iterable[sparse.csr_matrix[Any]]) -> Iterator[NDArray[Any]]:
+    """Give the values of the tested genes in some rows of the stream."""
+    is_tested = np.zeros(stream.matrix.shape[1], dtype=np.bool_)
+    is_tested[stream.columns] = True
+    for rows in parts:
         yield rows.data[is_tested[rows.indices]]
 
 
