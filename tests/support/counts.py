@@ -1,5 +1,6 @@
 """Counts: cells that differ in size, where they lie, and what scanpy and scpdex make of them."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def normalize_by_scanpy(adata: ad.AnnData, normalize: Any, **arguments: Any) -> 
 
 def _median_target(adata: ad.AnnData, **arguments: Any) -> Any:
     """None, scanpy's own median; its releases before 1.12 but 1.11.0 count cells without counts if X is sparse."""
-    if not Version("1.11.0") < Version(sc.__version__) < Version("1.12"):
+    if not Version("1.11.0") < Version(version("scanpy")) < Version("1.12"):
         return None
     sizes = sc.pp.normalize_total(adata, target_sum=1, inplace=False, **arguments)["norm_factor"]
     return np.median(sizes[sizes > 0])
