@@ -83,6 +83,8 @@ class Arguments:
     alternative: Alternative
     min_pct: float | None
     min_logfc: float | None
+    min_effect: float | None
+    confidence: float
     corr_scope: Scope
     extras: Iterable[Extra]
     storage: Storage | FilePath
@@ -150,6 +152,8 @@ class Task:
             fractions_in_rows=storage.path is not None,
             min_pct=arguments.min_pct,
             min_logfc=arguments.min_logfc,
+            min_effect=arguments.min_effect,
+            confidence=arguments.confidence,
         )
         resources = Resources.of(
             n_jobs=arguments.n_jobs,
@@ -224,6 +228,7 @@ class Task:
             sums_transformed=options.transform is not None,
             exact_tie_sums=bool(design.sizes.sum() < EXACT_TIE_SUMS_BELOW),
             sorts_values=options.needs_order,
+            numbers_values=options.method == "anderson",
             bytes_per_pair=0 if self.holds_statistics_in_results else bytes_per_pair,
             bytes_per_pair_to_order=0 if options.column_names else bytes_per_pair,
             bytes_per_row_to_write=self._bytes_per_row_to_write,

@@ -66,7 +66,7 @@ def _rank_run(
             last += np.uint64(1)
         n_counted = np.int64(last - first)
         if reference is not None:
-            n_counted = _count_reference(entries, first, last, np.uint64(reference))
+            n_counted = count_reference(entries, first, last, np.uint64(reference))
         twice_midrank = 2 * below + n_counted
         for i in range(first, last):
             twice_u[code_at(entries, i)] += twice_midrank
@@ -80,7 +80,7 @@ def _rank_run(
 
 
 @inner_kernel
-def _count_reference(entries: Any, first: Any, last: Any, reference: Any) -> int:
+def count_reference(entries: Any, first: Any, last: Any, reference: Any) -> int:
     """Count the reference cells of a tie: they come last, as the sort is stable and theirs is the last group."""
     count = 0
     while last > first and code_at(entries, last - np.uint64(1)) == reference:

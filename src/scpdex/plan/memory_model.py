@@ -25,8 +25,8 @@ BYTES_PER_GENE = 48
 BOUNDARY_BYTES = 4
 # Gene boundaries: one uint32 per gene and piece of rows.
 BYTES_PER_GENE_AND_PIECE = 4
-# Sort buffer, bytes per value of the longest gene, of a test that needs values in order.
-SORT_BUFFER_BYTES = 64
+# Bytes per value of the longest gene, of a test that numbers distinct values.
+NUMBER_BUFFER_BYTES = 64
 # Work buffers of a thread: digit tables, and the arrays of a tile; and per group, where a tile is one gene.
 BYTES_PER_THREAD = 4 << 20
 BYTES_PER_CODE_AND_THREAD = 128
@@ -70,8 +70,8 @@ class MemoryModel(Generic[AnyMatrix]):
         """Work buffer of a thread, bytes per value of the longest gene: moments need none."""
         if self.requirements.only_moments:
             return 0
-        sort_buffer = SORT_BUFFER_BYTES if self.requirements.sorts_values else 0
-        return 3 * self.matrix.key_dtype.itemsize + 8 + sort_buffer
+        number_buffer = NUMBER_BUFFER_BYTES if self.requirements.numbers_values else 0
+        return 3 * self.matrix.key_dtype.itemsize + 8 + number_buffer
 
     @property
     def bytes_per_thread(self) -> int:

@@ -37,6 +37,8 @@ class Requirements:
     """Whether values are divided by library sizes, or logged, while they are read."""
     takes_median: bool = False
     """Whether values are divided by library sizes that have the median of all cells, which takes a pass before."""
+    numbers_values: bool = False
+    """Whether the test numbers the distinct values of a gene, which takes buffers beyond those of a sort."""
     bytes_per_row_to_write: int = 0
     """Bytes of a row of the long table on its way to a file; 0 where the result stays in memory."""
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from scpdex.kernels.moments import moments_of_rest
 from scpdex.statistics.anderson_darling import anderson_darling_test
+from scpdex.statistics.brunner_munzel import AucEstimate, estimate_auc
 from scpdex.statistics.log_tails import log10_normal_tail, log10_t_tail
+from scpdex.statistics.minimal_effect import minimal_effect_test
 from scpdex.statistics.rank_sum import exact_pvals, rank_sum_test
 from scpdex.statistics.scores import TestResult
 from scpdex.statistics.student import student_test
@@ -30,7 +32,17 @@ def test_sums(sums: SufficientStatistics, comparison: Comparison, options: TestO
     """Apply the test of the options to the sufficient statistics of all cells."""
     if options.is_t_test:
         return _t_test(sums, comparison, options)
-    return _anderson_test(sums, comparison) if options.needs_order else _rank_test(sums, comparison, options)
+    if options.method == "anderson":
+        return _anderson_test(sums, comparison)
+    if options.method == "brunner-munzel":
+        return _student_result(*estimate_auc_of_sums(sums, comparison), options)
+    return _rank_test(sums, comparison, options)
+
+
+def estimate_auc_of_sums(sums: SufficientStatistics, comparison: Comparison) -> AucEstimate:
+    """Estimate the AUC and its standard error from squared placements."""
+    squares = (sums.group_squares, sums.other_squares)
+    return estimate_auc(sums.twice_u, *squares, comparison.group_sizes, comparison.other_sizes)
 
 
 def test_strata(
@@ -119,9 +131,20 @@ def _t_test(sums: SufficientStatistics, comparison: Comparison, options: TestOpt
     )
     freedom: NDArray[Any]
     if options.equal_variances:
-        t, freedom = student_test(*moments)
+        difference, standard_error, freedom = student_test(*moments)
     else:
-        t, freedom = welch_test(*moments, overestimate_variance=options.method == "t-test_overestim_var")
+        overestimate = options.method == "t-test_overestim_var"
+        difference, standard_error, freedom = welch_test(*moments, overestimate_variance=overestimate)
+    return _student_result(difference, standard_error, freedom, options)
+
+
+def _student_result(
+    difference: NDArray[np.float64], standard_error: NDArray[np.float64], freedom: NDArray[Any], options: TestOptions
+) -> TestResult:
+    """Make the result of a test whose scores, differences by their standard errors, follow Student's t."""
+    if options.min_effect:
+        return minimal_effect_test(difference, standard_error, freedom, options.min_effect, options.alternative)
+    t = difference / standard_error
     undefined = np.isnan(t)
     pvals = t_tail(t, freedom, options.alternative)
     pvals[undefined] = 1

@@ -10,8 +10,9 @@ import numpy as np
 from scpdex.kernels.anderson_darling_sums import anderson_darling, new_anderson_scratch
 from scpdex.kernels.key_ranges import measure_keys
 from scpdex.kernels.moments import are_counts, count_not_finite, group_moments, group_transformed_sums
+from scpdex.kernels.placements import square_placements
 from scpdex.kernels.rank_sums import new_scratch, rank_sums
-from scpdex.run._sufficient_statistics import SufficientStatistics, tie_sums_dtype
+from scpdex.run._sufficient_statistics import SufficientStatistics, cubic_sums_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -114,8 +115,10 @@ class Ranks(BlockKernels):
         sums.twice_u = np.empty_like(sums.nonzero)
         if self._tie_correct:
             n_tie_sums = 1 if sizes.against_rest else sizes.sizes.size
-            sums.tie_sums = np.empty((len(sums.genes), n_tie_sums), dtype=tie_sums_dtype(sizes))
-        rank_sums(
+            sums.tie_sums = np.empty((len(sums.genes), n_tie_sums), dtype=cubic_sums_dtype(sizes))
+        self._rank(
+            sums,
+            cubic_sums_dtype(sizes),
             *unit.block,
             unit.ranges,
             sizes.sizes,
@@ -124,9 +127,22 @@ class Ranks(BlockKernels):
             sums.means,
             sums.twice_u,
             sums.tie_sums if self._tie_correct else None,
-            self._scratch,
         )
         sums.means /= np.maximum(sizes.sizes, 1)
+
+    def _rank(self, sums: SufficientStatistics, dtype: type[np.int64 | np.float64], *block: Any) -> None:
+        """Call the kernel on a block; sums of cubes have ``dtype``."""
+        rank_sums(*block, self._scratch)
+
+
+class Placements(Ranks):
+    """Rank sums, tie sums and squared placements, for the Brunner-Munzel test and standard errors of the AUC."""
+
+    def _rank(self, sums: SufficientStatistics, dtype: type[np.int64 | np.float64], *block: Any) -> None:
+        first, second, _, histograms, _ = self._scratch
+        sums.group_squares = np.empty(sums.nonzero.shape, dtype=dtype)
+        sums.other_squares = np.empty_like(sums.group_squares)
+        square_placements(*block, sums.group_squares, sums.other_squares, (first, second, histograms))
 
 
 class SortedValues(BlockKernels):
@@ -166,9 +182,10 @@ def choose_kernels(
     transform = options.transform
     if options.is_t_test:
         return Moments([unit.sizes for unit in units], transform)
-    if options.needs_order:
+    if options.method == "anderson":
         return SortedValues(units, transform, longest_gene, key_dtype)
-    return Ranks(units, transform, longest_gene, key_dtype, tie_correct=options.tie_correct)
+    kernels = Placements if options.needs_placements else Ranks
+    return kernels(units, transform, longest_gene, key_dtype, tie_correct=options.tie_correct)
 
 
 def _are_wide(key_dtype: np.dtype[Any]) -> bool:

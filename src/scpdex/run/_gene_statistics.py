@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.run._apply_tests import test_strata, test_sums
+from scpdex.run._apply_tests import estimate_auc_of_sums, test_strata, test_sums
 from scpdex.statistics.fold_change import log2_fold_changes
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scpdex.comparisons.design import Comparison, Design
     from scpdex.run._statistics_table import Table
     from scpdex.run._sufficient_statistics import SufficientStatistics
+    from scpdex.statistics.brunner_munzel import AucEstimate
     from scpdex.statistics.options import TestOptions
     from scpdex.statistics.scores import TestResult
 
@@ -75,6 +76,20 @@ class GeneStatistics:
     def u(self) -> NDArray[np.float64]:
         """Mann and Whitney's U, within strata; of rank tests only."""
         return np.asarray(self.sums.twice_u[:, : self.comparison.n_groups] / 2)
+
+    @property
+    def auc_standard_error(self) -> NDArray[np.float64]:
+        """Standard error of the AUC."""
+        return self._auc_estimate.standard_error
+
+    @cached_property
+    def auc_interval(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ends of the confidence interval of the AUC."""
+        return self._auc_estimate.interval(self.options.confidence)
+
+    @cached_property
+    def _auc_estimate(self) -> AucEstimate:
+        return estimate_auc_of_sums(self.sums, self.comparison)
 
     @property
     def means(self) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scpdex.results import ResultLayout
 
 # Options that need p-values, or groups that are tested one by one.
-_UNSUPPORTED = ("extras", "min_pct", "min_logfc", "alternative", "corr_scope")
+_UNSUPPORTED = ("extras", "min_pct", "min_logfc", "min_effect", "confidence", "alternative", "corr_scope")
 
 
 def refuse_for_logistic_regression(design: Design, expression: Expression, options: TestOptions) -> None:

@@ -32,6 +32,10 @@ class SufficientStatistics:
     """Sums of t**3 - t: genes x 1 against the rest, genes x codes against a reference; of tie correction only."""
     anderson: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
     """A squared of the Anderson-Darling test, genes x tested groups."""
+    group_squares: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0)))
+    """Sums of squares of twice the placements of each group's cells, see :mod:`scpdex.kernels.placements`."""
+    other_squares: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0)))
+    """The same of the cells that each group is compared with."""
     transformed: NDArray[np.float64] | None = None
     """Sums of the transformed values; None without a transform."""
     not_finite: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
@@ -86,6 +90,9 @@ class SufficientStatistics:
             first = run.stop
 
 
-def tie_sums_dtype(unit: GroupSizes) -> type[np.int64 | np.float64]:
-    """Give the dtype of the tie sums of a ranking unit: whole numbers as long as 64 bits hold them."""
+def cubic_sums_dtype(unit: GroupSizes) -> type[np.int64 | np.float64]:
+    """Give the dtype of tie sums and squared placements of a ranking unit: whole numbers as long as 64 bits hold them.
+
+    Both grow with the third power of the number of cells.
+    """
     return np.int64 if unit.sizes.sum() < EXACT_TIE_SUMS_BELOW else np.float64

@@ -11,6 +11,7 @@ import numpy as np
 from scpdex.comparisons.spelling import suggest_name
 from scpdex.statistics.multiple_testing import refuse_correction
 from scpdex.statistics.reported_columns import (
+    PLACEMENT_EXTRAS,
     FloatType,
     ReportedColumn,
     extras_without,
@@ -20,16 +21,18 @@ from scpdex.statistics.reported_columns import (
 )
 from scpdex.statistics.value_transform import ValueTransform
 
-Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "anderson", "logreg"]
+Method = Literal["t-test", "t-test_overestim_var", "wilcoxon", "brunner-munzel", "anderson", "logreg"]
 # scanpy 1.13's name for another implementation of the rank-sum test.
 Alias = Literal["wilcoxon_illico"]
 Alternative = Literal["two-sided", "less", "greater"]
 Scope = Literal["group", "all"]
-Extra = Literal["auc", "log10_pvals", "u", "means", "count_means"]
+Extra = Literal["auc", "auc_se", "auc_low", "auc_high", "log10_pvals", "u", "means", "count_means"]
 
 METHODS: tuple[str, ...] = get_args(Method)
 ALTERNATIVES: tuple[str, ...] = get_args(Alternative)
 SCOPES: tuple[str, ...] = get_args(Scope)
+# Methods that test for a minimal effect, each with a bound of the effect.
+_MOST_EFFECT: dict[str, float] = {"t-test": float("inf"), "brunner-munzel": 0.5}
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class TestOptions:
     """A tuple without repetitions, whatever the argument was."""
     min_pct: float | None = None
     min_logfc: float | None = None
+    min_effect: float | None = None
+    confidence: float = 0.95
     exact: bool = False
     """Take p of the rank-sum test from the exact distribution of U where scipy does so by default."""
     equal_variances: bool = False
@@ -84,7 +89,27 @@ class TestOptions:
         if self.min_logfc is not None and not (_is_real(self.min_logfc) and 0 <= self.min_logfc < float("inf")):
             msg = f"min_logfc={self.min_logfc!r} is not valid: pass an absolute log2 fold change from 0 up, or None."
             raise ValueError(msg)
+        if not (_is_real(self.confidence) and 0 < self.confidence < 1):
+            msg = f"confidence={self.confidence!r} is not valid: pass a probability between 0 and 1, such as 0.95."
+            raise ValueError(msg)
+        self._refuse_effect()
         self._refuse_combinations()
+
+    def _refuse_effect(self) -> None:
+        # Logistic regression refuses it with all else that it does not take.
+        if self.min_effect is None or self.method == "logreg":
+            return
+        if self.method not in _MOST_EFFECT:
+            msg = (
+                f"min_effect={self.min_effect!r} is not for method={self.method!r}: pass one of "
+                f"{', '.join(map(repr, _MOST_EFFECT))}."
+            )
+            raise ValueError(msg)
+        most = _MOST_EFFECT[self.method]
+        if not (_is_real(self.min_effect) and 0 <= self.min_effect < most):
+            what = "an AUC's distance from 1/2, below 0.5" if most < 1 else "a difference of means, in units of X"
+            msg = f"min_effect={self.min_effect!r} is not valid: pass {what}, from 0 up, or None."
+            raise ValueError(msg)
 
     def _refuse_combinations(self) -> None:
         missing = sorted(extras_without(self.method) & set(self.extras))
@@ -101,6 +126,13 @@ class TestOptions:
         if self.stratified and self.method != "wilcoxon":
             msg = f"strata needs method='wilcoxon': method={self.method!r} has no stratified form here."
             raise ValueError(msg)
+        if self.tie_correct and self.method == "brunner-munzel":
+            msg = "tie_correct=True is not for method='brunner-munzel': its variance allows for ties. Leave it out."
+            raise ValueError(msg)
+        if self.stratified and self.needs_placements:
+            of_placements = sorted(PLACEMENT_EXTRAS & set(self.extras))
+            msg = f"extras={of_placements!r} are not for strata: the AUC has no standard error over strata here."
+            raise ValueError(msg)
         if self.stratified and self.use_continuity:
             msg = "use_continuity=True is not for strata: the stratified test has no such correction."
             raise ValueError(msg)
@@ -113,7 +145,12 @@ class TestOptions:
     @property
     def needs_order(self) -> bool:
         """Whether the test needs the sorted values of a gene, for which tallies of values are not enough."""
-        return self.method == "anderson"
+        return self.method == "anderson" or self.needs_placements
+
+    @property
+    def needs_placements(self) -> bool:
+        """Whether the test, or an extra, needs squared placements."""
+        return self.method == "brunner-munzel" or not PLACEMENT_EXTRAS.isdisjoint(self.extras)
 
     @property
     def p_follows_score(self) -> bool:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 FloatType = type[np.floating[Any]]
 Transform = Literal["expm1", "log1p"]
 
-RANK_TESTS = frozenset({"wilcoxon", "anderson"})
+# Tests of placements, from which the standard error of the AUC follows.
+PLACEMENT_TESTS = frozenset({"wilcoxon", "brunner-munzel"})
+RANK_TESTS = PLACEMENT_TESTS | {"anderson"}
 TESTS = RANK_TESTS | {"t-test", "t-test_overestim_var"}
 TESTS_AND_LOGREG = TESTS | {"logreg"}
 
@@ -49,6 +51,14 @@ class ColumnInputs(Protocol):
     @property
     def u(self) -> NDArray[np.float64]:
         """Mann and Whitney's U, within strata; of rank tests only."""
+
+    @property
+    def auc_standard_error(self) -> NDArray[np.float64]:
+        """Standard error of the AUC; of tests of placements only."""
+
+    @property
+    def auc_interval(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ends of the confidence interval of the AUC; of tests of placements only."""
 
     @property
     def means(self) -> NDArray[np.float64]:
@@ -129,6 +139,11 @@ COLUMNS: tuple[ReportedColumn, ...] = (
     ReportedColumn("pvals", lambda genes: genes.tested.pvals, _F8, _F8),
     ReportedColumn("pvals_adj", None, None, _F8),
     ReportedColumn("auc", _auc, _F8, _F8, extra="auc", methods=RANK_TESTS),
+    ReportedColumn("auc_se", lambda genes: genes.auc_standard_error, _F8, _F8, extra="auc_se", methods=PLACEMENT_TESTS),
+    ReportedColumn("auc_low", lambda genes: genes.auc_interval[0], _F8, _F8, extra="auc_low", methods=PLACEMENT_TESTS),
+    ReportedColumn(
+        "auc_high", lambda genes: genes.auc_interval[1], _F8, _F8, extra="auc_high", methods=PLACEMENT_TESTS
+    ),
     ReportedColumn("log10_pvals", lambda genes: genes.tested.compute_log10_pvals(), _F8, _F8, extra="log10_pvals"),
     ReportedColumn("u", lambda genes: genes.u, _F8, _F8, extra="u", methods=RANK_TESTS),
     ReportedColumn("means", lambda genes: genes.means, _F8, _F8, extra="means"),
@@ -143,6 +158,8 @@ COLUMNS: tuple[ReportedColumn, ...] = (
     ReportedColumn("log_means_reference", _other_transformed_means, _F8, None, transform="log1p"),
     ReportedColumn("statistics", lambda genes: genes.tested.compute_statistics(), _F8, None),
 )
+
+PLACEMENT_EXTRAS = frozenset(column.extra for column in COLUMNS if column.methods == PLACEMENT_TESTS)
 
 
 def select_columns(

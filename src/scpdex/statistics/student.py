@@ -17,15 +17,14 @@ def student_test(
     mean_other: NDArray[np.float64],
     squares_other: NDArray[np.float64],
     n_other: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Compute t statistics, genes x groups, and their degrees of freedom.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Compute differences of means, their standard errors and degrees of freedom, genes x groups.
 
     The parameters are those of :func:`~.welch.welch_test`. As in ``scipy.stats.ttest_ind`` the pooled variance has
-    ``n1 + n2 - 2`` degrees of freedom, and a single cell adds nothing to it. An undefined t (equal means without any
-    spread) is NaN; different means without any spread give an infinite t.
+    ``n1 + n2 - 2`` degrees of freedom, and a single cell adds nothing to it. The standard error is 0 without any
+    spread.
     """
     freedom = n_group + n_other - 2
     with np.errstate(divide="ignore", invalid="ignore"):
         error = (squares_group + squares_other) / freedom * (1 / n_group + 1 / n_other)
-        t = (mean_group - mean_other) / np.sqrt(error)
-    return t, freedom
+    return mean_group - mean_other, np.sqrt(error), freedom

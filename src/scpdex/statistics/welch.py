@@ -19,12 +19,12 @@ def welch_test(
     n_other: NDArray[np.int64],
     *,
     overestimate_variance: bool,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute t statistics and their degrees of freedom, genes x groups.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Compute differences of means, their standard errors and degrees of freedom, genes x groups.
 
     Welch (1947) with the degrees of freedom of Satterthwaite, as ``scipy.stats.ttest_ind_from_stats`` with
-    ``equal_var=False``. Variances have ``n - 1`` in the denominator. An undefined t (equal means without any spread,
-    or one cell on a side) is NaN; different means without any spread give an infinite t.
+    ``equal_var=False``; t is the difference divided by its standard error. Variances have ``n - 1`` in the
+    denominator. The standard error is 0 without any spread, and NaN with one cell on a side.
 
     Parameters
     ----------
@@ -44,9 +44,8 @@ def welch_test(
         error_group = squares_group / (n_group - 1) / n_group
         error_other = np.where(n_other > 1, squares_other / (n_other - 1) / counted_as, np.nan)
         error = error_group + error_other
-        t = (mean_group - mean_other) / np.sqrt(error)
         # From shares of the error: squares of the errors themselves could overflow or vanish.
         freedom = 1 / ((error_group / error) ** 2 / (n_group - 1) + (error_other / error) ** 2 / (counted_as - 1))
         # Without spread every number of degrees of freedom gives the same p.
         freedom[np.isnan(freedom)] = 1
-    return t, freedom
+    return mean_group - mean_other, np.sqrt(error), freedom

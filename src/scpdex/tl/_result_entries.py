@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Python looks for the metadata of the package in all of sys.path and parses them each time that it is asked.
 _VERSION = version("scpdex")
 # Parameters recorded only when they differ from the default.
-_RECORDED_IF_CHANGED = ("n_genes", "alternative", "corr_scope", "min_pct", "min_logfc")
+_RECORDED_IF_CHANGED = ("n_genes", "alternative", "corr_scope", "min_pct", "min_logfc", "min_effect", "confidence")
 
 
 def list_level_fields(task: Task) -> dict[str | None, list[str]]:
