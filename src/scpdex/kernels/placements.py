@@ -3,8 +3,8 @@
 The placement of a cell is the number of cells on the other side with a lower value, plus half of those with its own
 (Orban and Wolfe 1982; Brunner and Munzel 2000). Kernels count in twice the placement, a whole number. Of a group of n1
 cells and the n2 others, let one value have ``f`` cells of the group and ``o`` of the others, with ``m`` and ``b`` cells
-below it. Each of the ``f`` cells has the twice placement ``w = 2 b + o``, so that ``f w`` sums to 2 U, and ``f w**2`` to
-the squares of the group. The ``o`` others have ``2 m + f``; the squares of the others, summed by parts, are
+below it. Each of the ``f`` cells has the twice placement ``w = 2 b + o``: ``f w`` sums to 2 U, and ``f w**2`` to the
+squares of the group. The ``o`` others have ``2 m + f``; the squares of the others, summed by parts, are
 
     4 n1**2 n2  -  sum  f (2 w (2 m + f) + f o),
 

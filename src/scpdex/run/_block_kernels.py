@@ -116,9 +116,13 @@ class Ranks(BlockKernels):
         if self._tie_correct:
             n_tie_sums = 1 if sizes.against_rest else sizes.sizes.size
             sums.tie_sums = np.empty((len(sums.genes), n_tie_sums), dtype=cubic_sums_dtype(sizes))
-        self._rank(
-            sums,
-            cubic_sums_dtype(sizes),
+        self._rank(sums, unit, sizes, sums.tie_sums if self._tie_correct else None)
+        sums.means /= np.maximum(sizes.sizes, 1)
+
+    def _rank(
+        self, sums: SufficientStatistics, unit: UnitKeys, sizes: GroupSizes, tie_sums: NDArray[Any] | None
+    ) -> None:
+        rank_sums(
             *unit.block,
             unit.ranges,
             sizes.sizes,
@@ -126,23 +130,33 @@ class Ranks(BlockKernels):
             sizes.reference_code,
             sums.means,
             sums.twice_u,
-            sums.tie_sums if self._tie_correct else None,
+            tie_sums,
+            self._scratch,
         )
-        sums.means /= np.maximum(sizes.sizes, 1)
-
-    def _rank(self, sums: SufficientStatistics, dtype: type[np.int64 | np.float64], *block: Any) -> None:
-        """Call the kernel on a block; sums of cubes have ``dtype``."""
-        rank_sums(*block, self._scratch)
 
 
 class Placements(Ranks):
     """Rank sums, tie sums and squared placements, for the Brunner-Munzel test and standard errors of the AUC."""
 
-    def _rank(self, sums: SufficientStatistics, dtype: type[np.int64 | np.float64], *block: Any) -> None:
+    def _rank(
+        self, sums: SufficientStatistics, unit: UnitKeys, sizes: GroupSizes, tie_sums: NDArray[Any] | None
+    ) -> None:
         first, second, _, histograms, _ = self._scratch
-        sums.group_squares = np.empty(sums.nonzero.shape, dtype=dtype)
+        sums.group_squares = np.empty(sums.nonzero.shape, dtype=cubic_sums_dtype(sizes))
         sums.other_squares = np.empty_like(sums.group_squares)
-        square_placements(*block, sums.group_squares, sums.other_squares, (first, second, histograms))
+        square_placements(
+            *unit.block,
+            unit.ranges,
+            sizes.sizes,
+            sizes.sizes - sums.nonzero,
+            sizes.reference_code,
+            sums.means,
+            sums.twice_u,
+            tie_sums,
+            sums.group_squares,
+            sums.other_squares,
+            (first, second, histograms),
+        )
 
 
 class SortedValues(BlockKernels):

@@ -29,8 +29,9 @@ def minimal_effect_test(
 
     McCarthy and Smyth (2009), "Testing significance relative to a fold-change threshold is a TREAT": p is
     ``P(T >= (|d| - e) / se) + P(T >= (|d| + e) / se)`` and, one-sided, ``P(T >= (d - e) / se)`` for greater and
-    ``P(T >= (-d - e) / se)`` for less. The score is ``sign(d) max(|d| - e, 0) / se`` for each alternative, as in limma's
-    ``treat``. Where it is undefined (one cell on a side, or a difference of just e without any spread) it is 0 and p 1.
+    ``P(T >= (-d - e) / se)`` for less. The score is ``sign(d) max(|d| - e, 0) / se`` for each alternative, as in
+    limma's ``treat``. Where it is undefined (one cell on a side, or a difference of e without any spread) it is 0, and
+    p is 1.
     """
     distance = np.abs(difference)
     effect = {"two-sided": distance, "greater": difference, "less": -difference}[alternative]

@@ -159,7 +159,7 @@ COLUMNS: tuple[ReportedColumn, ...] = (
     ReportedColumn("statistics", lambda genes: genes.tested.compute_statistics(), _F8, None),
 )
 
-PLACEMENT_EXTRAS = frozenset(column.extra for column in COLUMNS if column.methods == PLACEMENT_TESTS)
+PLACEMENT_EXTRAS = frozenset(c.extra for c in COLUMNS if c.extra is not None and c.methods == PLACEMENT_TESTS)
 
 
 def select_columns(
