@@ -109,6 +109,11 @@ TABLE_CASES = [
     Case("vs rest, log CSR", SCREEN, method="anderson"),
     Case("vs reference, raw counts CSR", COUNTS, method="anderson", reference=CONTROL),
     Case("20 clusters vs rest, log CSR", CLUSTERS, method="anderson"),
+    Case("vs reference, log CSR", SCREEN, method="brunner-munzel", reference=CONTROL),
+    Case("vs rest, log CSR", SCREEN, method="brunner-munzel"),
+    Case("vs reference, raw counts CSR", COUNTS, method="brunner-munzel", reference=CONTROL),
+    Case("vs rest, raw counts CSR", COUNTS, method="brunner-munzel"),
+    Case("20 clusters vs rest, log CSR", CLUSTERS, method="brunner-munzel"),
 ]
 SPLIT_CASES = [
     Case(name, replace(SCREEN, n_groups=301), method=method, reference=reference, within_levels=True)

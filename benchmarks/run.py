@@ -28,7 +28,7 @@ from lazy import run_lazy_case
 from pairs import run_pair_case
 from scaled import cut_genes, scaled
 from splits import run_split_case
-from tables import run_anderson_case, run_pdex_case, run_table_case
+from tables import TESTS_OF_SCIPY, run_pdex_case, run_scipy_case, run_table_case
 from tools import TOOLS
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--disk", action="store_true", help="run the cases on disk only")
     parser.add_argument("--pairs", action="store_true", help="run the cases of many groups and genes only")
     parser.add_argument("--splits", action="store_true", help="run the cases within levels and strata only")
-    parser.add_argument("--tables", action="store_true", help="run the drop-ins for pdex and Anderson-Darling only")
+    parser.add_argument("--tables", action="store_true", help="run the drop-ins for pdex and the tests of scipy only")
     parser.add_argument("--old-pdex", type=Path, help="folder that pdex 0.1.28 is installed in")
     parser.add_argument("--threads", type=int, default=joblib.cpu_count())
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
@@ -200,7 +200,7 @@ def main() -> None:
     read_speed = bandwidth(options.threads)
     rows: list[dict[str, Any]] = []
     disk_rows, lazy_rows, table_rows, pdex_rows = [], [], [], []
-    anderson_rows, split_rows, pair_rows = [], [], []
+    scipy_rows, split_rows, pair_rows = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for recipe in dict.fromkeys(case.recipe for case in chosen):
             # Those of the recipe before make room.
@@ -235,9 +235,9 @@ def main() -> None:
                     split_rows.append(run_split_case(case, adata, options.threads, repeats))
                     print(json.dumps(split_rows[-1]), flush=True)
                     continue
-                if case.method == "anderson":
-                    anderson_rows.append(run_anderson_case(case, adata, options.threads, repeats))
-                    print(json.dumps(anderson_rows[-1]), flush=True)
+                if case.method in TESTS_OF_SCIPY:
+                    scipy_rows.append(run_scipy_case(case, adata, options.threads, repeats))
+                    print(json.dumps(scipy_rows[-1]), flush=True)
                     continue
                 with_memory = shrink is None or not rows
                 rows.append(
@@ -250,7 +250,7 @@ def main() -> None:
             fresh = run_fresh(rows_of, options.threads, 2 if shrink is None else 1, Path(folder))
     table = pd.DataFrame(rows)
     print(table.round(2).to_string(index=False))
-    for more in (disk_rows, lazy_rows, table_rows, pdex_rows, anderson_rows, split_rows, pair_rows):
+    for more in (disk_rows, lazy_rows, table_rows, pdex_rows, scipy_rows, split_rows, pair_rows):
         print(pd.DataFrame(more).round(2).to_string(index=False))
     print(pd.DataFrame(fresh).round(2).to_string(index=False))
     options.out.mkdir(parents=True, exist_ok=True)
@@ -263,7 +263,7 @@ def main() -> None:
         "through dask": lazy_rows,
         "drop-in for pdex 0.1": table_rows,
         "drop-in for pdex 0.3": pdex_rows,
-        "Anderson-Darling": anderson_rows,
+        "tests of scipy": scipy_rows,
         "within levels": split_rows,
         "many groups and genes": pair_rows,
     }

@@ -33,11 +33,13 @@ STAGES = {
         "scpdex.run._block_kernels.rank_sums",
         "scpdex.run._block_kernels.group_moments",
         "scpdex.run._block_kernels.anderson_darling",
+        "scpdex.run._block_kernels.square_placements",
     ],
     "p-values": [
         "scpdex.run._apply_tests.rank_sum_test",
         "scpdex.run._apply_tests.welch_test",
         "scpdex.run._apply_tests.anderson_darling_test",
+        "scpdex.run._apply_tests.estimate_auc",
     ],
     "fold changes": ["scpdex.run._gene_statistics.log2_fold_changes"],
     "order and adjust": ["scpdex.tl._rank_and_write.order_table"],

@@ -1,4 +1,4 @@
-"""Run the drop-ins for pdex beside pdex 0.1.28 and 0.3, and the Anderson-Darling test beside scipy's."""
+"""Run the drop-ins for pdex beside pdex 0.1.28 and 0.3, and tests beside scipy's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from cases import Case
 
 _PAIRS_OF_SCIPY = 60
+TESTS_OF_SCIPY: dict[str, Callable[..., Any]] = {
+    "anderson": lambda group, others: stats.anderson_ksamp([group, others]),
+    "brunner-munzel": lambda group, others: stats.brunnermunzel(others, group),
+}
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -99,10 +104,16 @@ def drop_in(adata: AnnData, case: Case, n_threads: int) -> None:
     )
 
 
-def run_anderson_case(case: Case, adata: AnnData, n_threads: int, repeats: int) -> dict[str, Any]:
-    """Time a whole call, and scipy on pairs of a group and a gene here and there, extended to all pairs."""
-    TOOLS["scpdex"](adata[:, :20].copy(), "anderson", case.reference, n_threads)
-    ours = [seconds(lambda: TOOLS["scpdex"](adata, "anderson", case.reference, n_threads)) for _ in range(repeats)]
+def run_scipy_case(case: Case, adata: AnnData, n_threads: int, repeats: int) -> dict[str, Any]:
+    """Time a call, the Wilcoxon test in turn, and scipy on pairs of a group and a gene, extended to all pairs."""
+    methods = (case.method, "wilcoxon")
+    for method in methods:
+        TOOLS["scpdex"](adata[:, :20].copy(), method, case.reference, n_threads)
+    calls = {method: partial(TOOLS["scpdex"], adata, method, case.reference, n_threads) for method in methods}
+    times_of = {method: [] for method in methods}
+    for _ in range(repeats):
+        for method in methods:
+            times_of[method].append(seconds(calls[method]))
     labels, rng = adata.obs["group"].to_numpy(), np.random.default_rng(0)
     groups = adata.obs["group"].cat.categories.drop(case.reference, errors="ignore")
     columns = adata.X.tocsc()
@@ -114,12 +125,14 @@ def run_anderson_case(case: Case, adata: AnnData, n_threads: int, repeats: int) 
         sides = [values[of_group], values[~of_group if case.reference == "rest" else labels == case.reference]]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            times.append(seconds(lambda sides=sides: stats.anderson_ksamp(sides)))
+            times.append(seconds(lambda sides=sides: TESTS_OF_SCIPY[case.method](*sides)))
     of_scipy = float(np.mean(times)) * adata.n_vars * groups.size
-    median = float(np.median(ours))
+    median, wilcoxon = (float(np.median(times_of[method])) for method in methods)
     return {
-        "Anderson-Darling": case.name,
+        "test": case.method,
+        "case": case.name,
         "scpdex s": median,
+        "times Wilcoxon": median / wilcoxon,
         "scipy's loop s (scaled)": of_scipy,
         "x scipy": of_scipy / median,
         "microseconds a pair and thread": median * 1e6 * n_threads / adata.n_vars / groups.size,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def scpdex(adata: AnnData, method: str, reference: str, n_threads: int, **options: Any) -> None:
     from scpdex.tl import rank_genes_parallel
 
-    options |= {"tie_correct": True, "n_jobs": n_threads, "show_progress": False}
+    options |= {"tie_correct": method == "wilcoxon", "n_jobs": n_threads, "show_progress": False}
     rank_genes_parallel(adata, "group", method=method, reference=reference, **options)
 
 
