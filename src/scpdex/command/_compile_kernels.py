@@ -41,6 +41,8 @@ _TESTS: tuple[dict[str, Any], ...] = (
     {"method": "wilcoxon"},
     {"method": "wilcoxon", "tie_correct": True},
     {"method": "wilcoxon", "strata": "donor"},
+    {"method": "wilcoxon", "extras": ("auc_se",)},
+    {"method": "wilcoxon", "extras": ("auc_se",), "tie_correct": True},
     {"method": "anderson"},
 )
 # Row passes need a matrix that takes more memory than its sums.
@@ -164,7 +166,9 @@ def _rank_many_cells() -> None:
         indptr = np.append(matrix.indptr, np.full(n_empty, matrix.nnz, dtype=matrix.indptr.dtype))
         adata = _make_object(make_csr_matrix(matrix.data, matrix.indices, indptr, _N_GENES))
         for reference in ("rest", "0"):
-            _rank(adata, method="wilcoxon", tie_correct=True, reference=reference)
+            for extras in ((), ("auc_se",)):
+                _rank(adata, method="wilcoxon", tie_correct=True, reference=reference, extras=extras)
+            _rank(adata, method="brunner-munzel", reference=reference)
 
 
 def _rank(adata: AnnData, **options: Any) -> None:

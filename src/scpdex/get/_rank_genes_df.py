@@ -102,7 +102,8 @@ def rank_genes_df(
         Names of genes.
     ``scores``, ``logfoldchanges``, ``pvals``, ``pvals_adj``
         Those that the test has, as they are stored (float32, float32, float64, float64).
-    ``auc``, ``log10_pvals``, ``u``, ``means``, ``means_reference``, ``count_means``, ``count_means_reference``
+    ``auc``, ``auc_se``, ``auc_low``, ``auc_high``, ``log10_pvals``, ``u``, ``means``, ``means_reference``,
+    ``count_means``, ``count_means_reference``
         Those that ``extras`` asked for (float64).
     the column ``gene_symbols``
         Only where ``gene_symbols`` is given.

@@ -42,14 +42,12 @@ def rank_genes_parallel(
     layer: str | None = None,
     mean_in_log_space: bool | None = None,
     use_continuity: bool = False,
-    # Beyond scanpy: which cells are compared,
     exclude: Iterable[Hashable] | None = None,
     min_cells: int | None = None,
     split_by: str | None = None,
     strata: str | None = None,
     join: Join = "exact",
     label: str | None = "file",
-    # how they are tested,
     normalize: float | Literal["log1p", "median"] | None = None,
     alternative: Alternative = "two-sided",
     min_pct: float | None = None,
@@ -57,10 +55,8 @@ def rank_genes_parallel(
     min_effect: float | None = None,
     confidence: float = 0.95,
     corr_scope: Scope = "group",
-    # what is reported,
     extras: Iterable[Extra] = (),
     storage: Storage | FilePath = "uns",
-    # and what the call may use.
     low_memory: bool | None = None,
     gene_chunk_size: int | None = None,
     max_memory: str | float | None = None,
@@ -77,9 +73,8 @@ def rank_genes_parallel(
     computed chunk by chunk, by the workers of a cluster if a ``dask.distributed.Client`` is active. scanpy's presets
     and ``scanpy.settings.n_jobs`` have no effect; a message names the arguments that another preset would change.
 
-    The arguments beyond scanpy's, all off by default, follow in four groups: which cells are compared (``exclude`` to
-    ``label``), how they are tested (``normalize`` to ``corr_scope``), what is reported (``extras``, ``storage``), and
-    what the call may use of the machine (``low_memory`` to ``show_progress``).
+    Arguments beyond scanpy's are off by default: ``exclude`` to ``label`` choose cells, ``normalize`` to ``corr_scope``
+    the test, ``extras`` and ``storage`` the result, and ``low_memory`` to ``show_progress`` what the call may use.
 
     Parameters
     ----------
@@ -95,14 +90,13 @@ def rank_genes_parallel(
         numbers and bools as strings: ``.astype("category").cat.rename_categories(str)``. Unused categories are
         ignored. Cells without a label (NaN) are part of the rest, and of no other comparison.
     mask_var
-        Genes to test: boolean array of shape ``(n_vars,)``, a boolean Series indexed by gene names in their order, or a
-        boolean column of ``adata.var``, by its name or as a reference (``A.var["highly_variable"]``, with ``A`` of
-        ``anndata.acc``). p-values are adjusted over these genes only.
+        Genes to test, over which p-values are adjusted: boolean array of shape ``(n_vars,)``, boolean Series indexed by
+        gene names in their order, or boolean column of ``adata.var``, by its name or as ``A.var["highly_variable"]``
+        with ``A`` of ``anndata.acc``.
     use_raw
         Rank ``adata.raw.X``. None, the default, does so if raw is present.
     groups
-        Groups to test: ``"all"``, or a sequence of labels, each as it is or as a string. Against the rest, cells of
-        the other groups are still part of the rest.
+        ``"all"``, or a sequence of labels, each as it is or as a string. Cells of other groups stay part of the rest.
     reference
         ``"rest"`` compares each group with all other cells; a label compares each group with that one; a list of
         labels compares each other group with the cells of all these groups together, and ``params["reference"]`` joins
@@ -122,25 +116,25 @@ def rank_genes_parallel(
     method
         ``"t-test"`` (the default, Welch's), ``"t-test_overestim_var"`` (the same with the variance of the other cells
         taken as if there were only as many as the group has), ``"wilcoxon"`` (rank sum, normal approximation, see
-        :func:`scipy.stats.mannwhitneyu`; also called ``"wilcoxon_illico"`` as in scanpy 1.13, and recorded as
-        ``"wilcoxon"``), ``"anderson"`` (two-sample Anderson-Darling in its form for tied values, which is sensitive to
-        differences of spread and shape too, see :func:`scipy.stats.anderson_ksamp`; p lies between 0.001 and 0.25, the
-        ends of the published table) or ``"logreg"`` (:class:`sklearn.linear_model.LogisticRegression` on the selected
-        groups; no p-values or fold changes, and one row for two groups, as in scanpy).
+        :func:`scipy.stats.mannwhitneyu`; ``"wilcoxon_illico"`` is scanpy 1.13's name of the same),
+        ``"brunner-munzel"`` (ranks too, whether the AUC differs from 1/2 where variances differ as well, see
+        :func:`scipy.stats.brunnermunzel`), ``"anderson"`` (two-sample Anderson-Darling for tied values, sensitive to
+        spread and shape too, see :func:`scipy.stats.anderson_ksamp`; p lies between 0.001 and 0.25, the ends of the
+        published table) or ``"logreg"`` (:class:`sklearn.linear_model.LogisticRegression` on the selected groups; no
+        p-values or fold changes, and one row for two groups, as in scanpy).
     corr_method
         ``"benjamini-hochberg"``, ``"bonferroni"``, or another method of
         :func:`statsmodels.stats.multitest.multipletests` by its name there (``"holm"``, ``"fdr_by"``, ...).
     tie_correct
-        Wilcoxon: correct the variance of the rank sum for ties, which lowers it. scanpy's default, False, gives smaller
-        scores on sparse genes; scipy, Seurat and presto correct for ties.
+        Wilcoxon: correct the variance of the rank sum for ties, as scipy, Seurat and presto do. scanpy's default of
+        False gives smaller scores on sparse genes.
     layer
         Rank ``adata.layers[layer]``. On an object with raw this needs ``use_raw=False``, as in scanpy.
     mean_in_log_space
         True takes the mean of the log values and then ``expm1``, as scanpy 1.x does; False takes ``expm1`` of each
         value and then the mean, as Seurat does. None, the default, is True. Only log fold changes depend on it.
     use_continuity
-        Wilcoxon: lower ``|U - n1 n2 / 2|`` by 1/2, as scipy and Seurat do by default and scanpy does not. Scores
-        include the correction.
+        Wilcoxon: lower ``|U - n1 n2 / 2|`` by 1/2, as scipy and Seurat do by default, in scores too.
     exclude
         Labels whose cells take no part, neither as groups nor in the rest: as if they had been removed from ``adata``.
         ``np.nan`` or None in the list stands for cells without a label.
@@ -150,12 +144,11 @@ def rank_genes_parallel(
         and 1 tests them: t-tests, which need a variance, then have a score of 0 and p 1.
     split_by
         Column of ``adata.obs``: make the same comparison within the cells of each level of the column, as on
-        ``adata[adata.obs[split_by] == level]``, in one pass over the data. Each level has a result of its own,
-        ``adata.uns[f"{key_added}_{level}"]``, whose key is the ``key`` for scanpy's plots, and ``adata.uns[key_added]``
-        lists them; :func:`scpdex.get.rank_genes_df` gives all in one table. A level is left out if one of its groups
-        has one cell, or if nothing is left to compare; a message and ``params["skipped_splits"]`` name it.
-        ``min_cells`` leaves out such groups instead, or tests them. The result of a level lacks groups that have no
-        cell there, and cells without a level take no part.
+        ``adata[adata.obs[split_by] == level]``, in one pass over the data. Each level has a result of its own, under
+        the key ``f"{key_added}_{level}"``, and ``adata.uns[key_added]`` lists them; :func:`scpdex.get.rank_genes_df`
+        gives all in one table. A level is left out if one of its groups has one cell, or if nothing is left to compare;
+        a message and ``params["skipped_splits"]`` name it. ``min_cells`` leaves out such groups instead, or tests them.
+        The result of a level lacks groups that have no cell there. Cells without a level take no part.
     strata
         Wilcoxon: column of ``adata.obs``, such as a donor or batch, within whose values cells are ranked. Van
         Elteren's stratified test combines the ranks to one score, see Notes. Cells without a value take no part.
@@ -176,7 +169,7 @@ def rank_genes_parallel(
         matrix is read once more); ``"log1p"`` takes logs only. A view of genes is normalized over its genes;
         ``mask_var`` normalizes over all genes and tests some. None ranks the matrix as it is.
     alternative
-        Rank-sum and t-tests: ``"two-sided"``, or that values of the group are ``"greater"`` or ``"less"``, as in
+        All but Anderson-Darling: ``"two-sided"``, or that values of the group are ``"greater"`` or ``"less"``, as in
         :func:`scipy.stats.mannwhitneyu` and :func:`scipy.stats.ttest_ind`. Scores do not depend on it, except for the
         direction in which ``use_continuity`` moves them.
     min_pct, min_logfc
@@ -185,15 +178,20 @@ def rank_genes_parallel(
         one side does not express have a huge fold change: use both.) The other genes do not count in adjusted p-values.
         They follow the tested genes in var order, with NaN for all numbers, and tables of
         :func:`scpdex.get.rank_genes_df` leave them out. See Notes.
+    min_effect
+        Test whether the effect exceeds this size, see Notes: a difference of means in units of X for ``"t-test"``, the
+        distance of the AUC from 1/2 for ``"brunner-munzel"``. Other methods refuse it. 0 gives the usual test.
+    confidence
+        Probability with which the interval from ``"auc_low"`` to ``"auc_high"`` holds the AUC.
     corr_scope
         ``"group"`` adjusts p-values over the tested genes of each group; ``"all"`` over all groups and levels together.
     extras
-        Further record arrays, described below: any of ``"auc"``, ``"u"`` (both of ranks, not for t-tests),
-        ``"log10_pvals"``, ``"means"`` and ``"count_means"``.
+        Further record arrays, see Returns: any of ``"auc"``, ``"u"`` (not for t-tests), ``"auc_se"``, ``"auc_low"``,
+        ``"auc_high"`` (Wilcoxon without ``strata``, Brunner-Munzel), ``"log10_pvals"``, ``"means"``, ``"count_means"``.
     low_memory
         True reads data in memory in parts as well; False refuses data that are not in memory.
     gene_chunk_size
-        Number of genes that are ranked together; by default as many as fit ``max_memory``. Results do not depend on it.
+        Number of genes that are ranked together; by default as many as fit ``max_memory``.
     max_memory
         Memory that the call may hold beyond its results, and beyond a matrix in memory: bytes, or a size such as
         ``"2GB"`` or ``"500MiB"``. The default is half of what is available to this process; control groups (containers,
@@ -201,9 +199,8 @@ def rank_genes_parallel(
         folder (``TMPDIR``). On a dask cluster it bounds the client, and each worker has its own limit.
         :func:`scpdex.get.plan` estimates the memory and the file.
     n_jobs
-        Number of threads. None and -1 are all cores that this process may use (affinity and cgroup limits count).
-        Results do not depend on it. Small matrices take fewer, and ``"logreg"`` leaves threads to scikit-learn. dask's
-        schedulers and workers have their own number.
+        Number of threads. None and -1 are all cores that this process may use (affinity and cgroup limits count). Small
+        matrices take fewer, ``"logreg"`` leaves threads to scikit-learn, and dask has its own.
     show_progress
         True and False force a progress bar or none; None shows one for long work in a terminal or notebook. It counts
         cells while rows are read in parts, and genes while they are ranked.
@@ -226,21 +223,22 @@ def rank_genes_parallel(
         Record array (object, plain strings), one field per group and one row per rank, from the highest score down;
         genes of equal score are in var order.
     ``"scores"``
-        Record array (float32) in the same order: z of the rank-sum test, t, A squared of the Anderson-Darling test
-        (not normalised, never negative) times the sign of the rank-sum test's z (1 where z is 0), or the coefficient.
+        Record array (float32) in the same order: z of the rank-sum test, t of t-tests and Brunner-Munzel's, A squared
+        of Anderson-Darling's (not normalised) times the sign of the rank-sum test's z (1 where z is 0), or the
+        coefficient.
     ``"logfoldchanges"``
         Record array (float32): ``log2((expm1(m1) + 1e-9) / (expm1(m2) + 1e-9))`` of the means of log values m1 and m2
         (base ``adata.uns["log1p"]["base"]``, or else natural); with ``mean_in_log_space=False``, of the means of
         ``expm1``. NaN where undefined, as for negative means.
     ``"pvals"``, ``"pvals_adj"``
         Record arrays (float64): p-values, and adjusted p-values.
-    ``"u"``, ``"auc"``, ``"log10_pvals"``, ``"means"``, ``"means_reference"``, ``"count_means"``,
-    ``"count_means_reference"``
-        Record arrays (float64) in the order of the names, if ``extras`` asks for them: U of the group; U divided by its
-        largest value, which is the probability that a value of the group is above one of the others, ties counting
-        half; log10 of the p-value, accurate even where p underflows to 0 in float64; mean values (in log space, if the
-        data are) and mean counts (of ``expm1`` of the values) of the group and of what it is compared with. With
-        ``strata``, U counts pairs within strata.
+    ``"u"``, ``"auc"``, ``"auc_se"``, ``"auc_low"``, ``"auc_high"``, ``"log10_pvals"``, ``"means"``,
+    ``"means_reference"``, ``"count_means"``, ``"count_means_reference"``
+        Record arrays (float64) in the order of the names, if ``extras`` asks for them: U of the group (within strata);
+        U divided by its largest value, which is the probability that a value of the group is above one of the others,
+        ties counting half; its standard error and confidence interval; log10 of the p-value, accurate even where p
+        underflows to 0 in float64; mean values (in log space, if the data are) and mean counts (of ``expm1`` of the
+        values) of the group and of what it is compared with.
     ``"pts"``, ``"pts_rest"``
         With ``pts=True``: data frames, genes x groups, of the fraction of cells with a value other than 0 in the
         group, and (against the rest) in all other cells.
@@ -249,11 +247,10 @@ def rank_genes_parallel(
         and the other arguments that are given; ``references`` are the groups of a reference of several, and ``files``
         the names of several objects.
 
-    With ``storage="varm"`` these fields are matrices in ``adata.varm``, named by the key and the field
-    (``"rank_genes_groups_scores"``): a row for each gene of ``adata.var``, NaN if it was not tested or is not among
-    the ``n_genes``, and a column for each group. ``"..._ranks"`` (int32) holds each gene's place from the highest score
-    down, 0 for the first and -1 for none. ``adata.uns[key_added]`` holds ``"params"``, ``"groups"``, which are the
-    names of the columns, and ``"fields"``.
+    With ``storage="varm"`` these fields are matrices in ``adata.varm``, genes of ``adata.var`` x groups, named by the
+    key and the field (``"rank_genes_groups_scores"``), NaN for genes that were not tested or are not among the
+    ``n_genes``. ``"..._ranks"`` (int32) holds each gene's place from the highest score down, 0 for the first and -1 for
+    none; ``adata.uns[key_added]`` holds ``"params"``, ``"groups"`` (the columns) and ``"fields"``.
 
     A file has the rows and columns of :func:`scpdex.get.rank_genes_df`, ``split`` and ``group`` as dictionary-encoded
     strings. ``adata.uns[key_added]`` holds ``"params"``, the absolute ``"path"`` and ``"groups"``.
@@ -284,19 +281,21 @@ def rank_genes_parallel(
 
     Notes
     -----
-    Each gene is ranked once for all groups together, so that thousands of groups cost about as much against one
-    reference as against the rest. Rank sums are whole numbers, and results are bit-identical for every storage, number
-    of threads, ``max_memory`` and ``gene_chunk_size``, except those of ``"logreg"``, which scikit-learn computes, and
-    of t-tests on dask arrays, whose means and variances agree to 1e-12. scanpy's order of equal scores is arbitrary.
+    Results are bit-identical for every storage, number of threads, ``max_memory`` and ``gene_chunk_size``, except those
+    of ``"logreg"``, which scikit-learn computes, and of t-tests on dask arrays, whose means and variances agree to
+    1e-12. scanpy's order of equal scores is arbitrary.
 
     The stratified test (van Elteren 1960; Lehmann 1975, "Nonparametrics", section 3.3) takes U and its mean and
     tie-corrected variance in each stratum h of N_h cells. Its score is
     ``sum((U_h - mu_h) / (N_h + 1)) / sqrt(sum(sigma_h**2 / (N_h + 1)**2))``. A stratum that lacks either side adds
     nothing; one stratum gives the Wilcoxon test with ``tie_correct=True``.
 
-    Genes that ``min_pct`` and ``min_logfc`` leave out have no numbers, and adjusted p-values of the others are lower
-    for it. A filter by fold change chooses genes by the difference that is then tested: their adjusted p-values
-    understate the share of false discoveries. Where that matters, filter the table instead (``log2fc_min``).
+    A filter by fold change chooses genes by the difference that is then tested: their adjusted p-values understate the
+    share of false discoveries. ``min_effect`` is the sound test for large effects d (TREAT, McCarthy and Smyth 2009):
+    p is ``P(T >= (|d| - e) / se) + P(T >= (|d| + e) / se)``, and the score ``sign(d) max(|d| - e, 0) / se``.
+
+    Where one side lies above the other, the variance of Brunner and Munzel (2000) is 0; it is taken to be the smallest
+    positive one of n1 and n2 cells, ``1 / (2 n1**2 n2**2)``, so that scores are finite, unlike scipy's.
 
     Examples
     --------
