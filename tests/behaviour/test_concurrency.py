@@ -45,7 +45,7 @@ def test_one_view_from_several_threads(pbmc, storage):
             assert table.equals(scpdex.get.rank_genes_df(expected))
 
 
-@pytest.mark.parametrize("method", ["wilcoxon", "t-test", "anderson", "logreg"])
+@pytest.mark.parametrize("method", ["wilcoxon", "t-test", "anderson", "brunner-munzel", "logreg"])
 def test_threads_of_others_are_left_alone(pbmc, method):
     """Numba's own, and those of BLAS and OpenMP."""
     before = numba.get_num_threads()

@@ -64,7 +64,7 @@ def error_of(call: Callable[..., Any], *arguments: Any, **options: Any) -> Excep
 
 
 OPTIONS = st.fixed_dictionaries(
-    {"method": st.sampled_from(["wilcoxon", "t-test", "anderson"]), "min_cells": st.just(2)},
+    {"method": st.sampled_from(["wilcoxon", "t-test", "anderson", "brunner-munzel"]), "min_cells": st.just(2)},
     optional={
         "reference": st.sampled_from(["a", "rest"]),
         "exclude": st.just(["b"]),

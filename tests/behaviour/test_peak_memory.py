@@ -202,7 +202,7 @@ def _random_case(seed: int) -> tuple[ad.AnnData, str, dict[str, Any]]:
     n_groups = int(rng.integers(2, 300))
     adata = _screen(n_cells, n_genes, density, n_groups, counts=bool(rng.integers(2)))
     storage = str(rng.choice(["csr", "csr", "csc", "dense"]))
-    arguments: dict[str, Any] = {"method": str(rng.choice(["wilcoxon", "t-test", "anderson"]))}
+    arguments: dict[str, Any] = {"method": str(rng.choice(["wilcoxon", "t-test", "anderson", "brunner-munzel"]))}
     arguments |= {"reference": str(rng.choice(["rest", "0"])), "pts": bool(rng.integers(2))}
     arguments |= {"n_jobs": int(rng.integers(1, 4)), "mean_in_log_space": bool(rng.integers(2))}
     if rng.random() < 0.3:

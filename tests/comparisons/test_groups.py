@@ -10,7 +10,7 @@ from stored import labelled, values_of
 import scpdex
 
 KEY = "rank_genes_groups"
-METHODS = ["wilcoxon", "t-test", "anderson"]
+METHODS = ["wilcoxon", "t-test", "anderson", "brunner-munzel"]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from stored import FORMS, assert_same_tests, budget_for, in_chunks, labelled, on
 import scpdex
 
 KEY = "rank_genes_groups"
-METHODS = ["wilcoxon", "t-test", "t-test_overestim_var", "anderson"]
+METHODS = ["wilcoxon", "t-test", "t-test_overestim_var", "anderson", "brunner-munzel"]
 REFERENCES = ["rest", "b", "one"]
 
 

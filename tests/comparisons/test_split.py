@@ -45,7 +45,7 @@ def test_each_level_is_what_scanpy_gives_of_it(method, reference):
 
 
 @pytest.mark.parametrize("reference", ["rest", "b"])
-@pytest.mark.parametrize("method", ["wilcoxon", "t-test", "t-test_overestim_var", "anderson"])
+@pytest.mark.parametrize("method", ["wilcoxon", "t-test", "t-test_overestim_var", "anderson", "brunner-munzel"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
 def test_each_level_is_what_scpdex_gives_of_it(dtype, method, reference):
     """Bit for bit, in every storage."""
@@ -64,7 +64,7 @@ def test_each_level_is_what_scpdex_gives_of_it(dtype, method, reference):
 
 
 @pytest.mark.parametrize("reference", ["rest", "b"])
-@pytest.mark.parametrize("method", ["wilcoxon", "t-test", "anderson"])
+@pytest.mark.parametrize("method", ["wilcoxon", "t-test", "anderson", "brunner-munzel"])
 def test_levels_of_fewer_groups(method, reference):
     """Each level is ranked in scratch that is sized for the level with most groups."""
     adata = with_levels(values_of("float32"))

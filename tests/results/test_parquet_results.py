@@ -33,6 +33,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "strata": {"method": "wilcoxon", "strata": "phase"},
     "absolute scores": {"method": "wilcoxon", "rankby_abs": True, "corr_scope": "all"},
     "anderson": {"method": "anderson", "groups": ["CD34+", "CD19+ B"]},
+    "intervals": {"method": "brunner-munzel", "min_effect": 0.1, "extras": ["auc_se", "auc_low"], "confidence": 0.9},
     "logistic regression": {"method": "logreg"},
 }
 

@@ -43,7 +43,7 @@ def test_every_column_is_documented(name):
         ({}, 20),
         ({"method": "wilcoxon", "extras": ("auc",)}, 28),
         ({"method": "wilcoxon", "extras": ("means", "u")}, 44),
-        ({"method": "anderson", "extras": EXTRAS}, 76),
+        ({"method": "brunner-munzel", "extras": EXTRAS}, 100),
         ({"column_names": ("pvals", "u", "log_means")}, 24),
     ],
     ids=str,

@@ -33,6 +33,7 @@ _NAMES: dict[str, list[Any]] = {
     "object": [1, True, "x", 2.5, "nan"],
 }
 
+_T_TESTS = ("t-test", "t-test_overestim_var")
 WAYS = ["memory", "memory", "view", "raw", "layer", "h5ad", "zarr", "dask"]
 
 
@@ -126,12 +127,16 @@ def options(draw: st.DrawFn, obs: pd.DataFrame) -> dict[str, Any]:
     present = list(dict.fromkeys(obs["label"].dropna()))
     some = st.lists(st.sampled_from(present), min_size=1, max_size=3, unique_by=str) if present else st.just(["none"])
     found: dict[str, Any] = {
-        "method": draw(st.sampled_from(["wilcoxon", "wilcoxon", "t-test", "t-test_overestim_var", "anderson"])),
+        "method": draw(st.sampled_from(["wilcoxon", "wilcoxon", "brunner-munzel", "anderson", *_T_TESTS])),
         "pts": draw(st.booleans()),
         "corr_method": draw(st.sampled_from(["benjamini-hochberg", "bonferroni", "holm", "fdr_by"])),
         "mean_in_log_space": draw(st.booleans()),
     }
-    ranks = found["method"] in {"wilcoxon", "anderson"}
+    extras: tuple[str, ...] = ("means", "log10_pvals")
+    if found["method"] not in _T_TESTS:
+        extras += ("u", "auc")
+    if found["method"] in {"wilcoxon", "brunner-munzel"}:
+        extras += draw(st.sampled_from([(), ("auc_se", "auc_low", "auc_high")]))
     against = draw(st.sampled_from(["rest", "rest", "one", "spelt", "several"]))
     if against != "rest":
         chosen = draw(some)
@@ -149,7 +154,8 @@ def options(draw: st.DrawFn, obs: pd.DataFrame) -> dict[str, Any]:
         "min_pct": st.sampled_from([0.0, 0.4, 0.8]),
         "min_logfc": st.sampled_from([0.3, 1.3]),
         "corr_scope": st.just("all"),
-        "extras": st.just(("u", "auc", "means", "log10_pvals") if ranks else ("means", "log10_pvals")),
+        "extras": st.just(extras),
+        "min_effect": st.sampled_from([0.0, 0.1, 0.4]),
     }
     # Without any, scanpy can say what is right.
     likely = [False, False, True] if draw(st.sampled_from([True, True, False])) else [False]
@@ -159,10 +165,15 @@ def options(draw: st.DrawFn, obs: pd.DataFrame) -> dict[str, Any]:
     if found["method"] != "wilcoxon":
         for name in {"strata", "use_continuity"} & found.keys():
             del found[name]
+    if found["method"] == "brunner-munzel":
+        found.pop("tie_correct", None)
+    elif found["method"] != "t-test":
+        found.pop("min_effect", None)
     if found["method"] == "anderson" or "use_continuity" in found:
         found.pop("alternative", None)
     if "strata" in found:
         found.pop("use_continuity", None)
+        found["extras"] = tuple(name for name in found.get("extras", ()) if not name.startswith("auc_"))
     return found
 
 

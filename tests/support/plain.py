@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from natsort import natsorted
-from oracles import plain_anderson, plain_rank_sum
+from oracles import plain_anderson, plain_placements, plain_rank_sum, plain_treat
 from scipy import stats
 
 # Of a float64 sum of some thousand values, as a share of the sum of their absolute values.
@@ -100,6 +100,8 @@ class Numbers:
     tested: bool
     sure: bool
     """Whether rounding leaves score and p as they are."""
+    auc_error: float
+    """Standard error of the AUC; NaN unless it is asked for."""
 
 
 def numbers_of(values: np.ndarray, sides: Sides, options: dict[str, Any], log_base: float | None) -> list[Numbers]:
@@ -115,7 +117,9 @@ def numbers_of(values: np.ndarray, sides: Sides, options: dict[str, Any], log_ba
         tested = max(fractions) >= options.get("min_pct", 0)
         if "min_logfc" in options:
             tested = tested and abs(least) >= options["min_logfc"]
-        found.append(Numbers(score, pval, least, most, auc, tested, sure))
+        asked = "auc_se" in options.get("extras", ()) and y.size
+        auc_error = plain_placements(x, y)[1] if asked else np.nan
+        found.append(Numbers(score, pval, least, most, auc, tested, sure, auc_error))
     return found
 
 
@@ -137,12 +141,35 @@ def _test(
             return 0.0, 1.0, auc, False
         u = float(stats.mannwhitneyu(x, y).statistic)
         return (-1 if 2 * u < x.size * y.size else 1) * plain_anderson(x, y), np.nan, u / x.size / y.size, True
+    elif options["method"] == "brunner-munzel" or "min_effect" in options:
+        return _test_effect(x, y, options)
     else:
         z, p, sure = plain_t(x, y, overestimate_variance=options["method"] == "t-test_overestim_var")
         defined = not np.isnan(z)
     if options.get("alternative", "two-sided") != "two-sided":
         p = p / 2 if (z > 0) == (options["alternative"] == "greater") else 1 - p / 2
     return (z, p, auc, sure) if defined or not sure else (0.0, 1.0, auc, True)
+
+
+def _test_effect(x: np.ndarray, y: np.ndarray, options: dict[str, Any]) -> tuple[float, float, float, bool]:
+    if min(x.size, y.size) < 2:
+        auc = plain_placements(x, y)[0] + 0.5 if min(x.size, y.size) else np.nan
+        return 0.0, 1.0, auc, True
+    least, alternative = options.get("min_effect", 0.0), options.get("alternative", "two-sided")
+    if options["method"] == "brunner-munzel":
+        effect = plain_placements(x, y)
+        found = plain_treat(*effect, least, alternative) if effect[1] else (0.0, 1.0)
+        # A distance that is the least one is a matter of rounding.
+        return *found, effect[0] + 0.5, abs(abs(effect[0]) - least) > ROUNDING or not effect[1]
+    _, _, told = plain_t(x, y)
+    (mean_x, squares_x), (mean_y, squares_y) = exact_moments(x), exact_moments(y)
+    error_x, error_y = squares_x / (x.size - 1) / x.size, squares_y / (y.size - 1) / y.size
+    if not told or not error_x + error_y:
+        return np.nan, np.nan, np.nan, False
+    freedom = (error_x + error_y) ** 2 / (error_x**2 / (x.size - 1) + error_y**2 / (y.size - 1))
+    effect = (float(mean_x - mean_y), float(np.sqrt(float(error_x + error_y))), float(freedom))
+    highest = max(np.abs(x).max(), np.abs(y).max(), least)
+    return *plain_treat(*effect, least, alternative), np.nan, abs(abs(effect[0]) - least) > 1e8 * np.spacing(highest)
 
 
 def plain_van_elteren(strata: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float, float, float]:

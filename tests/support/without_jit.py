@@ -21,6 +21,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "t-test": {"method": "t-test", "mean_in_log_space": False},
     "t-test, reference": {"method": "t-test_overestim_var", "reference": "b"},
     "anderson": {"method": "anderson", "split_by": "level"},
+    "brunner-munzel": {"method": "brunner-munzel", "split_by": "level"},
+    "brunner-munzel, reference": {"method": "brunner-munzel", "reference": "b"},
+    "wilcoxon, intervals": {"method": "wilcoxon", "tie_correct": True, "extras": ("auc_low", "auc_high")},
     "anderson, reference": {"method": "anderson", "split_by": "level", "reference": "b"},
     "strata": {"method": "wilcoxon", "strata": "stratum"},
 }

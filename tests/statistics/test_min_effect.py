@@ -1,0 +1,133 @@
+"""Tests for a minimal effect, McCarthy and Smyth's TREAT, against plain code."""
+
+import anndata as ad
+import mpmath
+import numpy as np
+import pandas as pd
+import pytest
+from oracles import all_by_gene, by_scpdex, plain_placements, plain_treat
+from scipy import stats
+from stored import labelled, values_of
+
+import scpdex
+
+METHODS = {"t-test": 0.3, "brunner-munzel": 0.08}
+ALTERNATIVES = ["two-sided", "greater", "less"]
+
+
+def plain_welch(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
+    """Difference of means, its standard error, and Satterthwaite's degrees of freedom."""
+    a, b = x.var(ddof=1) / x.size, y.var(ddof=1) / y.size
+    return x.mean() - y.mean(), np.sqrt(a + b), (a + b) ** 2 / (a**2 / (x.size - 1) + b**2 / (y.size - 1))
+
+
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+@pytest.mark.parametrize("reference", ["rest", "b"])
+@pytest.mark.parametrize("method", METHODS)
+def test_against_plain_code(method, reference, alternative):
+    adata = labelled(values_of("float64"))
+    adata.X[:, ::3] += 0.4 * (adata.obs["group"].to_numpy() == "a")[:, None]
+    arguments = {"method": method, "reference": reference, "alternative": alternative, "extras": ("log10_pvals",)}
+    result = by_scpdex(adata, "group", min_effect=METHODS[method], **arguments)
+    assert result["params"]["min_effect"] == METHODS[method]
+    labels, moments = adata.obs["group"].to_numpy(), plain_welch if method == "t-test" else plain_placements
+    seen = set()
+    for group in result["names"].dtype.names:
+        others = labels != group if reference == "rest" else labels == reference
+        assert (np.diff(result["scores"][group]) <= 0).all()
+        ours = all_by_gene(result, group)
+        for j, gene in enumerate(adata.var_names):
+            effect = moments(adata.X[labels == group, j], adata.X[others, j])
+            score, p = plain_treat(*effect, METHODS[method], alternative)
+            seen.add(np.sign(score))
+            np.testing.assert_allclose(ours.loc[gene, "scores"], score, rtol=2e-7, atol=1e-12)
+            np.testing.assert_allclose(ours.loc[gene, "pvals"], p, rtol=1e-9)
+            np.testing.assert_allclose(ours.loc[gene, "log10_pvals"], np.log10(p), rtol=1e-9, atol=1e-12)
+    assert 0 in seen
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+@pytest.mark.parametrize("method", METHODS)
+def test_no_effect_is_the_usual_test(method, alternative):
+    """To the last bit."""
+    adata = labelled(values_of("float32"))
+    arguments = {"method": method, "alternative": alternative, "extras": ("log10_pvals",)}
+    usual, zero = (by_scpdex(adata, "group", min_effect=e, **arguments) for e in (None, 0))
+    for group in usual["names"].dtype.names:
+        pd.testing.assert_frame_equal(all_by_gene(zero, group), all_by_gene(usual, group), check_exact=True)
+
+
+def test_small_effects_tend_to_the_usual_test():
+    """The formula for a positive effect has the usual p as its limit."""
+    adata = labelled(values_of("float64"))
+    usual, near = (by_scpdex(adata, "group", method="t-test", min_effect=e) for e in (None, 1e-13))
+    for group in usual["names"].dtype.names:
+        np.testing.assert_allclose(*(all_by_gene(r, group)["pvals"] for r in (near, usual)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("alternative", ["two-sided", "greater"])
+def test_log10_of_tiny_p(alternative):
+    """Where p itself is 0 in float64."""
+    values = np.r_[np.resize([100.0, 100.01], 500), np.resize([1.0, 1.01], 400)][:, None]
+    obs = pd.DataFrame({"group": np.repeat([*"ab"], [500, 400])}, index=[f"cell{i}" for i in range(900)])
+    arguments = {"reference": "b", "min_effect": 10, "alternative": alternative, "extras": ("log10_pvals",)}
+    result = by_scpdex(ad.AnnData(values, obs=obs), "group", method="t-test", **arguments)
+    d, se, freedom = plain_welch(values[:500, 0], values[500:, 0])
+    with mpmath.workdps(50):
+        tails = [(d - 10) / se] + ([(d + 10) / se] if alternative == "two-sided" else [])
+        p = sum(mpmath.betainc(freedom / 2, 0.5, 0, freedom / (freedom + t * t), regularized=True) / 2 for t in tails)
+        expected = float(mpmath.log10(p))
+    assert result["pvals"]["a"][0] == 0
+    np.testing.assert_allclose(result["log10_pvals"]["a"][0], expected, rtol=1e-9)
+
+
+def test_means_without_spread():
+    """Above the effect infinite, at it or below nothing."""
+    labels = np.repeat([*"ab"], 5)
+    values = np.where(labels == "a", 1.0, 0)[:, None] * [2, 1, 0.5, 0, -2]
+    obs = pd.DataFrame({"group": labels}, index=[f"cell{i}" for i in range(10)])
+    arguments = {"reference": "b", "min_effect": 1.0, "extras": ("log10_pvals",)}
+    ours = all_by_gene(by_scpdex(ad.AnnData(values, obs=obs), "group", method="t-test", **arguments), "a")
+    assert ours["scores"].tolist() == [np.inf, 0, 0, 0, -np.inf]
+    assert ours["pvals"].tolist() == [0, 1, 1, 1, 0]
+    assert ours["log10_pvals"].tolist() == [-np.inf, 0, 0, 0, -np.inf]
+    less = by_scpdex(ad.AnnData(values, obs=obs), "group", method="t-test", alternative="less", **arguments)
+    assert all_by_gene(less, "a")["pvals"].tolist() == [1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_false_positives_at_the_threshold(method):
+    """Where the effect is the threshold itself, p below 0.05 is as rare as it says."""
+    rng = np.random.default_rng(0)
+    n_genes, sizes = 4_000, (80, 120)
+    shift = 0.5
+    values = rng.normal(size=(200, n_genes))
+    values[:80] += shift
+    obs = pd.DataFrame({"group": np.repeat([*"ab"], sizes)}, index=[f"cell{i}" for i in range(200)])
+    effect = shift if method == "t-test" else stats.norm.cdf(shift / np.sqrt(2)) - 0.5
+    result = by_scpdex(ad.AnnData(values, obs=obs), "group", method=method, reference="b", min_effect=effect)
+    share = (result["pvals"]["a"] < 0.05).mean()
+    assert abs(share - 0.05) < 4 * np.sqrt(0.05 * 0.95 / n_genes) + 0.005
+
+
+@pytest.mark.parametrize("method", ["t-test_overestim_var", "wilcoxon", "anderson", "logreg"])
+def test_other_methods(method):
+    adata = labelled(values_of("float32"))
+    message = "does not take min_effect" if method == "logreg" else rf"min_effect=0.1 is not for method='{method}'"
+    with pytest.raises(ValueError, match=message):
+        scpdex.tl.rank_genes_parallel(adata, "group", method=method, min_effect=0.1)
+
+
+@pytest.mark.parametrize("effect", [-0.1, np.nan, np.inf, True, "0.1"])
+@pytest.mark.parametrize("method", METHODS)
+def test_invalid_effects(method, effect):
+    adata = labelled(values_of("float32"))
+    with pytest.raises(ValueError, match=rf"min_effect={effect!r} is not valid: pass"):
+        scpdex.tl.rank_genes_parallel(adata, "group", method=method, min_effect=effect)
+
+
+def test_an_auc_is_at_most_a_half_from_a_half():
+    adata = labelled(values_of("float32"))
+    with pytest.raises(ValueError, match=r"min_effect=0.5 is not valid: pass an AUC's distance from 1/2, below 0.5"):
+        scpdex.tl.rank_genes_parallel(adata, "group", method="brunner-munzel", min_effect=0.5)
