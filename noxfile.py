@@ -61,7 +61,8 @@ def bounds(session: nox.Session) -> None:
     environment = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(Path(session.create_tmp()).resolve() / "kernels")}
     tests = [
         *("kernels/test_keys_and_sort", "kernels/test_rank_sums", "kernels/test_moments"),
-        *("behaviour/test_properties", "statistics/test_anderson", "comparisons/test_split", "comparisons/test_strata"),
+        *("behaviour/test_properties", "comparisons/test_split", "comparisons/test_strata"),
+        *("statistics/test_anderson", "statistics/test_brunner_munzel", "statistics/test_auc_intervals"),
         *("matrix/test_stored_matrices", "matrix/test_normalize_in_parts", "run/test_row_strategies"),
     ]
     paths = [f"tests/{name}.py" for name in tests]

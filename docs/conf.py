@@ -81,7 +81,7 @@ _ELSEWHERE: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         "https://docs.scipy.org/doc/scipy",
         {
             f"scipy.stats.{name}": ("function", "reference/generated/$.html#$")
-            for name in ("anderson_ksamp", "mannwhitneyu", "ttest_ind")
+            for name in ("anderson_ksamp", "brunnermunzel", "mannwhitneyu", "ttest_ind")
         },
     ),
     "sklearn": (
