@@ -42,12 +42,12 @@ def minimal_effect_test(
             bounds.append((distance + min_effect) / standard_error)
     undefined = np.isnan(nearest)
     scores = np.where(undefined, 0, np.sign(difference) * np.maximum(nearest, 0))
-    pvals = np.sum([t_tail(bound, freedom, "greater") for bound in bounds], axis=0)
+    # Two tails around 0 that make up the whole may add up to a little more.
+    pvals = np.minimum(np.sum([t_tail(bound, freedom, "greater") for bound in bounds], axis=0), 1)
     pvals[undefined] = 1
 
     def compute_log10_pvals() -> NDArray[np.float64]:
         logs = [log10_t_tail(bound, freedom, "greater") for bound in bounds]
-        # Two tails around 0 that make up the whole may add up to a little more.
         both = logs[0] if len(logs) == 1 else np.minimum(np.logaddexp(*(_LN_10 * log for log in logs)) / _LN_10, 0)
         return np.where(undefined, 0, both)
 
