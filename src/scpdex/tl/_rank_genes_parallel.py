@@ -141,7 +141,7 @@ def rank_genes_parallel(
     min_cells
         Groups of fewer cells are not tested; a message and ``params["skipped"]`` name them. Against the rest, their
         cells are still part of it. None, the default, refuses groups of one cell, as scanpy does; 2 leaves them out,
-        and 1 tests them: t-tests, which need a variance, then have a score of 0 and p 1.
+        and 1 tests them: with a score of 0 and p 1 where the test needs a variance.
     split_by
         Column of ``adata.obs``: make the same comparison within the cells of each level of the column, as on
         ``adata[adata.obs[split_by] == level]``, in one pass over the data. Each level has a result of its own, under
