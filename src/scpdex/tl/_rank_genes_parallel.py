@@ -180,7 +180,7 @@ def rank_genes_parallel(
         :func:`scpdex.get.rank_genes_df` leave them out. See Notes.
     min_effect
         Test whether the effect exceeds this size, see Notes: a difference of means in units of X for ``"t-test"``, the
-        distance of the AUC from 1/2 for ``"brunner-munzel"``. Other methods refuse it. 0 gives the usual test.
+        distance of the AUC from 1/2 for ``"brunner-munzel"``. Other methods refuse it, 0 included.
     confidence
         Probability with which the interval from ``"auc_low"`` to ``"auc_high"`` holds the AUC.
     corr_scope
