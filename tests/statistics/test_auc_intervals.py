@@ -16,10 +16,14 @@ INTERVAL = ("auc_se", "auc_low", "auc_high")
 
 @pytest.mark.parametrize("confidence", [0.95, 0.5, 0.999])
 @pytest.mark.parametrize("reference", ["rest", "b"])
-@pytest.mark.parametrize("method", METHODS)
-def test_against_plain_placements(method, reference, confidence):
+@pytest.mark.parametrize(("method", "tie_correct"), [*((method, False) for method in METHODS), ("wilcoxon", True)])
+def test_against_plain_placements(method, tie_correct, reference, confidence):
     adata = labelled(values_of("float64"))
-    arguments = {"method": method, "reference": reference, "confidence": confidence}
+    # Separated from the rest, separated from b, and constant.
+    adata.X[:, 0] = adata.obs["group"].to_numpy() == "a"
+    adata.X[:, 1] -= 9 * (adata.obs["group"].to_numpy() == "b")
+    adata.X[:, 2] = -1
+    arguments = {"method": method, "reference": reference, "confidence": confidence, "tie_correct": tie_correct}
     result = by_scpdex(adata, "group", extras=("auc", *INTERVAL), **arguments)
     assert result["params"].get("confidence", 0.95) == confidence
     labels = adata.obs["group"].to_numpy()
@@ -28,7 +32,7 @@ def test_against_plain_placements(method, reference, confidence):
         ours = all_by_gene(result, group)
         for j, gene in enumerate(adata.var_names):
             difference, error, freedom = plain_placements(adata.X[labels == group, j], adata.X[others, j])
-            margin = stats.t.ppf((1 + confidence) / 2, freedom) * error
+            margin = stats.t.ppf((1 + confidence) / 2, freedom) * error if error else 0
             expected = [difference + 0.5, error, *np.clip([difference + 0.5 - margin, difference + 0.5 + margin], 0, 1)]
             np.testing.assert_allclose(ours.loc[gene, ["auc", *INTERVAL]].astype(float), expected, rtol=1e-10)
 
@@ -85,8 +89,9 @@ def test_coverage(kind):
 @pytest.mark.parametrize("confidence", [0, 1, -0.1, 95, np.nan, True, "0.95", None])
 def test_confidence_is_refused(confidence):
     adata = labelled(values_of("float32"))
-    with pytest.raises(ValueError, match=rf"confidence={confidence!r} is not valid: pass a probability"):
-        scpdex.tl.rank_genes_parallel(adata, "group", method="wilcoxon", confidence=confidence)
+    for verb in (scpdex.tl.rank_genes_parallel, scpdex.get.plan):
+        with pytest.raises(ValueError, match=rf"confidence={confidence!r} is not valid: pass a probability"):
+            verb(adata, "group", method="wilcoxon", confidence=confidence)
 
 
 @pytest.mark.parametrize("extra", INTERVAL)

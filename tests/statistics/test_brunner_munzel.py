@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
-from oracles import all_by_gene, by_scpdex, plain_placements
+from oracles import all_by_gene, assert_same_bits, by_scpdex, plain_placements
 from scipy import stats
 from storages import STORAGES
-from stored import budget_for, in_chunks, labelled, on_disk, values_of, without_slack
+from stored import FORMS, budget_for, in_chunks, labelled, on_disk, values_of, without_slack
 from tied_objects import REFERENCES, objects, pairs
 
 import scpdex
@@ -57,7 +57,7 @@ def test_against_plain_placements(adata, reference):
 
 
 @pytest.mark.parametrize("alternative", ALTERNATIVES)
-@pytest.mark.parametrize("kind", ["counts", "negative", "continuous"])
+@pytest.mark.parametrize("kind", ["counts", "negative", "continuous", "float32"])
 def test_against_scipy(kind, alternative):
     """Gene by gene, groups of very different sizes."""
     rng = np.random.default_rng(0)
@@ -66,7 +66,8 @@ def test_against_scipy(kind, alternative):
         "counts": rng.poisson(0.7, (labels.size, 4)),
         "negative": np.round(rng.normal(size=(labels.size, 4)), 2),
         "continuous": np.where(rng.random((labels.size, 4)) < 0.4, rng.gamma(2, size=(labels.size, 4)), 0),
-    }[kind].astype(np.float64)
+        "float32": rng.lognormal(size=(labels.size, 4)) - 0.5,
+    }[kind].astype(np.float32 if kind == "float32" else np.float64)
     values[:65] += rng.choice([0, 1, 2], size=(65, 4))
     for reference in ("rest", "c", ["c", "d"]):
         result = ranked(values, labels, reference=reference, alternative=alternative, extras=EXTRAS)
@@ -74,7 +75,9 @@ def test_against_scipy(kind, alternative):
             ours = all_by_gene(result, group)
             others = labels != group if reference == "rest" else np.isin(labels, reference)
             for j in range(4):
-                statistic, p = by_scipy(values[labels == group, j], values[others, j], alternative)
+                # scipy's statistic of float32 is float32.
+                x, y = (values[cells, j].astype(np.float64) for cells in (labels == group, others))
+                statistic, p = by_scipy(x, y, alternative)
                 row = ours.loc[str(j)]
                 np.testing.assert_allclose((row["auc"] - 0.5) / row["auc_se"], statistic, rtol=1e-10, atol=1e-10)
                 np.testing.assert_allclose(row["scores"], statistic, rtol=1e-7, atol=1e-9)
@@ -109,17 +112,32 @@ def test_separated_and_constant_genes(reference):
         assert ours.loc[gene, list(expected)].to_dict() == expected
 
 
-def test_smallest_positive_variance():
-    """Of all ways in which a few cells can be tied and ordered."""
-    for n1, n2 in ((2, 2), (2, 3), (3, 3), (2, 4)):
-        errors = {
-            plain_placements(np.array(x), np.array(y))[1] ** 2
-            for x in combinations_with_replacement(range(n1 + n2), n1)
-            for y in combinations_with_replacement(range(n1 + n2), n2)
-            if not (max(x) < min(y) or max(y) < min(x))
-        }
-        smallest = min(error for error in errors if error > 0)
-        np.testing.assert_allclose(smallest, 1 / (2 * n1**2 * n2**2), rtol=1e-12)
+@pytest.mark.parametrize("alternative", ["greater", "less"])
+def test_one_side_of_separated_and_constant_genes(alternative):
+    labels = np.repeat(["a", "b"], [4, 6])
+    values = np.where(labels == "a", 1.0, 0)[:, None] * [1, -1, 0]
+    ours = all_by_gene(ranked(values, labels, reference="b", alternative=alternative, extras=EXTRAS), "a")
+    score, freedom = 24 / np.sqrt(2), 4 / (1 / 3 + 1 / 5)
+    sign = 1 if alternative == "greater" else -1
+    tails = stats.t.sf([sign * score, -sign * score], freedom)
+    np.testing.assert_allclose(ours["scores"], [score, -score, 0], rtol=1e-7)
+    np.testing.assert_allclose(ours["pvals"], [*tails, 1], rtol=1e-10)
+    np.testing.assert_allclose(ours["log10_pvals"], [*np.log10(tails), 0], rtol=1e-10)
+
+
+@pytest.mark.parametrize(("n1", "n2"), [*combinations_with_replacement(range(2, 5), 2)])
+def test_smallest_positive_variance(n1, n2):
+    """Of all ways in which a few cells can be tied and ordered, separated sides apart, whose variance is 0."""
+    x, y = (np.array([*combinations_with_replacement(range(n1 + n2), n)]) for n in (n1, n2))
+    x, y = np.repeat(x, len(y), axis=0), np.tile(y, (len(x), 1))
+    above = (x[:, :, None] > y[:, None, :]) + (x[:, :, None] == y[:, None, :]) / 2
+    variances = above.mean(axis=2).var(axis=1, ddof=1) / n1 + above.mean(axis=1).var(axis=1, ddof=1) / n2
+    is_zero = variances < 1e-20
+    np.testing.assert_allclose(variances[~is_zero].min(), 1 / (2 * n1**2 * n2**2), rtol=1e-12)
+    auc = above.mean(axis=(1, 2))
+    assert {*auc[is_zero]} == {0, 0.5, 1}
+    assert (np.ptp(np.hstack([x, y])[is_zero & (auc == 0.5)], axis=1) == 0).all()
+    assert is_zero[(auc == 0) | (auc == 1)].all()
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.float64])
@@ -177,6 +195,39 @@ def test_storages_agree_to_the_bit(tmp_path, monkeypatch, dtype, method, referen
             hold(by_scpdex(in_chunks(labelled(matrix), 70, 30), "group", **arguments))
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("method", ["brunner-munzel", "wilcoxon", "t-test"])
+def test_stores_agree_to_the_bit(tmp_path, monkeypatch, method, form):
+    """Files, low_memory, threads and gene_chunk_size, the minimal effect of t-tests as well."""
+    without_slack(monkeypatch)
+    extras = ("log10_pvals",) if method == "t-test" else EXTRAS
+    arguments = {"method": method, "extras": extras} | ({} if method == "wilcoxon" else {"min_effect": 0.05})
+    adata = labelled(FORMS[form](values_of("float32")))
+    expected = by_scpdex(adata, "group", n_jobs=1, **arguments)
+    assert_same_bits(by_scpdex(adata, "group", n_jobs=3, low_memory=True, gene_chunk_size=4, **arguments), expected)
+    for store in ("h5ad", "zarr"):
+        stored = on_disk(adata, tmp_path, store)
+        assert_same_bits(by_scpdex(stored, "group", n_jobs=2, **arguments), expected)
+        if form != "CSR":
+            budget = budget_for(stored, "column blocks", low_memory=True, **arguments)
+            in_parts = by_scpdex(stored, "group", low_memory=True, max_memory=budget, **arguments)
+            assert_same_bits(in_parts, expected)
+
+
+@pytest.mark.parametrize("reference", ["rest", "b"])
+@pytest.mark.parametrize("method", ["brunner-munzel", "wilcoxon"])
+def test_levels_are_separate_calls(method, reference):
+    """Intervals and minimal effects of each level are those of its cells alone."""
+    adata = labelled(FORMS["CSR"](values_of("float32")))
+    adata.obs["level"] = np.resize([*"xyy"], adata.n_obs)
+    arguments = {"method": method, "reference": reference, "extras": EXTRAS, "confidence": 0.9}
+    arguments |= {"min_effect": 0.05} if method == "brunner-munzel" else {"tie_correct": True}
+    alone = {level: by_scpdex(adata[adata.obs["level"] == level].copy(), "group", **arguments) for level in "xy"}
+    scpdex.tl.rank_genes_parallel(adata, "group", split_by="level", key_added="k", **arguments)
+    for level, expected in alone.items():
+        assert_same_bits(adata.uns[f"k_{level}"], expected)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -199,6 +250,17 @@ def test_one_cell():
     with pytest.raises(ValueError, match="'a'"):
         ranked(values, labels)
     ours = all_by_gene(ranked(values, labels, min_cells=1, extras=EXTRAS), "a")
+    assert (ours["scores"] == 0).all()
+    assert (ours["pvals"] == 1).all()
+    assert ours[["auc_se", "auc_low", "auc_high"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("reference", ["rest", "a"])
+def test_one_cell_on_the_other_side(reference):
+    values, labels = np.random.default_rng(0).random((9, 3)), np.array([*"abbbbbbbb"])
+    arguments = {"groups": ["b"], "reference": reference, "min_cells": 1, "extras": EXTRAS}
+    ours = all_by_gene(ranked(values, labels, **arguments), "b")
+    np.testing.assert_array_equal(ours["auc"], (values[1:] > values[0]).mean(axis=0))
     assert (ours["scores"] == 0).all()
     assert (ours["pvals"] == 1).all()
     assert ours[["auc_se", "auc_low", "auc_high"]].isna().all(axis=None)

@@ -5,7 +5,7 @@ import mpmath
 import numpy as np
 import pandas as pd
 import pytest
-from oracles import all_by_gene, by_scpdex, plain_placements, plain_treat
+from oracles import all_by_gene, assert_same_bits, by_scpdex, plain_placements, plain_treat
 from scipy import stats
 from stored import labelled, values_of
 
@@ -58,6 +58,56 @@ def test_no_effect_is_the_usual_test(method, alternative):
         pd.testing.assert_frame_equal(all_by_gene(zero, group), all_by_gene(usual, group), check_exact=True)
 
 
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+@pytest.mark.parametrize("method", METHODS)
+def test_no_effect_at_the_edges(method, alternative):
+    """Constant and separated genes, means without spread, and a group of one cell."""
+    labels = np.repeat([*"abc"], [5, 6, 1])
+    values = np.where(labels == "a", 1.0, 0)[:, None] * [2, -1, 0] + [0, 1, 3]
+    obs = pd.DataFrame({"group": labels}, index=[f"cell{i}" for i in range(12)])
+    arguments = {"method": method, "alternative": alternative, "min_cells": 1, "extras": ("log10_pvals",)}
+    usual, zero = (by_scpdex(ad.AnnData(values, obs=obs), "group", min_effect=e, **arguments) for e in (None, 0.0))
+    assert_same_bits(zero, usual)
+
+
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+def test_separated_and_constant_genes(alternative):
+    """By the variance that separated sides have in the Brunner-Munzel test."""
+    labels = np.repeat([*"ab"], [30, 40])
+    values = np.where(labels == "a", 1.0, 0)[:, None] * [1, -1, 0]
+    obs = pd.DataFrame({"group": labels}, index=[f"cell{i}" for i in range(70)])
+    arguments = {"reference": "b", "min_effect": 0.49, "alternative": alternative, "extras": ("log10_pvals",)}
+    ours = all_by_gene(by_scpdex(ad.AnnData(values, obs=obs), "group", method="brunner-munzel", **arguments), "a")
+    error, freedom = 1 / (np.sqrt(2) * 1200), 4 / (1 / 29 + 1 / 39)
+    expected = [*(plain_treat(d, error, freedom, 0.49, alternative) for d in (0.5, -0.5)), (0, 1)]
+    np.testing.assert_allclose(ours[["scores", "pvals"]], expected, rtol=1e-7)
+    np.testing.assert_allclose(ours["log10_pvals"], np.log10([p for _, p in expected]), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_p_is_at_most_1(method):
+    """Where there is no difference at all, two tails make up the whole, and rounding could add to it."""
+    half = np.random.default_rng(0).normal(size=(20, 400)) * np.linspace(0.5, 2, 400)
+    obs = pd.DataFrame({"group": np.repeat([*"ab"], 20)}, index=[f"cell{i}" for i in range(40)])
+    arguments = {"method": method, "reference": "b", "extras": ("log10_pvals",)}
+    for effect in (0.05, 0.1, 0.2):
+        result = by_scpdex(ad.AnnData(np.vstack([half, half]), obs=obs), "group", min_effect=effect, **arguments)
+        assert (result["scores"]["a"] == 0).all()
+        assert result["pvals"]["a"].max() == 1
+        assert result["log10_pvals"]["a"].max() <= 0
+        np.testing.assert_allclose(result["pvals"]["a"], 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_cell(method):
+    adata = labelled(values_of("float64"))
+    adata.obs["group"] = ["one", *np.resize([*"ab"], adata.n_obs - 1)]
+    arguments = {"min_cells": 1, "min_effect": METHODS[method], "extras": ("log10_pvals",)}
+    ours = all_by_gene(by_scpdex(adata, "group", method=method, **arguments), "one")
+    for name, value in {"scores": 0, "pvals": 1, "log10_pvals": 0}.items():
+        assert (ours[name] == value).all()
+
+
 def test_small_effects_tend_to_the_usual_test():
     """The formula for a positive effect has the usual p as its limit."""
     adata = labelled(values_of("float64"))
@@ -92,8 +142,9 @@ def test_means_without_spread():
     assert ours["scores"].tolist() == [np.inf, 0, 0, 0, -np.inf]
     assert ours["pvals"].tolist() == [0, 1, 1, 1, 0]
     assert ours["log10_pvals"].tolist() == [-np.inf, 0, 0, 0, -np.inf]
-    less = by_scpdex(ad.AnnData(values, obs=obs), "group", method="t-test", alternative="less", **arguments)
-    assert all_by_gene(less, "a")["pvals"].tolist() == [1, 1, 1, 1, 0]
+    for alternative, pvals in {"less": [1, 1, 1, 1, 0], "greater": [0, 1, 1, 1, 1]}.items():
+        one_sided = by_scpdex(ad.AnnData(values, obs=obs), "group", alternative=alternative, **arguments)
+        assert all_by_gene(one_sided, "a")["pvals"].tolist() == pvals
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -123,8 +174,9 @@ def test_other_methods(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_invalid_effects(method, effect):
     adata = labelled(values_of("float32"))
-    with pytest.raises(ValueError, match=rf"min_effect={effect!r} is not valid: pass"):
-        scpdex.tl.rank_genes_parallel(adata, "group", method=method, min_effect=effect)
+    for verb in (scpdex.tl.rank_genes_parallel, scpdex.get.plan):
+        with pytest.raises(ValueError, match=rf"min_effect={effect!r} is not valid: pass"):
+            verb(adata, "group", method=method, min_effect=effect)
 
 
 def test_an_auc_is_at_most_a_half_from_a_half():

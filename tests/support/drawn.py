@@ -156,6 +156,7 @@ def options(draw: st.DrawFn, obs: pd.DataFrame) -> dict[str, Any]:
         "corr_scope": st.just("all"),
         "extras": st.just(extras),
         "min_effect": st.sampled_from([0.0, 0.1, 0.4]),
+        "confidence": st.sampled_from([0.5, 0.999]),
     }
     # Without any, scanpy can say what is right.
     likely = [False, False, True] if draw(st.sampled_from([True, True, False])) else [False]

@@ -115,8 +115,7 @@ def check_gene(ours: dict[str, float], numbers: Numbers, options: dict[str, Any]
         np.testing.assert_allclose(ours["auc"], numbers.auc, rtol=1e-12)
     if "auc_se" in ours:
         np.testing.assert_allclose(ours["auc_se"], numbers.auc_error, rtol=1e-10)
-        ends = (ours["auc_low"], ours["auc_high"])
-        assert np.isnan(numbers.auc_error) or 0 <= ends[0] <= ours["auc"] <= ends[1] <= 1
+        np.testing.assert_allclose([ours["auc_low"], ours["auc_high"]], numbers.auc_ends, rtol=1e-9, atol=1e-12)
     assert 0 <= ours["pvals"] <= ours["pvals_adj"] <= 1
     if numbers.sure:
         np.testing.assert_allclose(ours["scores"], np.float32(numbers.score), rtol=1e-6, atol=1e-9)

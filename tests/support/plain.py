@@ -102,6 +102,8 @@ class Numbers:
     """Whether rounding leaves score and p as they are."""
     auc_error: float
     """Standard error of the AUC; NaN unless it is asked for."""
+    auc_ends: tuple[float, float]
+    """Confidence interval of the AUC; NaN unless it is asked for."""
 
 
 def numbers_of(values: np.ndarray, sides: Sides, options: dict[str, Any], log_base: float | None) -> list[Numbers]:
@@ -118,8 +120,11 @@ def numbers_of(values: np.ndarray, sides: Sides, options: dict[str, Any], log_ba
         if "min_logfc" in options:
             tested = tested and abs(least) >= options["min_logfc"]
         asked = "auc_se" in options.get("extras", ()) and y.size
-        auc_error = plain_placements(x, y)[1] if asked else np.nan
-        found.append(Numbers(score, pval, least, most, auc, tested, sure, auc_error))
+        difference, auc_error, freedom = plain_placements(x, y) if asked else (np.nan, np.nan, np.nan)
+        margin = stats.t.ppf((1 + options.get("confidence", 0.95)) / 2, freedom) * auc_error if auc_error else 0.0
+        ends = (float(max(difference + 0.5 - margin, 0)), float(min(difference + 0.5 + margin, 1)))
+        ends = (np.nan, np.nan) if np.isnan(margin) else ends
+        found.append(Numbers(score, pval, least, most, auc, tested, sure, auc_error, ends))
     return found
 
 

@@ -55,6 +55,10 @@ ROUTES: dict[str, Callable[[Path], Route]] = {
     "CSR in memory": lambda _: Route(_made("CSR"), {"method": "wilcoxon", "pts": True}),
     "CSC in memory": lambda _: Route(_made("CSC"), {"method": "t-test"}),
     "dense view": lambda _: Route(_made("dense")[::2], {"method": "anderson", "copy": True}),
+    "intervals of levels": lambda _: Route(
+        _made("CSR"),
+        {"method": "brunner-munzel", "split_by": "level", "extras": ("auc_se", "auc_low"), "min_effect": 0.05},
+    ),
     "levels and strata, as matrices": lambda _: Route(
         _made("CSR"), {"method": "wilcoxon", "split_by": "level", "strata": "donor", "storage": "varm"}
     ),
