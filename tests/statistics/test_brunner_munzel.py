@@ -140,29 +140,40 @@ def test_smallest_positive_variance(n1, n2):
     assert is_zero[(auc == 0) | (auc == 1)].all()
 
 
-@pytest.mark.parametrize("dtype", [np.int64, np.float64])
-def test_variances_of_many_cells(dtype):
+def _in_64_bits(*values: int) -> list[np.ndarray]:
+    return [np.array([[value % 2**64]], dtype=np.uint64).view(np.int64) for value in values]
+
+
+def test_largest_variance():
+    """Half of the group lies below all others, and half above: squared deviations need the 64th bit."""
+    n1, n2 = 1_600_000, 3_200_000
+    squares = _in_64_bits(n1 // 2 * (2 * n2) ** 2, n2 * n1**2)
+    estimate = estimate_auc(np.array([[n1 * n2]]), *squares, np.array([n1]), np.array([n2]))
+    assert estimate.difference[0, 0] == 0
+    np.testing.assert_allclose(estimate.standard_error[0, 0], np.sqrt(1 / (4 * (n1 - 1))), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("k", "is_exact", "tolerance"), [(1, True, 1e-12), (1_000, True, 1e-12), (1_000, False, 1e-6)])
+def test_variances_of_many_cells(k, is_exact, tolerance):
     """Sums of squares wrap around, or are float64: nearly separated sides keep the digits of their variance."""
-    n1, n2 = 1_000_000, 900_000 if dtype is np.int64 else 5_000_000
-    k = 1_000
+    n1, n2 = 1_000_003, 3_800_007
     # k cells of the group are below k of the others, all else is separated.
     twice_u = 2 * (n1 * n2 - k * k)
     group = (n1 - k) * (2 * n2) ** 2 + k * (2 * (n2 - k)) ** 2
     other = k * (2 * k) ** 2
-    squares = [np.array([[value]]).astype(dtype) for value in (group, other)]
+    squares = _in_64_bits(group, other) if is_exact else [np.array([[float(value)]]) for value in (group, other)]
     estimate = estimate_auc(np.array([[twice_u]]), *squares, np.array([n1]), np.array([n2]))
     spread_group = k * k * k * (1 - k / n1) / (n1 - 1)
     spread_other = k * k * k * (1 - k / n2) / (n2 - 1)
     expected = np.sqrt(spread_group / (n1 * n2**2) + spread_other / (n2 * n1**2))
-    tolerance = 1e-12 if dtype is np.int64 else 1e-6
     np.testing.assert_allclose(estimate.standard_error[0, 0], expected, rtol=tolerance)
 
 
 def test_float64_sums_of_squares(monkeypatch):
-    """Beyond 2**21 cells, sums are float64: the same of a few cells."""
+    """Of millions of cells, sums are float64: the same of a few cells."""
     values, labels = values_of("float64"), np.resize([*"aabc"], 300)
     expected = {ref: ranked(values, labels, reference=ref, extras=EXTRAS) for ref in ("rest", "b")}
-    monkeypatch.setattr("scpdex.run._sufficient_statistics.EXACT_TIE_SUMS_BELOW", 10)
+    monkeypatch.setattr("scpdex.run._sufficient_statistics.EXACT_SQUARES_BELOW", 10)
     for reference, exact in expected.items():
         found = ranked(values, labels, reference=reference, extras=EXTRAS)
         for name in ("scores", "pvals", "auc_se"):

@@ -168,7 +168,6 @@ def _rank_many_cells() -> None:
         for reference in ("rest", "0"):
             for extras in ((), ("auc_se",)):
                 _rank(adata, method="wilcoxon", tie_correct=True, reference=reference, extras=extras)
-            _rank(adata, method="brunner-munzel", reference=reference)
 
 
 def _rank(adata: AnnData, **options: Any) -> None:

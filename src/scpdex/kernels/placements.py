@@ -48,7 +48,7 @@ def square_placements(
         As for :func:`scpdex.kernels.rank_sums.rank_sums`.
     group_squares, other_squares
         Output, genes x codes: squares of each group's cells among the others, and of the others among the group.
-        ``int64`` where these fit (fewer than 2**21 cells) or else ``float64``; columns of a reference hold nothing.
+        ``int64``, in which they may wrap around, or ``float64``; columns of a reference hold nothing.
     scratch
         Two buffers for entries, and histograms, from :func:`scpdex.kernels.rank_sums.new_scratch`.
     """
@@ -60,8 +60,8 @@ def square_placements(
     for total in (twice_u, group_squares, other_squares):
         total[:] = 0
     block = (keys, starts, ends, ranges.lowest, ranges.shared, ranges.bits, zeros, n_zeros, reference)
-    passed = np.empty(sizes.size, dtype=np.int64)
-    _square_placements(*block, sums, twice_u, tie_sums, ties, group_squares, other_squares, passed, *scratch)
+    n_below = np.empty(sizes.size, dtype=np.int64)
+    _square_placements(*block, sums, twice_u, tie_sums, ties, group_squares, other_squares, n_below, *scratch)
     n_others = sizes.sum() - sizes if reference is None else sizes[reference]
     size = sizes.astype(other_squares.dtype)
     np.subtract(4 * size * size * n_others, other_squares, out=other_squares)
@@ -86,7 +86,7 @@ def _square_placements(
     ties: NDArray[Any] | None,
     group_squares: NDArray[Any],
     other_squares: NDArray[Any],
-    passed: NDArray[Any],
+    n_below: NDArray[Any],
     entries: Any,
     spare_entries: Any,
     histograms: NDArray[Any],
@@ -96,8 +96,8 @@ def _square_placements(
         in_order = sort_gene(gene, ends[g], lowest[g], shared[g], bits[g], sums[g], histograms, entries, spare_entries)
         n_negative = count_negative(in_order, gene.size)
         rises = None if tie_sums is None else tie_sums[g]
-        totals = (passed, twice_u[g], group_squares[g], other_squares[g])
-        passed[:] = 0
+        totals = (n_below, twice_u[g], group_squares[g], other_squares[g])
+        n_below[:] = 0
         tie_sum = term_of(n_zeros[g], tie_sums)
         below, tie_sum = _place_run(in_order, np.int64(0), n_negative, reference, np.int64(0), tie_sum, rises, *totals)
         for code in range(zeros.shape[1]):
@@ -118,7 +118,7 @@ def _place_run(
     below: int,
     tie_sum: Any,
     tie_sums: NDArray[Any] | None,
-    passed: NDArray[Any],
+    n_below: NDArray[Any],
     twice_u: NDArray[Any],
     group_squares: NDArray[Any],
     other_squares: NDArray[Any],
@@ -146,7 +146,7 @@ def _place_run(
             while first < stop_of_groups and code_at(entries, first) == code:
                 first += np.uint64(1)
             n_group = np.int64(first - begin)
-            _place_cells(code, n_group, below, n_counted, reference, passed, twice_u, group_squares, other_squares)
+            _place_cells(code, n_group, below, n_counted, reference, n_below, twice_u, group_squares, other_squares)
             if reference is not None and tie_sums is not None:
                 tie_sums[code] += rise_of_tie_term(tie_sums.dtype.type(n_counted), tie_sums.dtype.type(n_group))
         below += n_counted
@@ -161,7 +161,7 @@ def _place_cells(
     below: int,
     n_counted: int,
     reference: int | None,
-    passed: NDArray[Any],
+    n_below: NDArray[Any],
     twice_u: NDArray[Any],
     group_squares: NDArray[Any],
     other_squares: NDArray[Any],
@@ -169,15 +169,15 @@ def _place_cells(
     """Add the cells of a group that share a value, which ``n_counted`` cells have and ``below`` cells are below."""
     twice_placement = 2 * below + n_counted
     n_others = n_counted
-    twice_placement_of_others = 2 * passed[code] + n_group
+    twice_placement_of_others = 2 * n_below[code] + n_group
     # Against the rest the group's own cells are counted. Numba compiles only the branch for the type of reference.
     if reference is None:
         twice_placement -= twice_placement_of_others
         n_others -= n_group
-    passed[code] += n_group
+    n_below[code] += n_group
     twice_u[code] += n_group * twice_placement
-    number = group_squares.dtype.type
-    w = number(twice_placement)
-    group_squares[code] += number(n_group) * w * w
-    by_parts = 2 * w * number(twice_placement_of_others) + number(n_group) * number(n_others)
-    other_squares[code] += number(n_group) * by_parts
+    dtype = group_squares.dtype.type
+    w = dtype(twice_placement)
+    group_squares[code] += dtype(n_group) * w * w
+    of_others = 2 * w * dtype(twice_placement_of_others) + dtype(n_group) * dtype(n_others)
+    other_squares[code] += dtype(n_group) * of_others

@@ -12,7 +12,7 @@ from scpdex.kernels.key_ranges import measure_keys
 from scpdex.kernels.moments import are_counts, count_not_finite, group_moments, group_transformed_sums
 from scpdex.kernels.placements import square_placements
 from scpdex.kernels.rank_sums import new_scratch, rank_sums
-from scpdex.run._sufficient_statistics import SufficientStatistics, cubic_sums_dtype
+from scpdex.run._sufficient_statistics import SufficientStatistics, squares_dtype, tie_sums_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,7 +115,7 @@ class Ranks(BlockKernels):
         sums.twice_u = np.empty_like(sums.nonzero)
         if self._tie_correct:
             n_tie_sums = 1 if sizes.against_rest else sizes.sizes.size
-            sums.tie_sums = np.empty((len(sums.genes), n_tie_sums), dtype=cubic_sums_dtype(sizes))
+            sums.tie_sums = np.empty((len(sums.genes), n_tie_sums), dtype=tie_sums_dtype(sizes))
         self._rank(sums, unit, sizes, sums.tie_sums if self._tie_correct else None)
         sums.means /= np.maximum(sizes.sizes, 1)
 
@@ -142,7 +142,7 @@ class Placements(Ranks):
         self, sums: SufficientStatistics, unit: UnitKeys, sizes: GroupSizes, tie_sums: NDArray[Any] | None
     ) -> None:
         first, second, _, histograms, _ = self._scratch
-        sums.group_squares = np.empty(sums.nonzero.shape, dtype=cubic_sums_dtype(sizes))
+        sums.group_squares = np.empty(sums.nonzero.shape, dtype=squares_dtype(sizes))
         sums.other_squares = np.empty_like(sums.group_squares)
         square_placements(
             *unit.block,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scpdex.statistics.brunner_munzel import EXACT_SQUARES_BELOW
 from scpdex.statistics.tie_correction import EXACT_TIE_SUMS_BELOW
 
 if TYPE_CHECKING:
@@ -90,9 +91,11 @@ class SufficientStatistics:
             first = run.stop
 
 
-def cubic_sums_dtype(unit: GroupSizes) -> type[np.int64 | np.float64]:
-    """Give the dtype of tie sums and squared placements of a ranking unit: whole numbers as long as 64 bits hold them.
-
-    Both grow with the third power of the number of cells.
-    """
+def tie_sums_dtype(unit: GroupSizes) -> type[np.int64 | np.float64]:
+    """Give the dtype of the tie sums of a ranking unit: whole numbers as long as 64 bits hold them."""
     return np.int64 if unit.sizes.sum() < EXACT_TIE_SUMS_BELOW else np.float64
+
+
+def squares_dtype(unit: GroupSizes) -> type[np.int64 | np.float64]:
+    """Give the dtype of the squared placements of a ranking unit: whole numbers as long as 64 bits hold variances."""
+    return np.int64 if unit.sizes.sum() < EXACT_SQUARES_BELOW else np.float64

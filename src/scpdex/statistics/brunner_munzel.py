@@ -12,6 +12,9 @@ from scpdex.kernels._compile import inner_kernel, kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# Squared deviations of twice the placements sum to 4/27 N**3 at most: of fewer than these N cells, to less than 2**64.
+EXACT_SQUARES_BELOW = 4_900_000
+
 
 class AucEstimate(NamedTuple):
     """AUC of each gene and group, genes x groups, with its uncertainty."""
@@ -52,13 +55,16 @@ def estimate_auc(
     Parameters
     ----------
     twice_u, group_squares, other_squares
-        2 U, and sums of squared placements, genes x codes, of which the tested groups come first.
+        2 U, and sums of squared placements, genes x codes, of which the tested groups come first. Sums of squares in
+        int64 may have wrapped around. Those in float64, of ``EXACT_SQUARES_BELOW`` cells or more, are rounded, so that
+        variances of nearly separated sides are too large.
     n_group, n_other
         Cells of each group, and cells that it is compared with.
     """
     shape = (twice_u.shape[0], n_group.size)
     estimate = AucEstimate(np.empty(shape), np.empty(shape), np.empty(shape))
-    _estimate_auc(twice_u, group_squares, other_squares, n_group, n_other, *estimate)
+    is_exact = group_squares.dtype == np.int64
+    _estimate_auc(twice_u, group_squares, other_squares, n_group, n_other, is_exact, *estimate)
     return estimate
 
 
@@ -69,6 +75,7 @@ def _estimate_auc(
     other_squares: NDArray[Any],
     n_group: NDArray[np.int64],
     n_other: NDArray[np.int64],
+    is_exact: bool,
     difference: NDArray[np.float64],
     standard_error: NDArray[np.float64],
     freedom: NDArray[np.float64],
@@ -87,10 +94,9 @@ def _estimate_auc(
             if total in (0, 2 * n_pairs):
                 variance1 = variance2 = 1 / (4 * cells1 * cells1 * cells2 * cells2)
             else:
-                spread1 = _squared_deviations(group_squares[g, group], total, n1, group_squares.dtype.type)
-                spread2 = _squared_deviations(
-                    other_squares[g, group], 2 * n_pairs - total, n2, group_squares.dtype.type
-                )
+                dtype = group_squares.dtype.type
+                spread1 = _squared_deviations(group_squares[g, group], total, n1, dtype, is_exact)
+                spread2 = _squared_deviations(other_squares[g, group], 2 * n_pairs - total, n2, dtype, is_exact)
                 variance1 = spread1 / (4 * cells1 * (cells1 - 1) * cells2 * cells2)
                 variance2 = spread2 / (4 * cells2 * (cells2 - 1) * cells1 * cells1)
             variance = variance1 + variance2
@@ -102,13 +108,14 @@ def _estimate_auc(
 
 
 @inner_kernel
-def _squared_deviations(squares: Any, total: int, n: int, number: Any) -> float:
+def _squared_deviations(squares: Any, total: int, n: int, dtype: Any, is_exact: bool) -> float:
     """Sum squared deviations from the mean of ``n`` whole numbers, given the sum of their squares and their sum.
 
-    Deviations from the rounded-down mean are whole numbers with the sum r < n, so that the sum of their squares is
-    at least r: nothing cancels. It fits int64 where its parts have wrapped around.
+    Deviations from the rounded-down mean are whole numbers with the sum r < n, so that the sum of their squares is at
+    least r: nothing cancels. As uint64 that sum is right whatever has wrapped around on the way to it.
     """
     mean = total // n
     r = total - mean * n
-    around_mean = squares - number(2 * mean) * number(total) + number(n) * number(mean) * number(mean)
-    return max(np.float64(around_mean - number(r)), 0.0) + np.float64(r * (n - r)) / n
+    beyond_r = squares - dtype(2 * mean) * dtype(total) + dtype(n) * dtype(mean) * dtype(mean) - dtype(r)
+    whole = np.float64(np.uint64(np.int64(beyond_r))) if is_exact else max(np.float64(beyond_r), 0.0)
+    return whole + np.float64(r * (n - r)) / n

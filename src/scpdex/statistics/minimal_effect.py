@@ -29,9 +29,8 @@ def minimal_effect_test(
 
     McCarthy and Smyth (2009), "Testing significance relative to a fold-change threshold is a TREAT": p is
     ``P(T >= (|d| - e) / se) + P(T >= (|d| + e) / se)`` and, one-sided, ``P(T >= (d - e) / se)`` for greater and
-    ``P(T >= (-d - e) / se)`` for less. The score is ``sign(d) max(|d| - e, 0) / se`` for each alternative, as in
-    limma's ``treat``. Where it is undefined (one cell on a side, or a difference of e without any spread) it is 0, and
-    p is 1.
+    ``P(T >= (-d - e) / se)`` for less. The score is ``sign(d) max(|d| - e, 0) / se`` for each alternative, that of
+    limma's ``treat`` but for its moderated variance. Where it is undefined (one cell on a side) it is 0, and p is 1.
     """
     distance = np.abs(difference)
     effect = {"two-sided": distance, "greater": difference, "less": -difference}[alternative]
@@ -41,7 +40,8 @@ def minimal_effect_test(
         if alternative == "two-sided":
             bounds.append((distance + min_effect) / standard_error)
     undefined = np.isnan(nearest)
-    scores = np.where(undefined, 0, np.sign(difference) * np.maximum(nearest, 0))
+    # Adding 0 makes a negative zero positive.
+    scores = np.where(undefined, 0, np.sign(difference) * np.maximum(nearest, 0)) + 0.0
     # Two tails around 0 that make up the whole may add up to a little more.
     pvals = np.minimum(np.sum([t_tail(bound, freedom, "greater") for bound in bounds], axis=0), 1)
     pvals[undefined] = 1

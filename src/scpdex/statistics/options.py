@@ -32,7 +32,7 @@ METHODS: tuple[str, ...] = get_args(Method)
 ALTERNATIVES: tuple[str, ...] = get_args(Alternative)
 SCOPES: tuple[str, ...] = get_args(Scope)
 # Methods that test for a minimal effect, each with a bound of the effect.
-_MOST_EFFECT: dict[str, float] = {"t-test": float("inf"), "brunner-munzel": 0.5}
+_EFFECTS_BELOW: dict[str, float] = {"t-test": float("inf"), "brunner-munzel": 0.5}
 
 
 @dataclass(frozen=True)
@@ -99,15 +99,17 @@ class TestOptions:
         # Logistic regression refuses it with all else that it does not take.
         if self.min_effect is None or self.method == "logreg":
             return
-        if self.method not in _MOST_EFFECT:
+        if self.method not in _EFFECTS_BELOW:
             msg = (
                 f"min_effect={self.min_effect!r} is not for method={self.method!r}: pass one of "
-                f"{', '.join(map(repr, _MOST_EFFECT))}."
+                f"{', '.join(map(repr, _EFFECTS_BELOW))}."
             )
             raise ValueError(msg)
-        most = _MOST_EFFECT[self.method]
-        if not (_is_real(self.min_effect) and 0 <= self.min_effect < most):
-            what = "an AUC's distance from 1/2, below 0.5" if most < 1 else "a difference of means, in units of X"
+        bound = _EFFECTS_BELOW[self.method]
+        if not (_is_real(self.min_effect) and 0 <= self.min_effect < bound):
+            what = (
+                "an AUC's distance from 1/2, below 0.5" if bound < 1 else "a difference of means of the ranked values"
+            )
             msg = f"min_effect={self.min_effect!r} is not valid: pass {what}, from 0 up, or None."
             raise ValueError(msg)
 
@@ -130,8 +132,8 @@ class TestOptions:
             msg = "tie_correct=True is not for method='brunner-munzel': its variance allows for ties. Leave it out."
             raise ValueError(msg)
         if self.stratified and self.needs_placements:
-            of_placements = sorted(PLACEMENT_EXTRAS & set(self.extras))
-            msg = f"extras={of_placements!r} are not for strata: the AUC has no standard error over strata here."
+            refused = sorted(PLACEMENT_EXTRAS & set(self.extras))
+            msg = f"extras={refused!r} are not for strata: the AUC has no standard error over strata here."
             raise ValueError(msg)
         if self.stratified and self.use_continuity:
             msg = "use_continuity=True is not for strata: the stratified test has no such correction."
@@ -231,4 +233,4 @@ def _check_extras(extras: object) -> tuple[str, ...]:
 
 
 def _is_real(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

@@ -90,13 +90,12 @@ def rank_genes_parallel(
         numbers and bools as strings: ``.astype("category").cat.rename_categories(str)``. Unused categories are
         ignored. Cells without a label (NaN) are part of the rest, and of no other comparison.
     mask_var
-        Genes to test, over which p-values are adjusted: boolean array of shape ``(n_vars,)``, boolean Series indexed by
-        gene names in their order, or boolean column of ``adata.var``, by its name or as ``A.var["highly_variable"]``
-        with ``A`` of ``anndata.acc``.
+        Genes to test and to adjust over: boolean array of shape ``(n_vars,)``, boolean Series indexed by gene names in
+        their order, or boolean column of ``adata.var``, its name or ``A.var["name"]`` with ``A`` of ``anndata.acc``.
     use_raw
         Rank ``adata.raw.X``. None, the default, does so if raw is present.
     groups
-        ``"all"``, or a sequence of labels, each as it is or as a string. Cells of other groups stay part of the rest.
+        Groups to test: ``"all"``, or labels, each as it is or as a string. Cells of the others stay part of the rest.
     reference
         ``"rest"`` compares each group with all other cells; a label compares each group with that one; a list of
         labels compares each other group with the cells of all these groups together, and ``params["reference"]`` joins
@@ -117,7 +116,7 @@ def rank_genes_parallel(
         ``"t-test"`` (the default, Welch's), ``"t-test_overestim_var"`` (the same with the variance of the other cells
         taken as if there were only as many as the group has), ``"wilcoxon"`` (rank sum, normal approximation, see
         :func:`scipy.stats.mannwhitneyu`; ``"wilcoxon_illico"`` is scanpy 1.13's name of the same),
-        ``"brunner-munzel"`` (ranks too, whether the AUC differs from 1/2 where variances differ as well, see
+        ``"brunner-munzel"`` (tests AUC = 1/2 without equal variances, from some 20 cells a side on, see
         :func:`scipy.stats.brunnermunzel`), ``"anderson"`` (two-sample Anderson-Darling for tied values, sensitive to
         spread and shape too, see :func:`scipy.stats.anderson_ksamp`; p lies between 0.001 and 0.25, the ends of the
         published table) or ``"logreg"`` (:class:`sklearn.linear_model.LogisticRegression` on the selected groups; no
@@ -134,7 +133,7 @@ def rank_genes_parallel(
         True takes the mean of the log values and then ``expm1``, as scanpy 1.x does; False takes ``expm1`` of each
         value and then the mean, as Seurat does. None, the default, is True. Only log fold changes depend on it.
     use_continuity
-        Wilcoxon: lower ``|U - n1 n2 / 2|`` by 1/2, as scipy and Seurat do by default, in scores too.
+        Wilcoxon: lower ``|U - n1 n2 / 2|`` by 1/2, as scipy and Seurat do by default. Scores include it.
     exclude
         Labels whose cells take no part, neither as groups nor in the rest: as if they had been removed from ``adata``.
         ``np.nan`` or None in the list stands for cells without a label.
@@ -179,10 +178,10 @@ def rank_genes_parallel(
         They follow the tested genes in var order, with NaN for all numbers, and tables of
         :func:`scpdex.get.rank_genes_df` leave them out. See Notes.
     min_effect
-        Test whether the effect exceeds this size, see Notes: a difference of means in units of X for ``"t-test"``, the
-        distance of the AUC from 1/2 for ``"brunner-munzel"``. Other methods refuse it, 0 included.
+        Test whether the effect exceeds this size, see Notes: a difference of means of the ranked values, such as logs,
+        for ``"t-test"``, the distance of the AUC from 1/2 for ``"brunner-munzel"``; not for other methods.
     confidence
-        Probability with which the interval from ``"auc_low"`` to ``"auc_high"`` holds the AUC.
+        Nominal coverage of the interval from ``"auc_low"`` to ``"auc_high"``.
     corr_scope
         ``"group"`` adjusts p-values over the tested genes of each group; ``"all"`` over all groups and levels together.
     extras
@@ -234,11 +233,11 @@ def rank_genes_parallel(
         Record arrays (float64): p-values, and adjusted p-values.
     ``"u"``, ``"auc"``, ``"auc_se"``, ``"auc_low"``, ``"auc_high"``, ``"log10_pvals"``, ``"means"``,
     ``"means_reference"``, ``"count_means"``, ``"count_means_reference"``
-        Record arrays (float64) in the order of the names, if ``extras`` asks for them: U of the group (within strata);
-        U divided by its largest value, which is the probability that a value of the group is above one of the others,
-        ties counting half; its standard error and confidence interval; log10 of the p-value, accurate even where p
-        underflows to 0 in float64; mean values (in log space, if the data are) and mean counts (of ``expm1`` of the
-        values) of the group and of what it is compared with.
+        Record arrays (float64) in the order of the names, if ``extras`` asks for them: U of the group, with ``strata``
+        of pairs within these; U divided by its largest value, which is the probability that a value of the group is
+        above one of the others, ties counting half; its standard error and confidence interval; log10 of the p-value,
+        accurate even where p underflows to 0 in float64; mean values (in log space, if the data are) and mean counts
+        (of ``expm1`` of the values) of the group and of what it is compared with.
     ``"pts"``, ``"pts_rest"``
         With ``pts=True``: data frames, genes x groups, of the fraction of cells with a value other than 0 in the
         group, and (against the rest) in all other cells.
@@ -291,11 +290,12 @@ def rank_genes_parallel(
     nothing; one stratum gives the Wilcoxon test with ``tie_correct=True``.
 
     A filter by fold change chooses genes by the difference that is then tested: their adjusted p-values understate the
-    share of false discoveries. ``min_effect`` is the sound test for large effects d (TREAT, McCarthy and Smyth 2009):
-    p is ``P(T >= (|d| - e) / se) + P(T >= (|d| + e) / se)``, and the score ``sign(d) max(|d| - e, 0) / se``.
+    share of false discoveries. ``min_effect=e`` tests for an effect d beyond e (TREAT, McCarthy and Smyth 2009): with
+    its standard error se and T of Student's t, scores are ``sign(d) max(|d| - e, 0) / se``, and p, if two-sided, is
+    ``P(T >= (|d| - e) / se) + P(T >= (|d| + e) / se)``.
 
-    Where one side lies above the other, the variance of Brunner and Munzel (2000) is 0; it is taken to be the smallest
-    positive one of n1 and n2 cells, ``1 / (2 n1**2 n2**2)``, so that scores are finite, unlike scipy's.
+    Where one side lies above the other, Brunner and Munzel's variance (2000) is 0, and scipy's score infinite. Here it
+    is the smallest positive one of n1 and n2 cells, ``1 / (2 n1**2 n2**2)``.
 
     Examples
     --------
