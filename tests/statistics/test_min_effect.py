@@ -10,6 +10,7 @@ from scipy import stats
 from stored import labelled, values_of
 
 import scpdex
+from scpdex.statistics.minimal_effect import minimal_effect_test
 
 METHODS = {"t-test": 0.3, "brunner-munzel": 0.08}
 ALTERNATIVES = ["two-sided", "greater", "less"]
@@ -96,6 +97,15 @@ def test_p_is_at_most_1(method):
         assert result["pvals"]["a"].max() == 1
         assert result["log10_pvals"]["a"].max() <= 0
         np.testing.assert_allclose(result["pvals"]["a"], 1, rtol=1e-12)
+
+
+def test_two_tails_that_round_to_more_than_1():
+    """Found by search: Student's t of these degrees of freedom, one step of float64 beside the effect."""
+    near, far, freedom = -0.8726522991795099, 0.8726522991795101, 2.274067734516656
+    effect, difference = (far - near) / 2, (far + near) / 2
+    arguments = [np.array([[value]]) for value in (difference, 1.0, freedom)]
+    assert (difference - effect, difference + effect) == (near, far)
+    assert minimal_effect_test(*arguments, effect, "two-sided").pvals[0, 0] == 1
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -352,7 +352,7 @@ FAULTS = (
         "statistics/minimal_effect.py",
         '    pvals = np.minimum(np.sum([t_tail(bound, freedom, "greater") for bound in bounds], axis=0), 1)\n',
         '    pvals = np.sum([t_tail(bound, freedom, "greater") for bound in bounds], axis=0)\n',
-        "statistics/test_min_effect.py::test_p_is_at_most_1",
+        "statistics/test_min_effect.py::test_two_tails_that_round_to_more_than_1",
         "minimal effect: p is above 1",
     ),
     Fault(
