@@ -105,7 +105,7 @@ def test_two_tails_that_round_to_more_than_1():
     effect, difference = (far - near) / 2, (far + near) / 2
     arguments = [np.array([[value]]) for value in (difference, 1.0, freedom)]
     assert (difference - effect, difference + effect) == (near, far)
-    assert minimal_effect_test(*arguments, effect, "two-sided").pvals[0, 0] == 1
+    assert minimal_effect_test(*arguments, effect, "two-sided").pvals[0, 0] <= 1
 
 
 @pytest.mark.parametrize("method", METHODS)
