@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scpdex.kernels._compile import inner_kernel, kernel
-from scpdex.kernels.entries import code_at, key_at
+from scpdex.kernels.entries import code_at
 from scpdex.kernels.key_ranges import KeyRanges
 from scpdex.kernels.radix_sort import sort_gene
-from scpdex.kernels.rank_by_sort import count_negative, count_reference
+from scpdex.kernels.rank_by_sort import count_negative, count_reference, end_of_group, end_of_tie
 from scpdex.kernels.rank_sums import count_zeros
 from scpdex.kernels.tie_sums import complete_tie_sums, rise_of_tie_term, term_of
 
@@ -129,10 +129,7 @@ def _place_run(
     """
     first = np.uint64(start)
     while first < np.uint64(stop):
-        key = key_at(entries, first)
-        last = first + np.uint64(1)
-        while last < np.uint64(stop) and key_at(entries, last) == key:
-            last += np.uint64(1)
+        last = end_of_tie(entries, first, np.uint64(stop))
         n_counted = np.int64(last - first)
         stop_of_groups = last
         if reference is not None:
@@ -140,11 +137,8 @@ def _place_run(
             stop_of_groups = last - np.uint64(n_counted)
         tie_sum += term_of(n_counted, tie_sums)
         while first < stop_of_groups:
-            code = code_at(entries, first)
-            begin = first
-            first += np.uint64(1)
-            while first < stop_of_groups and code_at(entries, first) == code:
-                first += np.uint64(1)
+            code, begin = code_at(entries, first), first
+            first = end_of_group(entries, first, stop_of_groups)
             n_group = np.int64(first - begin)
             _place_cells(code, n_group, below, n_counted, reference, n_below, twice_u, group_squares, other_squares)
             if reference is not None and tie_sums is not None:

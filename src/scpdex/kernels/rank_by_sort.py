@@ -60,10 +60,7 @@ def _rank_run(
     """Walk from ``start`` to ``stop``; take and return the number of counted cells below, and the tie sum so far."""
     first = np.uint64(start)
     while first < np.uint64(stop):
-        key = key_at(entries, first)
-        last = first + np.uint64(1)
-        while last < np.uint64(stop) and key_at(entries, last) == key:
-            last += np.uint64(1)
+        last = end_of_tie(entries, first, np.uint64(stop))
         n_counted = np.int64(last - first)
         if reference is not None:
             n_counted = count_reference(entries, first, last, np.uint64(reference))
@@ -80,6 +77,26 @@ def _rank_run(
 
 
 @inner_kernel
+def end_of_tie(entries: Any, first: Any, stop: Any) -> Any:
+    """Find where the entries with the key of the ``first`` one end."""
+    key = key_at(entries, first)
+    first += np.uint64(1)
+    while first < stop and key_at(entries, first) == key:
+        first += np.uint64(1)
+    return first
+
+
+@inner_kernel
+def end_of_group(entries: Any, first: Any, stop: Any) -> Any:
+    """Find where the entries of the group of the ``first`` one end, within a tie."""
+    code = code_at(entries, first)
+    first += np.uint64(1)
+    while first < stop and code_at(entries, first) == code:
+        first += np.uint64(1)
+    return first
+
+
+@inner_kernel
 def count_reference(entries: Any, first: Any, last: Any, reference: Any) -> int:
     """Count the reference cells of a tie: they come last, as the sort is stable and theirs is the last group."""
     count = 0
@@ -93,9 +110,7 @@ def count_reference(entries: Any, first: Any, last: Any, reference: Any) -> int:
 def _add_ties_with_reference(entries: Any, first: Any, last: Any, n_counted: int, tie_sums: NDArray[Any]) -> None:
     """Add to ``tie_sums`` by how much the cells of each group in a tie raise the term of its ``n_counted`` cells."""
     while first < last:
-        code = code_at(entries, first)
-        start = first
-        while first < last and code_at(entries, first) == code:
-            first += np.uint64(1)
+        code, start = code_at(entries, first), first
+        first = end_of_group(entries, first, last)
         n_group = np.int64(first - start)
         tie_sums[code] += rise_of_tie_term(tie_sums.dtype.type(n_counted), tie_sums.dtype.type(n_group))

@@ -28,19 +28,26 @@ if TYPE_CHECKING:
     from scpdex.statistics.options import Alternative, TestOptions
 
 
-def test_sums(sums: SufficientStatistics, comparison: Comparison, options: TestOptions) -> TestResult:
-    """Apply the test of the options to the sufficient statistics of all cells."""
+def test_sums(
+    sums: SufficientStatistics, auc: AucEstimate | None, comparison: Comparison, options: TestOptions
+) -> TestResult:
+    """Apply the test of the options to the sufficient statistics of all cells, and their AUC where it is estimated."""
     if options.is_t_test:
         return _t_test(sums, comparison, options)
     if options.method == "anderson":
         return _anderson_test(sums, comparison)
     if options.method == "brunner-munzel":
-        return _student_result(*estimate_auc_of_sums(sums, comparison), options)
+        assert auc is not None, "the test needs placements"  # noqa: S101
+        return _student_result(*auc, options)
     return _rank_test(sums, comparison, options)
 
 
-def estimate_auc_of_sums(sums: SufficientStatistics, comparison: Comparison) -> AucEstimate:
-    """Estimate the AUC and its standard error from squared placements."""
+def estimate_auc_of_sums(
+    sums: SufficientStatistics, comparison: Comparison, options: TestOptions
+) -> AucEstimate | None:
+    """Estimate the AUC and its standard error from squared placements; None where nothing needs them."""
+    if not options.needs_placements:
+        return None
     squares = (sums.group_squares, sums.other_squares)
     return estimate_auc(sums.twice_u, *squares, comparison.group_sizes, comparison.other_sizes)
 

@@ -122,17 +122,7 @@ class Ranks(BlockKernels):
     def _rank(
         self, sums: SufficientStatistics, unit: UnitKeys, sizes: GroupSizes, tie_sums: NDArray[Any] | None
     ) -> None:
-        rank_sums(
-            *unit.block,
-            unit.ranges,
-            sizes.sizes,
-            sizes.sizes - sums.nonzero,
-            sizes.reference_code,
-            sums.means,
-            sums.twice_u,
-            tie_sums,
-            self._scratch,
-        )
+        rank_sums(*_ranking_arguments(sums, unit, sizes), tie_sums, self._scratch)
 
 
 class Placements(Ranks):
@@ -144,19 +134,8 @@ class Placements(Ranks):
         first, second, _, histograms, _ = self._scratch
         sums.group_squares = np.empty(sums.nonzero.shape, dtype=squares_dtype(sizes))
         sums.other_squares = np.empty_like(sums.group_squares)
-        square_placements(
-            *unit.block,
-            unit.ranges,
-            sizes.sizes,
-            sizes.sizes - sums.nonzero,
-            sizes.reference_code,
-            sums.means,
-            sums.twice_u,
-            tie_sums,
-            sums.group_squares,
-            sums.other_squares,
-            (first, second, histograms),
-        )
+        squares = (sums.group_squares, sums.other_squares)
+        square_placements(*_ranking_arguments(sums, unit, sizes), tie_sums, *squares, (first, second, histograms))
 
 
 class SortedValues(BlockKernels):
@@ -175,18 +154,26 @@ class SortedValues(BlockKernels):
         sizes = self._units[i]
         sums.twice_u = np.empty_like(sums.nonzero)
         sums.anderson = np.empty((len(sums.genes), sizes.n_groups))
-        anderson_darling(
-            *unit.block,
-            unit.ranges,
-            sizes.sizes,
-            sizes.sizes - sums.nonzero,
-            sizes.reference_code,
-            sums.means,
-            sums.twice_u,
-            sums.anderson,
-            self._buffers,
-        )
+        anderson_darling(*_ranking_arguments(sums, unit, sizes), sums.anderson, self._buffers)
         sums.means /= np.maximum(sizes.sizes, 1)
+
+
+def _ranking_arguments(
+    sums: SufficientStatistics, unit: UnitKeys, sizes: GroupSizes
+) -> tuple[
+    NDArray[Any],
+    NDArray[np.int64],
+    NDArray[np.uint32],
+    KeyRanges,
+    NDArray[np.int64],
+    NDArray[np.int64],
+    int | None,
+    NDArray[np.float64],
+    NDArray[np.int64],
+]:
+    """List the arguments that all kernels of ranks begin with; sums of values are written to the means."""
+    zeros = sizes.sizes - sums.nonzero
+    return *unit.block, unit.ranges, sizes.sizes, zeros, sizes.reference_code, sums.means, sums.twice_u
 
 
 def choose_kernels(

@@ -36,15 +36,17 @@ def write_statistics(
     """
     in_turn = iter(sums_of_ranked)
     for comparison, comparison_table in zip(design.comparisons, table.comparisons, strict=True):
+        auc = None
         if comparison.stratum_sizes:
             tested, sums = test_strata(islice(in_turn, len(comparison.stratum_sizes)), comparison, options)
         else:
             sums = next(in_turn)
-            tested = test_sums(sums, comparison, options)
+            auc = estimate_auc_of_sums(sums, comparison, options)
+            tested = test_sums(sums, auc, comparison, options)
         genes = slice(sums.genes.start, sums.genes.stop)
         table.not_finite[genes] += sums.not_finite
         table.are_counts[genes], table.highest[genes] = sums.are_counts, sums.highest
-        statistics = GeneStatistics(tested, sums, comparison, options)
+        statistics = GeneStatistics(tested, sums, auc, comparison, options)
         columns = statistics.columns()
         if "logfoldchanges" in columns:
             overflows, undefined = statistics.count_missing_fold_changes(columns["logfoldchanges"])
@@ -64,10 +66,16 @@ class GeneStatistics:
     """Statistics of a few genes and the groups of one comparison, genes x groups: the inputs of reported columns."""
 
     def __init__(
-        self, tested: TestResult, sums: SufficientStatistics, comparison: Comparison, options: TestOptions
+        self,
+        tested: TestResult,
+        sums: SufficientStatistics,
+        auc: AucEstimate | None,
+        comparison: Comparison,
+        options: TestOptions,
     ) -> None:
         self.tested = tested
         self.sums = sums
+        self._auc = auc
         self.comparison = comparison
         self.options = options
         self.log_scale = options.log_scale if options.mean_in_log_space else None
@@ -87,9 +95,10 @@ class GeneStatistics:
         """Ends of the confidence interval of the AUC."""
         return self._auc_estimate.interval(self.options.confidence)
 
-    @cached_property
+    @property
     def _auc_estimate(self) -> AucEstimate:
-        return estimate_auc_of_sums(self.sums, self.comparison)
+        assert self._auc is not None, "a column asks for it"  # noqa: S101
+        return self._auc
 
     @property
     def means(self) -> NDArray[np.float64]:

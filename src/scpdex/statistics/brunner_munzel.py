@@ -80,11 +80,11 @@ def _estimate_auc(
     standard_error: NDArray[np.float64],
     freedom: NDArray[np.float64],
 ) -> None:
-    for group in range(n_group.size):
-        n1, n2 = n_group[group], n_other[group]
-        n_pairs = n1 * n2
-        cells1, cells2 = np.float64(n1), np.float64(n2)
-        for g in range(twice_u.shape[0]):
+    for g in range(twice_u.shape[0]):
+        for group in range(n_group.size):
+            n1, n2 = n_group[group], n_other[group]
+            n_pairs = n1 * n2
+            cells1, cells2 = np.float64(n1), np.float64(n2)
             total = twice_u[g, group]
             # The difference of whole numbers is exact.
             difference[g, group] = np.float64(total - n_pairs) / max(2 * n_pairs, 1)

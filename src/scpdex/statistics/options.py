@@ -31,8 +31,11 @@ Extra = Literal["auc", "auc_se", "auc_low", "auc_high", "log10_pvals", "u", "mea
 METHODS: tuple[str, ...] = get_args(Method)
 ALTERNATIVES: tuple[str, ...] = get_args(Alternative)
 SCOPES: tuple[str, ...] = get_args(Scope)
-# Methods that test for a minimal effect, each with a bound of the effect.
-_EFFECTS_BELOW: dict[str, float] = {"t-test": float("inf"), "brunner-munzel": 0.5}
+# Methods that test for a minimal effect, each with what the effect is and the number that it must be below.
+_EFFECTS: dict[str, tuple[str, float]] = {
+    "t-test": ("a difference of means of the ranked values", float("inf")),
+    "brunner-munzel": ("an AUC's distance from 1/2, below 0.5", 0.5),
+}
 
 
 @dataclass(frozen=True)
@@ -99,18 +102,15 @@ class TestOptions:
         # Logistic regression refuses it with all else that it does not take.
         if self.min_effect is None or self.method == "logreg":
             return
-        if self.method not in _EFFECTS_BELOW:
+        if self.method not in _EFFECTS:
             msg = (
                 f"min_effect={self.min_effect!r} is not for method={self.method!r}: pass one of "
-                f"{', '.join(map(repr, _EFFECTS_BELOW))}."
+                f"{', '.join(map(repr, _EFFECTS))}."
             )
             raise ValueError(msg)
-        bound = _EFFECTS_BELOW[self.method]
+        effect, bound = _EFFECTS[self.method]
         if not (_is_real(self.min_effect) and 0 <= self.min_effect < bound):
-            what = (
-                "an AUC's distance from 1/2, below 0.5" if bound < 1 else "a difference of means of the ranked values"
-            )
-            msg = f"min_effect={self.min_effect!r} is not valid: pass {what}, from 0 up, or None."
+            msg = f"min_effect={self.min_effect!r} is not valid: pass {effect}, from 0 up, or None."
             raise ValueError(msg)
 
     def _refuse_combinations(self) -> None:
