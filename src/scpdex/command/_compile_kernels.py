@@ -20,7 +20,7 @@ from scpdex.compat.pdex_0_3 import pdex
 from scpdex.get import plan, rank_genes_df
 from scpdex.kernels._compile import measure_cache_use
 from scpdex.kernels._disk_cache import cpu_name
-from scpdex.matrix import IN_MEMORY, make_csr_matrix, make_matrix
+from scpdex.matrix import IN_MEMORY, make_chunks, make_csr_matrix, make_matrix
 from scpdex.statistics.tie_correction import EXACT_TIE_SUMS_BELOW
 from scpdex.tl import rank_genes_parallel, rank_genes_to_uns, rank_genes_to_varm
 
@@ -95,6 +95,20 @@ def _normalize() -> None:
         adata = _make_object(make_matrix(_make_counts(dtype), storage))
         for genes in (slice(None), slice(None, None, 2)):
             _rank(adata[:, genes], normalize=1e4, low_memory=in_parts, copy=True)
+
+
+def _compute_chunks() -> None:
+    """Rank dask arrays, where dask is installed: no other matrix is turned gene-major with indices of 64 bits."""
+    for dtype in _INTEGERS + _FLOATS:
+        chunks = make_chunks(_make_counts(dtype), "CSR, 64-bit indices")
+        if chunks is None:
+            return
+        adata = _make_object(chunks)
+        for genes in (None, _SOME_GENES):
+            _rank(adata, mask_var=genes, **_BLOCKS)
+        if dtype in _FLOATS:
+            for view in (slice(None), slice(None, None, 2)):
+                _rank(adata[:, view], normalize=1e4, copy=True)
 
 
 def _test() -> None:
@@ -205,4 +219,14 @@ def _make_object(matrix: Any) -> AnnData:
     return AnnData(matrix, obs=obs)
 
 
-_CALLS = (_read_storages, _normalize, _test, _compare_as_pdex, _report, _read_in_passes, _refuse_nan, _rank_many_cells)
+_CALLS = (
+    _read_storages,
+    _normalize,
+    _compute_chunks,
+    _test,
+    _compare_as_pdex,
+    _report,
+    _read_in_passes,
+    _refuse_nan,
+    _rank_many_cells,
+)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from scpdex.matrix._anndata import read_annotations
-from scpdex.matrix._example_matrices import IN_MEMORY, InMemory, make_csr_matrix, make_matrix
+from scpdex.matrix._example_matrices import IN_MEMORY, InMemory, make_chunks, make_csr_matrix, make_matrix
 from scpdex.matrix._expression import Expression, select_expression
 from scpdex.matrix._file_entries import EntryChanges, write_entries
 from scpdex.matrix._gene_block import GeneBlock, GeneSource
@@ -55,6 +55,7 @@ __all__ = [
     "gather_pieces",
     "is_path",
     "join_objects",
+    "make_chunks",
     "make_csr_matrix",
     "make_matrix",
     "open_file",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -23,11 +24,23 @@ def make_matrix(values: NDArray[Any], storage: InMemory) -> Any:
         return np.asfortranarray(values)
     if storage == "strided":
         return np.repeat(values, 2, axis=1)[:, ::2]
-    matrix: Any = (sparse.csr_matrix if storage.startswith("CSR") else sparse.csc_matrix)(values)
-    if storage.endswith("64-bit indices"):
-        # Given to the constructor, they would become narrow again.
-        matrix.indices, matrix.indptr = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)
-    return matrix
+    if not storage.endswith("64-bit indices"):
+        return (sparse.csr_matrix if storage == "CSR" else sparse.csc_matrix)(values)
+    # Rows of scipy's arrays keep the dtype of indices, those of its matrices get narrow ones.
+    wide: Any = (sparse.csr_array if storage.startswith("CSR") else sparse.csc_array)(values)
+    # Given to the constructor, they would become narrow again.
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    return wide
+
+
+def make_chunks(values: NDArray[Any], storage: InMemory) -> Any | None:
+    """Make a dask array of two chunks that are stored in such a way; None if dask is not installed."""
+    if find_spec("dask") is None:
+        return None
+    import dask.array as da  # noqa: PLC0415
+
+    half = -(-values.shape[0] // 2)
+    return da.from_array(make_matrix(values, storage), chunks=(half, -1), asarray=False)
 
 
 def make_csr_matrix(
