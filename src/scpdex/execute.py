@@ -1,4 +1,4 @@
-"""Execute a task: open the matrix, plan, and compute the table of statistics of every group and gene."""
+"""Execute: open the matrix, plan, and compute the table of statistics of every group and gene."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from scpdex.plan.make_plan import make_plan
 from scpdex.run import GeneRows, Job, NotCountsError, run_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
     from concurrent.futures import Executor
 
     from scpdex.plan.plan import Plan
-    from scpdex.results import ResultLayout
-    from scpdex.run import Table
-    from scpdex.task import Task
+    from scpdex.run import Measure, Table
+    from scpdex.work import Work
 
 
 @dataclass(frozen=True)
 class Executed:
-    """Statistics of a task, before genes are ordered."""
+    """Statistics, before genes are ordered."""
 
     table: Table
     pool: Executor
@@ -37,16 +36,8 @@ class Executed:
 
 
 @contextmanager
-def execute(task: Task, targets: Sequence[ResultLayout] = ()) -> Generator[Executed, None, None]:
-    """Compute the statistics. Leaving the context deletes the scratch file that may hold them.
-
-    Parameters
-    ----------
-    task
-        What is to be computed.
-    targets
-        Results of the comparisons, whose matrices hold the statistics until genes are ordered, if they have a row for
-        each tested gene.
+def execute(work: Work, measure: Measure) -> Generator[Executed, None, None]:
+    """Compute the statistics of a measure. Leaving the context deletes the scratch file that may hold them.
 
     Raises
     ------
@@ -57,28 +48,27 @@ def execute(task: Task, targets: Sequence[ResultLayout] = ()) -> Generator[Execu
     ValueError
         There are NaN or infinite values, or a file was changed while it was read.
     """
-    design, expression, options, resources = task.design, task.expression, task.options, task.resources
+    expression, limits = work.expression, work.resources.limits
     with (
         Scratch() as scratch,
-        ThreadPoolExecutor(resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
-        task.open(pool) as (source, position, first_plan),
+        ThreadPoolExecutor(limits.n_threads, thread_name_prefix="scpdex") as pool,
+        work.open(pool) as (source, position, first_plan),
     ):
         logg.info(f"    {first_plan}{f' in {gettempdir()}' if first_plan.scratch else ''}")
         if expression.normalization is not None and not source.info.are_counts:
             warn_of_fractional_counts(expression.normalization, expression.matrix_name)
-        n_tested = expression.genes.size
-        if task.storage.has_row_of_each_variable:
-            rows = GeneRows.of(expression.var_positions, task.adata.n_vars, position)
-        else:
+        if work.n_rows is None:
+            n_tested = expression.genes.size
             rows = GeneRows.of(np.arange(n_tested), n_tested, position)
-        job = Job(first_plan, design, options, pool, scratch, resources.show_progress)
-        in_results = targets if task.holds_statistics_in_results else ()
+        else:
+            rows = GeneRows.of(expression.var_positions, work.n_rows, position)
+        job = Job(first_plan, work.design, measure, pool, scratch, work.resources.show_progress)
         plan, table = first_plan, None
         with suppress(NotCountsError):
-            table = run_plan(source, job, rows, in_results)
+            table = run_plan(source, job, rows)
         if table is None:
-            plan = make_plan(source.info.without_counts(), task.requirements, resources.limits)
+            plan = make_plan(source.info.without_counts(), work.requirements, limits)
             logg.info(f"    values cannot be tallied; {plan}")
-            table = run_plan(source, replace(job, plan=plan), rows, in_results)
+            table = run_plan(source, replace(job, plan=plan), rows)
         expression.refuse_not_finite(rows.in_order(table.not_finite))
         yield Executed(table, pool, plan)

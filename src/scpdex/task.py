@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +11,6 @@ from anndata import AnnData
 
 from scpdex.comparisons.make_design import make_design
 from scpdex.machine.resources import Resources
-from scpdex.machine.tracebacks import release_locals
 from scpdex.matrix import (
     DEFAULT_LABEL,
     JOINS,
@@ -19,12 +18,10 @@ from scpdex.matrix import (
     JoinedObjects,
     check_rule,
     join_objects,
-    open_source,
     read_annotations,
     select_expression,
     select_joined_expression,
 )
-from scpdex.plan.make_plan import make_plan
 from scpdex.plan.requirements import Requirements
 from scpdex.plan.row_groups import bytes_per_row
 from scpdex.results import find_storage
@@ -32,18 +29,17 @@ from scpdex.statistics.log_base import read_log_base
 from scpdex.statistics.multiple_testing import bytes_of_family
 from scpdex.statistics.options import TestOptions, resolve_method
 from scpdex.statistics.tie_correction import EXACT_TIE_SUMS_BELOW
+from scpdex.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Iterable
-    from concurrent.futures import Executor
 
     import pandas as pd
     from anndata.acc import AdRef
     from numpy.typing import NDArray
 
     from scpdex.comparisons.design import Design
-    from scpdex.matrix import FilePath, Join, Source
-    from scpdex.plan.plan import Plan
+    from scpdex.matrix import FilePath, Join
     from scpdex.results import ResultStorage, Storage
     from scpdex.statistics.options import Alias, Alternative, Extra, Method, Scope
 
@@ -214,6 +210,17 @@ class Task:
         return is_in_memory and self.n_ranks == self.expression.genes.size
 
     @property
+    def work(self) -> Work:
+        """What is read and compared, for the plan and those who carry it out."""
+        return Work(
+            design=self.design,
+            expression=self.expression,
+            requirements=self.requirements,
+            resources=self.resources,
+            n_rows=self.adata.n_vars if self.storage.has_row_of_each_variable else None,
+        )
+
+    @property
     def requirements(self) -> Requirements:
         """What the test asks of the plan."""
         design, options, normalization = self.design, self.options, self.expression.normalization
@@ -222,7 +229,7 @@ class Task:
             description=options.work_phrase,
             n_groups=design.n_groups,
             n_codes=design.sizes.size,
-            most_codes_ranked_together=design.max_codes,
+            most_numbers_per_gene=design.max_codes,
             ranks_all_cells_together=len(design.ranking_units) == 1,
             only_moments=options.is_t_test,
             sums_transformed=options.transform is not None,
@@ -243,18 +250,6 @@ class Task:
         if self.storage.path is None:
             return 0
         return bytes_per_row(self.options.fields)
-
-    @contextmanager
-    def open(self, pool: Executor) -> Generator[tuple[Source, NDArray[np.int64] | None, Plan], None, None]:
-        """Look at the matrix and make a plan; the array is :func:`scpdex.matrix.open_source`'s."""
-        try:
-            source, position = open_source(self.expression, self.design, pool, self.resources.limits.n_threads)
-            with closing(source):
-                plan = make_plan(source.info, self.requirements, self.resources.limits)
-                yield source, position, plan
-        except BaseException as error:
-            release_locals(error)
-            raise
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from scpdex.machine.resources import Resources
 from scpdex.matrix import read_annotations
 from scpdex.messages.counts_or_logs import warn_of_too_large_logs
 from scpdex.results import refuse_backend
+from scpdex.run import TestMeasure
 from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:
@@ -182,7 +183,8 @@ def parallel_differential_expression(
     )
     n_targets = len(design.targets)
     start = logg.info(f"comparing {n_targets:,} groups of {groupby_key!r} with {design.reference!r} by {metric}")
-    with execute(make_task(adata, design, expression, options, resources)) as executed:
+    task = make_task(adata, design, expression, options, resources)
+    with execute(task.work, TestMeasure(options)) as executed:
         table = executed.table
         (comparison,) = table.comparisons
         statistics = {name: comparison.columns.read(name, slice(None)) for name in options.columns}

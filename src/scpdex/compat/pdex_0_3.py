@@ -19,6 +19,7 @@ from scpdex.machine.resources import Resources
 from scpdex.matrix import read_annotations, sample_values
 from scpdex.messages.counts_or_logs import warn_of_negative_counts, warn_of_too_large_logs
 from scpdex.results import refuse_backend
+from scpdex.run import TestMeasure
 from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def pdex(
             target_genes = np.where(target_genes < 0, -1, np.cumsum(is_target)[target_genes] - 1)
     options = TestOptions(method="wilcoxon", tie_correct=True, use_continuity=True, column_names=means.names)
     start = logg.info(f"comparing {len(design.targets):,} groups of {groupby!r} with {design.reference!r}")
-    with execute(make_task(adata, design, expression, options, resources)) as executed:
+    task = make_task(adata, design, expression, options, resources)
+    with execute(task.work, TestMeasure(options)) as executed:
         (comparison,) = executed.table.comparisons
         highest = executed.table.highest.max()
         if target_genes is None:

@@ -155,6 +155,6 @@ def plan(
         warn_of_ignored_arguments(unknown)
         with (
             ThreadPoolExecutor(task.resources.limits.n_threads, thread_name_prefix="scpdex") as pool,
-            task.open(pool) as opened,
+            task.work.open(pool) as opened,
         ):
             return opened[-1]

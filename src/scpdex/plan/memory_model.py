@@ -27,9 +27,9 @@ BOUNDARY_BYTES = 4
 BYTES_PER_GENE_AND_PIECE = 4
 # Bytes per value of the longest gene, of a test that numbers distinct values.
 NUMBER_BUFFER_BYTES = 64
-# Work buffers of a thread: digit tables, and the arrays of a tile; and per group, where a tile is one gene.
+# Work buffers of a thread: digit tables, and the arrays of a tile; and per number of a gene, where a tile is one gene.
 BYTES_PER_THREAD = 4 << 20
-BYTES_PER_CODE_AND_THREAD = 128
+BYTES_PER_NUMBER_AND_THREAD = 128
 # Per gene and group whose genes are ordered: sort keys and their positions, the order, adjusted p-values.
 ORDER_BYTES = 40
 # Groups that a thread orders together: as many as fit its cache, and fill cache lines of the results.
@@ -76,9 +76,9 @@ class MemoryModel(Generic[AnyMatrix]):
     @property
     def bytes_per_thread(self) -> int:
         """Work buffers of a thread."""
-        codes = self.requirements.most_codes_ranked_together
+        numbers = self.requirements.most_numbers_per_gene
         longest_gene = int(self.matrix.max_nonzeros.max())
-        return BYTES_PER_THREAD + BYTES_PER_CODE_AND_THREAD * codes + longest_gene * self.bytes_for_longest_gene
+        return BYTES_PER_THREAD + BYTES_PER_NUMBER_AND_THREAD * numbers + longest_gene * self.bytes_for_longest_gene
 
     @property
     def cell_bytes(self) -> int:
@@ -329,7 +329,7 @@ class ClientMemoryModel(PartsMemoryModel[ClusterDaskMatrix]):
     @property
     def fixed_bytes(self) -> int:
         """Bytes from the beginning of a call to its end: cells, genes, and the arrays of a tile."""
-        tile = BYTES_PER_THREAD + BYTES_PER_CODE_AND_THREAD * self.requirements.most_codes_ranked_together
+        tile = BYTES_PER_THREAD + BYTES_PER_NUMBER_AND_THREAD * self.requirements.most_numbers_per_gene
         return self.cell_bytes + BYTES_PER_GENE * self.matrix.n_genes + tile
 
     @property

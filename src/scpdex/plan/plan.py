@@ -89,7 +89,7 @@ class Plan(Candidate):
     @property
     def genes_per_tile(self) -> int:
         """Genes whose statistics are made together."""
-        return max(1, PAIRS_PER_TILE // self.requirements.most_codes_ranked_together)
+        return max(1, PAIRS_PER_TILE // self.requirements.most_numbers_per_gene)
 
     def __repr__(self) -> str:
         matrix = self.matrix

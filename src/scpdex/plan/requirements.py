@@ -15,8 +15,8 @@ class Requirements:
     """Tested groups, of all levels."""
     n_codes: int
     """Groups and references, of all levels and strata."""
-    most_codes_ranked_together: int
-    """Codes of the level or stratum that has most of them."""
+    most_numbers_per_gene: int
+    """Numbers of a gene that are made together: the codes, or pairs of codes, of the level or stratum with most."""
     ranks_all_cells_together: bool
     """Whether all cells are ranked in one go, rather than those of each level or stratum."""
     only_moments: bool

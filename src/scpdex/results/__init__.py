@@ -15,6 +15,7 @@ from scpdex.results._find_storage import Storage, find_storage
 from scpdex.results._fractions import Fractions, match_fraction_columns
 from scpdex.results._group_slices import cut_groups
 from scpdex.results._level_list import LevelList, make_level_key
+from scpdex.results._marker_result import MarkerResult, StoredMarkers
 from scpdex.results._parquet_result import ParquetResult
 from scpdex.results._ranked_result import GeneMatrices, NamedGenes, RankedGenes, RankedResult
 from scpdex.results._read_file import is_in_file, open_file_of
@@ -30,7 +31,7 @@ from scpdex.results._uns_storage import UnsStorage
 from scpdex.results._varm_matrices import is_in_varm, make_matrix_name
 from scpdex.results._varm_storage import VarmStorage
 from scpdex.results._write_checks import refuse_to_replace, refuse_view_of_disk
-from scpdex.results._write_results import write_results
+from scpdex.results._write_results import write_entries, write_results
 
 __all__ = [
     "Backend",
@@ -40,6 +41,7 @@ __all__ = [
     "GeneMatrices",
     "LabelColumn",
     "LevelList",
+    "MarkerResult",
     "NamedGenes",
     "ParquetResult",
     "ParquetStorage",
@@ -49,6 +51,7 @@ __all__ = [
     "ResultShape",
     "ResultStorage",
     "Storage",
+    "StoredMarkers",
     "StoredMatrices",
     "StoredRecords",
     "UnsStorage",
@@ -85,5 +88,6 @@ __all__ = [
     "refuse_large_records",
     "refuse_to_replace",
     "refuse_view_of_disk",
+    "write_entries",
     "write_results",
 ]

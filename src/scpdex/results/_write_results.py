@@ -43,13 +43,25 @@ def write_results(
     for key, result in results.items():
         entries[key], result_matrices = storage.make_entry(result, key, var_names)
         matrices |= result_matrices
+    return write_entries(adata, {**entries, **level_lists}, matrices, groupby=groupby, copy=copy, on_disk=on_disk)
+
+
+def write_entries(
+    adata: AnnData,
+    entries: Mapping[str, dict[str, Any]],
+    matrices: Mapping[str, Any],
+    *,
+    groupby: str | None = None,
+    copy: bool = False,
+    on_disk: bool = False,
+) -> AnnData | None:
+    """Write entries of ``uns`` and matrices of ``varm``, as :func:`write_results` does."""
     with anndata_lock:
         if copy and on_disk:
             obs, var = _copy_annotations(adata.obs), _copy_annotations(adata.var)
             adata = AnnData(obs=obs, var=var, uns=deepcopy(dict(adata.uns)), varm=collect_matrices(adata))
         elif copy:
             adata = adata.copy()
-    entries |= level_lists
 
     def write() -> None:
         with anndata_lock:

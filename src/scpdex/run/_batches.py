@@ -9,8 +9,6 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scpdex.machine.threads import run_on_threads
-from scpdex.run._block_kernels import choose_kernels
-from scpdex.run._gene_statistics import write_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -50,7 +48,7 @@ class _LocalBatch(ABC):
 
         def work(tile: range) -> None:
             with self.add_up(tile) as statistics:
-                write_statistics(statistics, job.design, job.options, table)
+                job.measure.write(statistics, job.design, table)
 
         table.begin_block(self.genes)
         run_on_threads(job.pool, work, job.plan.tiles(self.genes))
@@ -66,7 +64,7 @@ class KernelPool:
         longest_gene = int(matrix.max_nonzeros.max())
         self._idle: SimpleQueue[BlockKernels] = SimpleQueue()
         for _ in range(job.plan.n_threads):
-            self._idle.put(choose_kernels(job.options, job.design.ranking_units, longest_gene, matrix.key_dtype))
+            self._idle.put(job.measure.choose_kernels(job.design.ranking_units, longest_gene, matrix.key_dtype))
 
     @contextmanager
     def borrow(self) -> Generator[BlockKernels, None, None]:

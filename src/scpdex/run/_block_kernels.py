@@ -10,6 +10,7 @@ import numpy as np
 from scpdex.kernels.anderson_darling_sums import anderson_darling, new_anderson_scratch
 from scpdex.kernels.key_ranges import measure_keys
 from scpdex.kernels.moments import are_counts, count_not_finite, group_moments, group_transformed_sums
+from scpdex.kernels.pairwise_ranks import rank_pairs
 from scpdex.kernels.placements import square_placements
 from scpdex.kernels.rank_sums import new_scratch, rank_sums
 from scpdex.run._sufficient_statistics import SufficientStatistics, squares_dtype, tie_sums_dtype
@@ -156,6 +157,38 @@ class SortedValues(BlockKernels):
         sums.anderson = np.empty((len(sums.genes), sizes.n_groups))
         anderson_darling(*_ranking_arguments(sums, unit, sizes), sums.anderson, self._buffers)
         sums.means /= np.maximum(sizes.sizes, 1)
+
+
+class PairwiseRanks(BlockKernels):
+    """Means, squared deviations and the U of every pair of groups; ``rows`` are those of the groups in the output."""
+
+    def __init__(
+        self,
+        units: Sequence[GroupSizes],
+        rows: NDArray[np.int64],
+        longest_gene: int,
+        key_dtype: np.dtype[Any],
+        *,
+        tie_correct: bool,
+    ) -> None:
+        super().__init__([unit.sizes for unit in units], None)
+        self._units = units
+        self._rows = rows
+        self._tie_correct = tie_correct
+        first, second, _, histograms, _ = new_scratch(longest_gene, wide=_are_wide(key_dtype))
+        self._buffers = (first, second, histograms)
+
+    def _fill(self, sums: SufficientStatistics, unit: UnitKeys, i: int) -> None:
+        sizes = self._units[i]
+        sums.squares = np.empty_like(sums.means)
+        group_moments(*unit.block, sizes.sizes, sums.means, sums.squares)
+        shape = (len(sums.genes), np.count_nonzero(self._rows >= 0), self._rows.size)
+        sums.twice_u = np.empty(shape, dtype=np.int64)
+        if self._tie_correct:
+            sums.tie_sums = np.empty(shape, dtype=tie_sums_dtype(sizes))
+        tie_sums = sums.tie_sums if self._tie_correct else None
+        zeros = sizes.sizes - sums.nonzero
+        rank_pairs(*unit.block, unit.ranges, zeros, self._rows, sums.twice_u, tie_sums, self._buffers)
 
 
 def _ranking_arguments(

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from scpdex.comparisons.design import Design
     from scpdex.machine.scratch_file import Scratch
     from scpdex.plan.plan import Plan
-    from scpdex.statistics.options import TestOptions
+    from scpdex.run._measure import Measure
 
 
 @dataclass(frozen=True)
 class Job:
-    """A plan, the test and the comparisons that it is for, and what may be used of the machine."""
+    """A plan, the comparisons and what is computed of them, and what may be used of the machine."""
 
     plan: Plan
     design: Design
-    options: TestOptions
+    measure: Measure
     pool: Executor
     """The threads of this machine that compute."""
     scratch: Scratch

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from scpdex.comparisons.design import Design
     from scpdex.matrix import Piece
+    from scpdex.run._measure import Measure
     from scpdex.run._sufficient_statistics import SufficientStatistics
-    from scpdex.statistics.options import TestOptions
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PartialSums:
         genes: range,
         cell_codes: NDArray[Any],
         design: Design,
-        options: TestOptions,
+        measure: Measure,
         max_bytes: int,
     ) -> PartialSums:
         """Add up some genes of a piece; ``cell_codes`` are those of its cells.
@@ -60,11 +60,11 @@ class PartialSums:
         sizes = np.bincount(cell_codes, minlength=design.sizes.size)
         block = gather_pieces([piece.part(genes)], sizes.size)
         # Ranks of some of the cells say nothing of all of them.
-        (sums,) = Moments([sizes], options.transform).add_up(block)
+        (sums,) = Moments([sizes], measure.transform).add_up(block)
         sums.genes = genes
         tallies = None
-        if not options.is_t_test:
-            tallies = Tallies.empty(len(genes), design.ranking_units[0], tie_correct=options.tie_correct, by_group=True)
+        if not measure.only_moments:
+            tallies = Tallies.empty(len(genes), design.ranking_units[0], tie_correct=measure.tie_correct, by_group=True)
             if not (sums.are_counts and not sums.not_finite.any() and tallies.make_room(sums.highest, max_bytes)):
                 raise NotCountsError
             tallies.add(piece.part(genes), slice(0, len(genes)))

@@ -7,20 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from scpdex.machine.scratch_file import refuse_scratch_beyond_disk
-from scpdex.run._statistics_table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
 
     from scpdex.matrix import Source
-    from scpdex.results import ResultLayout
     from scpdex.run._batches import Batch
     from scpdex.run._gene_rows import GeneRows
     from scpdex.run._job import Job
+    from scpdex.run._statistics_table import Table
 
 
-def run_plan(source: Source, job: Job, rows: GeneRows, targets: Sequence[ResultLayout]) -> Table:
-    """Compute the statistics of every tested gene and group, in the matrices of the ``targets`` if these are given.
+def run_plan(source: Source, job: Job, rows: GeneRows) -> Table:
+    """Compute the statistics of every tested gene and group.
 
     Raises
     ------
@@ -38,7 +37,7 @@ def run_plan(source: Source, job: Job, rows: GeneRows, targets: Sequence[ResultL
         with job.open_progress_bar(job.design.codes.size, "cell") as bar:
             source = source.find_median(plan, job.pool, bar)
     scratch = job.scratch if plan.spill_table else None
-    table = Table.empty(job.design, job.options, plan.matrix.n_genes, rows, targets=targets, scratch=scratch)
+    table = job.measure.make_table(job.design, plan.matrix.n_genes, rows, scratch)
     strategy = import_module(f"scpdex.run.strategies.{plan.strategy.replace(' ', '_')}")
     batches: Generator[Batch, None, None] = strategy.run(source, job)
     with closing(batches):

@@ -10,7 +10,7 @@ import numpy as np
 from scpdex.run._columns import MatrixColumns, SpilledColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -109,9 +109,14 @@ class Table:
             ComparisonTable.empty(comparison, options, rows, targets[i] if targets else None, scratch)
             for i, comparison in enumerate(design.comparisons)
         )
+        return cls.of(comparisons, n_genes, rows)
+
+    @classmethod
+    def of(cls, comparisons: Iterable[ComparisonTable], n_genes: int, rows: GeneRows) -> Table:
+        """Make a table of ``n_genes`` of the source that has these parts."""
         return cls(
             rows,
-            comparisons,
+            tuple(comparisons),
             np.zeros(n_genes, dtype=np.int64),
             np.zeros(n_genes, dtype=bool),
             np.zeros(n_genes),

@@ -12,11 +12,8 @@ import numpy as np
 from scpdex.matrix import gather_pieces
 from scpdex.plan.gene_blocks import cut_range
 from scpdex.plan.worker_shares import FAN_IN
-from scpdex.run._block_kernels import choose_kernels
 from scpdex.run._gene_rows import GeneRows
-from scpdex.run._gene_statistics import write_statistics
 from scpdex.run._partial_sums import PartialSums
-from scpdex.run._statistics_table import Table
 from scpdex.run._tallies import NotCountsError
 
 if TYPE_CHECKING:
@@ -28,8 +25,9 @@ if TYPE_CHECKING:
     from scpdex.matrix import ChunkPart, ChunkReader, DaskSource, Piece
     from scpdex.plan.plan import Plan
     from scpdex.run._job import Job
+    from scpdex.run._measure import Measure
+    from scpdex.run._statistics_table import Table
     from scpdex.run._sufficient_statistics import SufficientStatistics
-    from scpdex.statistics.options import TestOptions
 
 
 Key = tuple[Any, ...]
@@ -42,7 +40,7 @@ class _Task:
     reader: ChunkReader
     design: Design
     """Without the codes of its cells, which go along with the chunks."""
-    options: TestOptions
+    measure: Measure
     plan: Plan
 
     def split(self, chunks: list[list[Any]], part: ChunkPart, codes: NDArray[Any]) -> Piece:
@@ -52,16 +50,17 @@ class _Task:
     def add_up(self, chunks: list[list[Any]], part: ChunkPart, codes: NDArray[Any]) -> PartialSums:
         """Add up the chunks of a part."""
         piece = self.split(chunks, part, codes)
-        return PartialSums.of(piece, part.genes, codes, self.design, self.options, self.plan.max_tally_bytes)
+        return PartialSums.of(piece, part.genes, codes, self.design, self.measure, self.plan.max_tally_bytes)
 
     def rank(self, pieces: list[Piece]) -> Table:
         """Rank the genes of pieces that together hold all cells."""
         block = gather_pieces(pieces, self.design.sizes.size)
-        table = Table.empty(self.design, self.options, len(block.genes), GeneRows.of_block(len(block.genes)))
+        n_genes = len(block.genes)
+        table = self.measure.make_table(self.design, n_genes, GeneRows.of_block(n_genes), None)
         longest = int(block.ends[:, -1].max())
-        statistics = choose_kernels(self.options, self.design.ranking_units, longest, block.keys.dtype)
+        statistics = self.measure.choose_kernels(self.design.ranking_units, longest, block.keys.dtype)
         for tile in cut_range(block.genes, self.plan.genes_per_tile):
-            write_statistics(statistics.add_up(block.part(tile)), self.design, self.options, table)
+            self.measure.write(statistics.add_up(block.part(tile)), self.design, table)
         return table
 
 
@@ -79,7 +78,7 @@ class TaskGraph:
             what: f"scpdex-{what}-{token}" for what in ("job", "split", "sums", "combine", "cells", "genes", "rank")
         }
         design_without_codes = replace(job.design, codes=np.empty(0, dtype=job.design.codes.dtype))
-        task = _Task(source.reader, design_without_codes, job.options, replace(job.plan, blocks=()))
+        task = _Task(source.reader, design_without_codes, job.measure.for_block(), replace(job.plan, blocks=()))
         self.shared = (self.names["job"],)
         self.tasks: dict[Key, Any] = {self.shared: task}
 

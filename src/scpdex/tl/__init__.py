@@ -2,5 +2,6 @@
 
 from scpdex.tl._convert_results import rank_genes_to_uns, rank_genes_to_varm
 from scpdex.tl._rank_genes_parallel import rank_genes_parallel
+from scpdex.tl._score_markers import score_markers
 
-__all__ = ["rank_genes_parallel", "rank_genes_to_uns", "rank_genes_to_varm"]
+__all__ = ["rank_genes_parallel", "rank_genes_to_uns", "rank_genes_to_varm", "score_markers"]

@@ -12,7 +12,7 @@ from scpdex.matrix import are_several
 from scpdex.messages.ranking_call import describe_call, describe_raw, log_results, warn_of_numbers, warn_of_preset
 from scpdex.messages.unwritable_results import warn_of_unwritable_results
 from scpdex.results import find_storage, refuse_to_replace, refuse_view_of_disk, write_results
-from scpdex.run import fitted_groups, order_table, refuse_for_logistic_regression, run_logistic_regression
+from scpdex.run import TestMeasure, fitted_groups, order_table, refuse_for_logistic_regression, run_logistic_regression
 from scpdex.tl._result_entries import collect_fractions, describe_shape, list_level_fields, make_results
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def rank_and_write(task: Task, classifier: Any, arguments: Arguments, key: str, 
             run_logistic_regression(classifier, expression, design, options, ranked[0])
             fractions: list[Fractions] = [{}]
         else:
-            with execute(task, ranked) as executed:
+            measure = TestMeasure(options, ranked if task.holds_statistics_in_results else ())
+            with execute(task.work, measure) as executed:
                 table, plan = executed.table, executed.plan
                 order_table(table, ranked, options, executed.pool, plan.groups_per_slice, plan.n_threads)
                 fractions = collect_fractions(table, design)

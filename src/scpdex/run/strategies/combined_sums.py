@@ -39,7 +39,7 @@ def _add_up_on_this_machine(source: DaskSource, job: Job, bar: Any) -> Generator
     plan, design = job.plan, job.design
 
     def add_up(piece: Piece, part: ChunkPart) -> PartialSums:
-        return PartialSums.of(piece, part.genes, source.codes[part.cells], design, job.options, plan.max_tally_bytes)
+        return PartialSums.of(piece, part.genes, source.codes[part.cells], design, job.measure, plan.max_tally_bytes)
 
     total: PartialSums | None = None
     with closing(source.map_parts(add_up, plan.values_per_piece, job.pool, plan.n_threads)) as partial_sums:

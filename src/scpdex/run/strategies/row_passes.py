@@ -52,18 +52,18 @@ class _RowPasses:
     @np.errstate(over="ignore", invalid="ignore")
     def add_up(self) -> SufficientStatistics:
         """Let all rows pass as often as the test needs it."""
-        design, options = self.job.design, self.job.options
+        design, measure = self.job.design, self.job.measure
         n_genes, sizes = self.stream.columns.size, design.sizes
         shape = (n_genes, sizes.size)
         sums = SufficientStatistics(range(n_genes), np.zeros(shape, dtype=np.int64), np.zeros(shape))
         sums.not_finite = np.zeros(n_genes, dtype=np.int64)
         counts, highest = np.ones(n_genes, dtype=np.bool_), np.zeros(n_genes)
-        transform = options.transform
+        transform = measure.transform
         if transform is not None:
             sums.transformed = np.zeros(shape)
         tallies = None
-        if not options.is_t_test:
-            tallies = Tallies.empty(n_genes, design.ranking_units[0], tie_correct=options.tie_correct)
+        if not measure.only_moments:
+            tallies = Tallies.empty(n_genes, design.ranking_units[0], tie_correct=measure.tie_correct)
 
         def add(piece: Piece) -> None:
             self._on_genes(partial(_add_values, piece, sums, counts, highest, transform))
