@@ -68,13 +68,13 @@ class MarkerTask:
     def requirements(self) -> Requirements:
         """What the effects ask of the plan."""
         design, normalization, n_scored = self.design, self.expression.normalization, self.pairs.scored.size
-        n_kept = len(self.options.kept_columns) * self.pairs.first_rows.size
+        n_kept = len(self.options.kept_columns) * self.pairs.kept.size
         n_kept += len(self.options.moment_columns) * design.sizes.size
         return Requirements(
             description="pairs of groups compared",
             n_groups=n_scored,
             n_codes=design.sizes.size,
-            most_numbers_per_gene=n_scored * self.pairs.n_groups,
+            most_numbers_per_gene=self.pairs.first.size,
             ranks_all_cells_together=len(design.ranking_units) == 1,
             only_moments=False,
             sums_transformed=False,

@@ -28,22 +28,17 @@ class ClusterPairs:
         return rows
 
     @cached_property
-    def _is_kept(self) -> NDArray[np.bool_]:
-        """Whether a row's group and another one are a pair that is kept: of two scored groups, one pair of the two."""
-        row = np.arange(self.scored.size)[:, None]
-        return np.asarray((self.rows < 0) | (self.rows > row))
+    def first(self) -> NDArray[np.int64]:
+        """Code of the first group of each pair: each scored group with every group in turn, itself included."""
+        return np.repeat(self.scored, self.n_groups)
 
     @cached_property
-    def first_rows(self) -> NDArray[np.int64]:
-        """Row of the first group of each kept pair."""
-        return np.nonzero(self._is_kept)[0].astype(np.int64)
+    def second(self) -> NDArray[np.int64]:
+        """Code of the second group of each pair."""
+        return np.tile(np.arange(self.n_groups), self.scored.size)
 
     @cached_property
-    def second_codes(self) -> NDArray[np.int64]:
-        """Code of the second group of each kept pair."""
-        return np.nonzero(self._is_kept)[1].astype(np.int64)
-
-    @property
-    def is_self(self) -> NDArray[np.bool_]:
-        """Whether a scored group and any group are the same, scored groups x groups."""
-        return np.asarray(self.scored[:, None] == np.arange(self.n_groups))
+    def kept(self) -> NDArray[np.int64]:
+        """Positions of pairs from which the others follow: of two scored groups, one of their two pairs."""
+        other = self.rows[self.second]
+        return np.flatnonzero((other < 0) | (other > self.rows[self.first]))

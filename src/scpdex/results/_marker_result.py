@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scpdex.comparisons.spelling import quote_names
+from scpdex.comparisons.spelling import quote_names, suggest_name
 from scpdex.results._converted_forms import read_names
 from scpdex.results._scanpy_records import make_name_array
 from scpdex.results._stored_parameters import read_params
@@ -27,7 +27,8 @@ UNTESTED_RANK = -1
 
 def is_marker_result(entry: Any) -> bool:
     """Tell whether an entry of ``uns`` is a result of ``score_markers``."""
-    return isinstance(entry, Mapping) and str(read_params(entry).get("method")) == MARKER_METHOD
+    has_fields = isinstance(entry, Mapping) and {"groups", "fields"} <= entry.keys()
+    return has_fields and str(read_params(entry).get("method")) == MARKER_METHOD
 
 
 @dataclass(frozen=True)
@@ -125,3 +126,20 @@ class StoredMarkers:
             has_number = ~np.isnan(matrix) if matrix.dtype.kind == "f" else matrix != UNTESTED_RANK
             is_tested |= has_number.any(axis=1)
         return is_tested
+
+    def scores(self, field: str) -> NDArray[np.float64]:
+        """Give a field as scores, of which the highest are the best: ranks and p-values with the other sign."""
+        self.refuse_unknown(field)
+        values = np.asarray(self.fields[field], dtype=np.float64)
+        return -values if is_best_lowest(field) else values
+
+    def refuse_unknown(self, field: object) -> None:
+        """Raise a ValueError for a field that the result lacks."""
+        if field not in self.fields:
+            msg = f"order_by={field!r} is not a field of the result.{suggest_name(str(field), list(self.fields))}"
+            raise ValueError(msg)
+
+
+def is_best_lowest(field: str) -> bool:
+    """Tell whether the lowest numbers of a field are the best: ranks and p-values."""
+    return field.endswith("_min_rank") or field.startswith("pvals_")

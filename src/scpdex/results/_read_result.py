@@ -10,6 +10,7 @@ import numpy as np
 from scpdex.comparisons.spelling import choose_names, quote_names
 from scpdex.results._converted_forms import read_names
 from scpdex.results._level_list import LevelList
+from scpdex.results._marker_result import is_marker_result
 from scpdex.results._read_file import is_in_file, read_file_steps
 from scpdex.results._read_matrices import StoredMatrices, read_matrices
 from scpdex.results._read_records import read_gene_names, read_records
@@ -124,6 +125,12 @@ def read_groups(adata: AnnData, key: str) -> tuple[str, ...]:
 def find_entry(adata: AnnData, key: str) -> Mapping[str, Any]:
     """Find the entry of a result in ``uns``, or raise a KeyError that says what is missing and which results exist."""
     entry = adata.uns.get(key)
+    if is_marker_result(entry):
+        msg = (
+            f"adata.uns[{key!r}] holds scores of markers, not ranked genes: call scpdex.get.score_markers_df(adata), "
+            "or scpdex.tl.markers_to_rank_genes(adata) first."
+        )
+        raise KeyError(msg)
     if isinstance(entry, Mapping) and _group_field(entry) in entry:
         return entry
     levels = LevelList.read(entry)
@@ -150,5 +157,5 @@ def _group_field(entry: Any) -> str:
 
 
 def _is_result(entry: Any) -> bool:
-    is_whole = isinstance(entry, Mapping) and _group_field(entry) in entry
+    is_whole = isinstance(entry, Mapping) and _group_field(entry) in entry and not is_marker_result(entry)
     return is_whole or LevelList.read(entry) is not None

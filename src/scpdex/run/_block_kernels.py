@@ -160,7 +160,7 @@ class SortedValues(BlockKernels):
 
 
 class PairwiseRanks(BlockKernels):
-    """Means, squared deviations and the U of every pair of groups; ``rows`` are those of the groups in the output."""
+    """Means, squared deviations, and U and tie sums of every pair: of each group that has a row with every group."""
 
     def __init__(
         self,
@@ -183,12 +183,13 @@ class PairwiseRanks(BlockKernels):
         sums.squares = np.empty_like(sums.means)
         group_moments(*unit.block, sizes.sizes, sums.means, sums.squares)
         shape = (len(sums.genes), np.count_nonzero(self._rows >= 0), self._rows.size)
-        sums.twice_u = np.empty(shape, dtype=np.int64)
-        if self._tie_correct:
-            sums.tie_sums = np.empty(shape, dtype=tie_sums_dtype(sizes))
-        tie_sums = sums.tie_sums if self._tie_correct else None
+        twice_u = np.empty(shape, dtype=np.int64)
+        tie_sums = np.empty(shape, dtype=tie_sums_dtype(sizes)) if self._tie_correct else None
         zeros = sizes.sizes - sums.nonzero
-        rank_pairs(*unit.block, unit.ranges, zeros, self._rows, sums.twice_u, tie_sums, self._buffers)
+        rank_pairs(*unit.block, unit.ranges, zeros, self._rows, twice_u, tie_sums, self._buffers)
+        sums.twice_u = twice_u.reshape(len(sums.genes), -1)
+        if tie_sums is not None:
+            sums.tie_sums = tie_sums.reshape(len(sums.genes), -1)
 
 
 def _ranking_arguments(

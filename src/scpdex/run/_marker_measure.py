@@ -11,7 +11,7 @@ from scpdex.run._block_kernels import PairwiseRanks
 from scpdex.run._columns import MatrixColumns, SpilledColumns
 from scpdex.run._statistics_table import ComparisonTable, Table
 from scpdex.statistics.marker_summaries import combine_pvals, summarize_effects
-from scpdex.statistics.pairwise_effects import BlockMean, GroupMoments, estimate_effect, weigh_pairs
+from scpdex.statistics.pairwise_effects import BlockMean, GroupMoments, PairBlock
 from scpdex.statistics.pairwise_tests import PairwiseTest
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from scpdex.run._sufficient_statistics import SufficientStatistics
     from scpdex.statistics.marker_options import MarkerOptions
 
-Numbers = dict[str, "NDArray[Any]"]
-
 
 @dataclass(frozen=True)
 class MarkerMeasure:
@@ -42,10 +40,24 @@ class MarkerMeasure:
 
     options: MarkerOptions
     pairs: ClusterPairs
+    blocks: tuple[PairBlock, ...]
+    """Cells of the pairs in each ranking unit."""
     summaries: Mapping[str, NDArray[Any]] | None = None
     """Matrices of the result, variables x scored groups; None on another machine."""
     effects: Mapping[str, NDArray[Any]] | None = None
     """Arrays of the result, variables x pairs; None on another machine."""
+
+    @classmethod
+    def of(
+        cls,
+        design: Design,
+        options: MarkerOptions,
+        pairs: ClusterPairs,
+        summaries: Mapping[str, NDArray[Any]],
+        effects: Mapping[str, NDArray[Any]],
+    ) -> MarkerMeasure:
+        """Measure all pairs of a design."""
+        return cls(options, pairs, pair_blocks(design, pairs.first, pairs.second), summaries, effects)
 
     transform = None
     only_moments = False
@@ -60,18 +72,13 @@ class MarkerMeasure:
         """Columns that are computed gene by gene."""
         return [*self.options.summary_columns, *(["pvals_any", "pvals_all"] if self.options.pvals else [])]
 
-    @property
-    def effect_columns(self) -> list[str]:
-        """Columns of each pair that are reported."""
-        return self.options.pairwise_columns
-
     def make_table(self, design: Design, n_genes: int, rows: GeneRows, scratch: Scratch | None) -> Table:
         """Allocate the table of ``n_genes`` of the source; ``scratch`` holds what ranks follow from if it is given."""
-        n_scored = self.pairs.scored.size
+        pairs = self.pairs
         parts = [
-            _in_result(rows, n_scored, self.summary_columns, self.summaries),
-            _in_result(rows, n_scored * self.pairs.n_groups, self.effect_columns, self.effects),
-            _until_ranked(rows, self.pairs.first_rows.size, self.options.kept_columns, scratch),
+            _in_result(rows, pairs.scored.size, self.summary_columns, self.summaries),
+            _in_result(rows, pairs.first.size, self.options.pairwise_columns, self.effects),
+            _until_ranked(rows, pairs.kept.size, self.options.kept_columns, scratch),
             _until_ranked(rows, design.sizes.size, self.options.moment_columns, scratch),
         ]
         return Table.of(parts, n_genes, rows)
@@ -85,56 +92,60 @@ class MarkerMeasure:
         return PairwiseRanks(units, self.pairs.rows, longest_gene, key_dtype, tie_correct=self.tie_correct)
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-    def write(self, sums_of_units: Iterable[SufficientStatistics], design: Design, table: Table) -> None:
+    def write(
+        self,
+        sums_of_units: Iterable[SufficientStatistics],
+        design: Design,  # noqa: ARG002
+        table: Table,
+    ) -> None:
         """Write the statistics of a few genes, given their sums in each ranking unit in turn."""
-        options, units = self.options, design.ranking_units
-        means = {effect: BlockMean() for effect in options.effects}
+        options, pairs = self.options, self.pairs
+        means = [BlockMean(effect) for effect in options.effects]
         test: PairwiseTest | None = None
         moments = []
-        for sums, unit in zip(sums_of_units, units, strict=True):
+        for sums, block in zip(sums_of_units, self.blocks, strict=True):
             genes = sums.genes
             run = slice(genes.start, genes.stop)
             table.not_finite[run] += sums.not_finite
             table.are_counts[run], table.highest[run] = sums.are_counts, sums.highest
-            of_unit = _moments_of(sums, unit.sizes)
-            moments.append(of_unit)
-            first = of_unit.take(np.s_[self.pairs.scored, None])
-            second = of_unit.take(np.s_[None, :])
-            auc = sums.twice_u / np.maximum(2 * first.sizes * second.sizes, 1)
-            for effect, mean in means.items():
-                weights = weigh_pairs(first.sizes, second.sizes, effect, is_only_block=len(units) == 1)
-                weights[self.pairs.is_self] = 0
-                mean.add(estimate_effect(effect, auc, first, second), weights)
-            if options.pvals and test is None:
-                test = PairwiseTest(*sums.twice_u.shape)
-            if test is not None:
-                test.add(sums.twice_u, sums.tie_sums, first.sizes, second.sizes)
-        effects: Numbers = {effect: mean.mean() for effect, mean in means.items()}
-        summaries: Numbers = {}
+            moments.append(_moments_of(sums, block.sizes))
+            for mean in means:
+                mean.add(block, moments[-1], sums.twice_u if mean.effect == "auc" else None)
+            if options.pvals:
+                test = test or PairwiseTest(len(genes), pairs.first.size)
+                test.add(sums.twice_u, sums.tie_sums, block.first_sizes, block.second_sizes)
+        effects: dict[str, NDArray[np.float64]] = {mean.effect: mean.mean() for mean in means}
+        by_other = (len(genes), pairs.scored.size, pairs.n_groups)
+        summaries: dict[str, NDArray[np.float64]] = {}
         with_median = "median" in options.summaries
-        for effect in options.effects:
-            for summary, numbers in summarize_effects(effects[effect], with_median=with_median).items():
-                summaries[f"{effect}_{summary}"] = numbers
+        for effect, numbers in effects.items():
+            of_effect = summarize_effects(numbers.reshape(by_other), with_median=with_median)
+            summaries |= {f"{effect}_{summary}": of_genes for summary, of_genes in of_effect.items()}
         if test is not None:
-            pvals = test.pvals()
-            pvals[:, self.pairs.is_self] = np.nan
-            effects["pvals"] = pvals
-            summaries |= {f"pvals_{name}": combined for name, combined in combine_pvals(pvals).items()}
-        by_pair = {name: effect.reshape(len(genes), -1) for name, effect in effects.items()}
-        kept = {name: effect[:, self.pairs.first_rows, self.pairs.second_codes] for name, effect in effects.items()}
+            effects["pvals"] = test.pvals()
+            effects["pvals"][:, pairs.first == pairs.second] = np.nan
+            combined = combine_pvals(effects["pvals"].reshape(by_other))
+            summaries |= {f"pvals_{name}": of_genes for name, of_genes in combined.items()}
+        kept = {name: effects[name][:, pairs.kept] for name in options.kept_columns}
         of_codes = {
             name: np.concatenate([getattr(of_unit, name) for of_unit in moments], axis=1)
             for name in options.moment_columns
         }
-        for part, columns in zip(table.comparisons, (summaries, by_pair, kept, of_codes), strict=True):
+        for part, columns in zip(table.comparisons, (summaries, effects, kept, of_codes), strict=True):
             part.columns.write(genes, columns)
+
+
+def pair_blocks(design: Design, first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[PairBlock, ...]:
+    """Give the cells of some pairs in each ranking unit."""
+    units = design.ranking_units
+    return tuple(PairBlock(first, second, unit.sizes, len(units) == 1) for unit in units)
 
 
 def _moments_of(sums: SufficientStatistics, sizes: NDArray[np.int64]) -> GroupMoments:
     """Give the moments of all codes of a ranking unit."""
     # One cell has no spread.
     variances = sums.squares / np.maximum(sizes - 1, 1)
-    return GroupMoments(sizes, sums.means, variances, sums.nonzero / np.maximum(sizes, 1))
+    return GroupMoments(sums.means, variances, sums.nonzero / np.maximum(sizes, 1))
 
 
 def _in_result(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scpdex.machine.threads import run_on_threads
 from scpdex.results import cut_groups
+from scpdex.run._marker_measure import pair_blocks
 from scpdex.statistics.marker_summaries import update_min_ranks
-from scpdex.statistics.pairwise_effects import BlockMean, GroupMoments, estimate_effect, weigh_pairs
+from scpdex.statistics.pairwise_effects import BlockMean, GroupMoments
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,48 +47,42 @@ def rank_in_pairs(
         return {}
     _, _, kept, moments = (part.columns for part in table.comparisons)
     n_genes = table.rows.tested.size
-    of_codes = {name: moments.read(name, slice(None)) for name in options.moment_columns}
-    units = [_moments_of_unit(of_codes, i, unit.sizes) for i, unit in enumerate(design.ranking_units)]
+    of_codes = {name: np.ascontiguousarray(moments.read(name, slice(None)).T) for name in options.moment_columns}
+    units = []
+    if of_codes:
+        units = [_moments_of_unit(of_codes, i, unit.sizes) for i, unit in enumerate(design.ranking_units)]
     ranks = _BestRanks(list(options.effects), pairs.scored.size, n_genes, plan.n_threads)
 
     def work(run: slice) -> None:
-        first_rows, second_codes = pairs.first_rows[run], pairs.second_codes[run]
-        first_codes = pairs.scored[first_rows]
+        first, second = pairs.first[pairs.kept[run]], pairs.second[pairs.kept[run]]
+        blocks = pair_blocks(design, first, second)
         with ranks.borrow() as min_ranks:
             for effect in options.effects:
                 if effect == "auc":
                     effects = kept.read(effect, run)
                 else:
-                    effects = _measure(effect, units, first_codes, second_codes)
-                is_undefined = np.isnan(effects).all(axis=1)
-                for sign, rows in ((1, first_rows), (-1, pairs.rows[second_codes])):
-                    ranked = np.where(np.isnan(effects), -np.inf, sign * effects)
-                    update_min_ranks(
-                        ranked, np.where(is_undefined, -1, rows), options.min_rank_limit, min_ranks[effect]
-                    )
+                    mean = BlockMean(effect)
+                    for block, moments_of_block in zip(blocks, units, strict=True):
+                        mean.add(block, moments_of_block)
+                    effects = np.ascontiguousarray(mean.mean().T)
+                is_undefined = np.isnan(effects)
+                is_left_out = is_undefined.all(axis=1)
+                for sign, groups in ((1, first), (-1, second)):
+                    # Undefined effects are last.
+                    ranked = np.where(is_undefined, -np.inf, sign * effects)
+                    rows = np.where(is_left_out, -1, pairs.rows[groups])
+                    update_min_ranks(ranked, rows, options.min_rank_limit, min_ranks[effect])
 
     room = plan.max_memory // (2 * plan.n_threads * _ARRAYS_PER_SLICE)
     length = max(1, min(_SLICE_BYTES, room) // (8 * n_genes))
-    run_on_threads(pool, work, cut_groups(pairs.first_rows.size, length))
+    run_on_threads(pool, work, cut_groups(pairs.kept.size, length))
     return ranks.best()
 
 
 def _moments_of_unit(of_codes: dict[str, NDArray[np.float64]], i: int, sizes: NDArray[np.int64]) -> GroupMoments:
-    """Give the moments of the ``i``-th ranking unit, codes x tested genes."""
+    """Give the moments of the ``i``-th ranking unit, tested genes x codes."""
     run = slice(i * sizes.size, (i + 1) * sizes.size)
-    return GroupMoments(sizes[:, None], **{name: numbers[run] for name, numbers in of_codes.items()})
-
-
-def _measure(
-    effect: Any, units: list[GroupMoments], first_codes: NDArray[np.int64], second_codes: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Compute an effect of some pairs, pairs x tested genes."""
-    mean = BlockMean()
-    for unit in units:
-        first, second = unit.rows(first_codes), unit.rows(second_codes)
-        weights = weigh_pairs(first.sizes, second.sizes, effect, is_only_block=len(units) == 1)
-        mean.add(estimate_effect(effect, None, first, second), weights)
-    return mean.mean()
+    return GroupMoments(**{name: np.ascontiguousarray(numbers[:, run]) for name, numbers in of_codes.items()})
 
 
 class _BestRanks:

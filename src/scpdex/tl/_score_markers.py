@@ -151,7 +151,7 @@ def score_markers(
     >>> adata = sc.datasets.pbmc68k_reduced()
     >>> scpdex.tl.score_markers(adata, "bulk_labels", use_raw=False)
     >>> scpdex.get.score_markers_df(adata, "Dendritic", order_by="auc_min")["names"].head(3).tolist()
-    ['FCER1A', 'CLEC10A', 'FCGR2B']
+    ['LYZ', 'HLA-DPA1', 'HLA-DRB1']
     """
     if not isinstance(adata, AnnData):
         msg = f"adata is a {type(adata).__name__}; pass an AnnData."
@@ -220,7 +220,7 @@ def _score(task: MarkerTask) -> MarkerResult:
     """Compute all scores."""
     options, rows = task.options, task.expression.var_positions
     result = MarkerResult.empty(task.groups, task.others, options.fields, options.pairwise_columns, rows, task.n_vars)
-    measure = MarkerMeasure(options, task.pairs, result.matrices, result.by_variable)
+    measure = MarkerMeasure.of(task.design, options, task.pairs, result.matrices, result.by_variable)
     with execute(task.work, measure) as executed:
         ranks = rank_in_pairs(executed.table, task.design, options, task.pairs, executed.pool, executed.plan)
     for effect, of_groups in ranks.items():
