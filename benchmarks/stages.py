@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STAGES = {
     "labels": ["scpdex.task.make_design"],
-    "count non-zeros": ["scpdex.task.open_source"],
+    "count non-zeros": ["scpdex.work.open_source"],
     "gather": [
         "scpdex.matrix.memory._sparse._RowReader.read",
         "scpdex.matrix.memory._sparse.ColumnGatherer.gather",

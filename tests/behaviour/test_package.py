@@ -20,8 +20,9 @@ def test_types_are_there_for_others():
 
 def test_public_names():
     assert scpdex.__all__ == ["__version__", "get", "parallel_differential_expression", "pdex", "tl"]
-    assert scpdex.tl.__all__ == ["rank_genes_parallel", "rank_genes_to_uns", "rank_genes_to_varm"]
-    assert scpdex.get.__all__ == ["plan", "rank_genes_df"]
+    ranking = ["rank_genes_parallel", "rank_genes_to_uns", "rank_genes_to_varm"]
+    assert scpdex.tl.__all__ == ["markers_to_rank_genes", *ranking, "score_markers"]
+    assert scpdex.get.__all__ == ["plan", "rank_genes_df", "score_markers_df"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

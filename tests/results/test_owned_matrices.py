@@ -36,7 +36,7 @@ def refuse(adata: ad.AnnData, monkeypatch: pytest.MonkeyPatch, message: str, **a
     """Hold a call to be refused before the matrix is opened, and to change nothing."""
     uns, varm = dict(adata.uns), {name: np.array(matrix) for name, matrix in adata.varm.items()}
     with monkeypatch.context() as patch:
-        patch.setattr("scpdex.task.open_source", fail)
+        patch.setattr("scpdex.work.open_source", fail)
         patch.setattr("sklearn.linear_model.LogisticRegression.fit", fail)
         with pytest.raises(ValueError, match=message):
             scpdex.tl.rank_genes_parallel(adata, "group", **({"storage": "varm"} | arguments))

@@ -80,7 +80,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 def test_refused_before_any_work(pbmc, monkeypatch, arguments, error, message):
     pbmc.layers["counts"] = pbmc.X.copy()
     pbmc.uns["rank_genes_groups"] = "as before"
-    monkeypatch.setattr("scpdex.task.open_source", _fail)
+    monkeypatch.setattr("scpdex.work.open_source", _fail)
     monkeypatch.setattr("sklearn.linear_model.LogisticRegression.fit", _fail)
     with pytest.raises(error, match=message):
         scpdex.tl.rank_genes_parallel(pbmc, **{"groupby": "bulk_labels", **arguments})

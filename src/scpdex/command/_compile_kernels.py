@@ -22,7 +22,7 @@ from scpdex.kernels._compile import measure_cache_use
 from scpdex.kernels._disk_cache import cpu_name
 from scpdex.matrix import IN_MEMORY, make_chunks, make_csr_matrix, make_matrix
 from scpdex.statistics.tie_correction import EXACT_TIE_SUMS_BELOW
-from scpdex.tl import rank_genes_parallel, rank_genes_to_uns, rank_genes_to_varm
+from scpdex.tl import rank_genes_parallel, rank_genes_to_uns, rank_genes_to_varm, score_markers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,6 +127,13 @@ def _compare_as_pdex() -> None:
         pdex(adata, "group", is_log1p=False, as_pandas=True, **mode)
 
 
+def _compare_pairs() -> None:
+    """Score markers, with p-values and without; genes are ranked in each pair."""
+    for dtype, pvals in product(_FLOATS, (False, True)):
+        adata = _make_object(make_matrix(_make_values(dtype), "CSR"))
+        score_markers(adata, "group", pvals=pvals, show_progress=False)
+
+
 def _report() -> None:
     """Store results in both layouts, convert them, and read them as tables."""
     adata = _make_object(make_matrix(_make_values("float32"), "CSR"))
@@ -182,6 +189,7 @@ def _rank_many_cells() -> None:
         for reference in ("rest", "0"):
             for extras in ((), ("auc_se",)):
                 _rank(adata, method="wilcoxon", tie_correct=True, reference=reference, extras=extras)
+        score_markers(adata, "group", pvals=True, show_progress=False)
 
 
 def _rank(adata: AnnData, **options: Any) -> None:
@@ -225,6 +233,7 @@ _CALLS = (
     _compute_chunks,
     _test,
     _compare_as_pdex,
+    _compare_pairs,
     _report,
     _read_in_passes,
     _refuse_nan,

@@ -71,5 +71,6 @@ def score_markers_df(
     names = np.asarray(adata.var_names, dtype=object)[rows]
     table = pd.DataFrame({"names": names, **{name: of[rows, in_columns] for name, of in markers.fields.items()}})
     if not is_one:
-        table.insert(0, "group", pd.Categorical(np.repeat(chosen, tested.size), categories=chosen))
+        of_rows = pd.Categorical(np.repeat(chosen, tested.size), categories=chosen)
+        table.insert(0, "group", pd.Series(of_rows))
     return table
