@@ -91,12 +91,11 @@ def mutate(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST)
-@nox.parametrize("version", ["0.1", "0.3"])
-def compat(session: nox.Session, version: str) -> None:
-    """Compare the drop-ins with pdex 0.1.28 and pdex 0.3.0 themselves, each in an environment of its own."""
-    name = version.replace(".", "_")
-    _install(session, f"compat-{version.replace('.', '-')}", ".[polars]")
-    session.run("pytest", "-n", "auto", f"tests/beside_pdex/test_pdex_{name}.py", *session.posargs)
+@nox.parametrize("peer", ["pdex_0_1", "pdex_0_3", "scranpy"])
+def compat(session: nox.Session, peer: str) -> None:
+    """Compare with pdex 0.1.28, pdex 0.3.0 and scranpy 0.3.1 themselves, each in an environment of its own."""
+    _install(session, f"compat-{peer.replace('_', '-')}", ".[polars]")
+    session.run("pytest", "-n", "auto", f"tests/beside_peers/test_{peer}.py", *session.posargs)
 
 
 @nox.session(python=NEWEST)

@@ -41,6 +41,8 @@ class Case:
     """Whether it is run within levels and strata too."""
     with_pairs: bool = False
     """Whether the cost of a pair of gene and group is told too, and results as matrices in varm."""
+    scores_markers: bool = False
+    """Whether groups are compared with each other one, beside scranpy."""
     through_dask: bool = False
     """Whether the file is opened lazily too, beside the same file backed."""
 
@@ -114,6 +116,10 @@ TABLE_CASES = [
     Case("vs reference, raw counts CSR", COUNTS, method="brunner-munzel", reference=CONTROL),
     Case("vs rest, raw counts CSR", COUNTS, method="brunner-munzel"),
     Case("20 clusters vs rest, log CSR", CLUSTERS, method="brunner-munzel"),
+]
+MARKER_CASES = [
+    Case("20 clusters, 17.7 million values", FEW_VALUES, scores_markers=True),
+    Case("200 clusters, 17.7 million values", replace(FEW_VALUES, n_groups=200), scores_markers=True),
 ]
 SPLIT_CASES = [
     Case(name, replace(SCREEN, n_groups=301), method=method, reference=reference, within_levels=True)

@@ -21,10 +21,11 @@ import joblib
 import numpy as np
 import pandas as pd
 import psutil
-from cases import CASES, DISK_CASES, LAZY_CASES, PAIR_CASES, SPLIT_CASES, TABLE_CASES, Case, quick, small
+from cases import CASES, DISK_CASES, LAZY_CASES, MARKER_CASES, PAIR_CASES, SPLIT_CASES, TABLE_CASES, Case, quick, small
 from data import cut, read, stored_as
 from disk import run_disk_case
 from lazy import run_lazy_case
+from markers import run_marker_case
 from pairs import run_pair_case
 from scaled import cut_genes, scaled
 from splits import run_split_case
@@ -182,6 +183,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="run the cases whose name holds this")
     parser.add_argument("--dask", action="store_true", help="run the cases through dask only")
     parser.add_argument("--disk", action="store_true", help="run the cases on disk only")
+    parser.add_argument("--markers", action="store_true", help="score markers beside scranpy only")
     parser.add_argument("--pairs", action="store_true", help="run the cases of many groups and genes only")
     parser.add_argument("--splits", action="store_true", help="run the cases within levels and strata only")
     parser.add_argument("--tables", action="store_true", help="run the drop-ins for pdex and the tests of scipy only")
@@ -189,9 +191,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=joblib.cpu_count())
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
-    kinds = {"disk": DISK_CASES, "dask": LAZY_CASES, "tables": TABLE_CASES, "splits": SPLIT_CASES, "pairs": PAIR_CASES}
+    kinds = {
+        "disk": DISK_CASES,
+        "dask": LAZY_CASES,
+        "tables": TABLE_CASES,
+        "splits": SPLIT_CASES,
+        "markers": MARKER_CASES,
+        "pairs": PAIR_CASES,
+    }
     some = [case for kind, cases in kinds.items() if getattr(options, kind) for case in cases]
-    cases = some or [*CASES, *DISK_CASES, *LAZY_CASES, *TABLE_CASES, *SPLIT_CASES, *PAIR_CASES]
+    cases = some or [*CASES, *(case for cases in kinds.values() for case in cases)]
     shrink = small if options.small else quick if options.quick else None
     chosen = [case if shrink is None else shrink(case) for case in cases if options.only in case.name]
     if options.small:
@@ -200,7 +209,7 @@ def main() -> None:
     read_speed = bandwidth(options.threads)
     rows: list[dict[str, Any]] = []
     disk_rows, lazy_rows, table_rows, pdex_rows = [], [], [], []
-    scipy_rows, split_rows, pair_rows = [], [], []
+    scipy_rows, split_rows, marker_rows, pair_rows = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for recipe in dict.fromkeys(case.recipe for case in chosen):
             # Those of the recipe before make room.
@@ -231,6 +240,10 @@ def main() -> None:
                     pair_rows.append(run_pair_case(case, adata, options.threads, min(3, repeats)))
                     print(json.dumps(pair_rows[-1]), flush=True)
                     continue
+                if case.scores_markers:
+                    marker_rows.append(run_marker_case(case, adata, options.threads, repeats))
+                    print(json.dumps(marker_rows[-1]), flush=True)
+                    continue
                 if case.within_levels:
                     split_rows.append(run_split_case(case, adata, options.threads, repeats))
                     print(json.dumps(split_rows[-1]), flush=True)
@@ -250,7 +263,7 @@ def main() -> None:
             fresh = run_fresh(rows_of, options.threads, 2 if shrink is None else 1, Path(folder))
     table = pd.DataFrame(rows)
     print(table.round(2).to_string(index=False))
-    for more in (disk_rows, lazy_rows, table_rows, pdex_rows, scipy_rows, split_rows, pair_rows):
+    for more in (disk_rows, lazy_rows, table_rows, pdex_rows, scipy_rows, split_rows, marker_rows, pair_rows):
         print(pd.DataFrame(more).round(2).to_string(index=False))
     print(pd.DataFrame(fresh).round(2).to_string(index=False))
     options.out.mkdir(parents=True, exist_ok=True)
@@ -265,6 +278,7 @@ def main() -> None:
         "drop-in for pdex 0.3": pdex_rows,
         "tests of scipy": scipy_rows,
         "within levels": split_rows,
+        "markers": marker_rows,
         "many groups and genes": pair_rows,
     }
     report["fresh processes"] = fresh

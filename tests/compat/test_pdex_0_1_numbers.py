@@ -1,4 +1,4 @@
-"""The drop-in for pdex 0.1 against scipy, row by row; against pdex itself it is held in tests/beside_pdex."""
+"""The drop-in for pdex 0.1 against scipy, row by row; against pdex itself it is held in tests/beside_peers."""
 
 import warnings
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The drop-in for pdex 0.3 against plain code; against pdex itself it is compared in tests/beside_pdex."""
+"""The drop-in for pdex 0.3 against plain code; against pdex itself it is compared in tests/beside_peers."""
 
 from typing import Any
 
