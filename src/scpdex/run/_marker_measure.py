@@ -57,7 +57,9 @@ class MarkerMeasure:
         effects: Mapping[str, NDArray[Any]],
     ) -> MarkerMeasure:
         """Measure all pairs of a design."""
-        return cls(options, pairs, pair_blocks(design, pairs.first, pairs.second), summaries, effects)
+        units = design.ranking_units
+        blocks = tuple(PairBlock(pairs.first, pairs.second, unit.sizes, len(units) == 1) for unit in units)
+        return cls(options, pairs, blocks, summaries, effects)
 
     transform = None
     only_moments = False
@@ -133,12 +135,6 @@ class MarkerMeasure:
         }
         for part, columns in zip(table.comparisons, (summaries, effects, kept, of_codes), strict=True):
             part.columns.write(genes, columns)
-
-
-def pair_blocks(design: Design, first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[PairBlock, ...]:
-    """Give the cells of some pairs in each ranking unit."""
-    units = design.ranking_units
-    return tuple(PairBlock(first, second, unit.sizes, len(units) == 1) for unit in units)
 
 
 def _moments_of(sums: SufficientStatistics, sizes: NDArray[np.int64]) -> GroupMoments:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,11 @@ import numpy as np
 
 from scpdex.machine.threads import run_on_threads
 from scpdex.results import cut_groups
-from scpdex.run._marker_measure import pair_blocks
 from scpdex.statistics.marker_summaries import update_min_ranks
-from scpdex.statistics.pairwise_effects import BlockMean, GroupMoments
+from scpdex.statistics.pairwise_effects import BlockMean, GroupMoments, PairBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
@@ -23,22 +23,18 @@ if TYPE_CHECKING:
     from scpdex.comparisons.cluster_pairs import ClusterPairs
     from scpdex.comparisons.design import Design
     from scpdex.plan.plan import Plan
+    from scpdex.run._columns import Columns
     from scpdex.run._statistics_table import Table
-    from scpdex.statistics.marker_options import MarkerOptions
+    from scpdex.statistics.marker_options import Effect, MarkerOptions
 
 # Bytes of one effect of the pairs that a thread ranks together, and how many such arrays it holds at once.
 _SLICE_BYTES = 1 << 20
-_ARRAYS_PER_SLICE = 8
+_ARRAYS_PER_SLICE = 12
 
 
 def rank_in_pairs(
-    table: Table,
-    design: Design,
-    options: MarkerOptions,
-    pairs: ClusterPairs,
-    pool: Executor,
-    plan: Plan,
-) -> dict[str, NDArray[np.int32]]:
+    table: Table, design: Design, options: MarkerOptions, pairs: ClusterPairs, pool: Executor, plan: Plan
+) -> dict[Effect, NDArray[np.int32]]:
     """Find, for each effect, the best rank of each gene in any pair of each scored group: groups x tested genes.
 
     Ranks count from 1, the largest effect. Those beyond the limit of the options become the number of tested genes.
@@ -47,31 +43,31 @@ def rank_in_pairs(
         return {}
     _, _, kept, moments = (part.columns for part in table.comparisons)
     n_genes = table.rows.tested.size
-    of_codes = {name: np.ascontiguousarray(moments.read(name, slice(None)).T) for name in options.moment_columns}
-    units = []
-    if of_codes:
-        units = [_moments_of_unit(of_codes, i, unit.sizes) for i, unit in enumerate(design.ranking_units)]
-    ranks = _BestRanks(list(options.effects), pairs.scored.size, n_genes, plan.n_threads)
+    ranks = _BestRanks(options.effects, (pairs.scored.size, n_genes), plan)
+
+    def measure(effect: Effect, run: slice, sides: _PairSides, of_blocks: list[GroupMoments]) -> NDArray[np.float64]:
+        """Give an effect of some pairs, pairs x tested genes."""
+        if effect in options.kept_columns:
+            return kept.read(effect, run)
+        mean = BlockMean(effect)
+        for block, of_block in zip(sides.blocks, of_blocks, strict=True):
+            mean.add(block, of_block)
+        return np.ascontiguousarray(mean.mean().T)
 
     def work(run: slice) -> None:
         first, second = pairs.first[pairs.kept[run]], pairs.second[pairs.kept[run]]
-        blocks = pair_blocks(design, first, second)
-        with ranks.borrow() as min_ranks:
+        sides = _PairSides.of(design, first, second)
+        of_blocks = [_read_moments(moments, options.moment_columns, codes) for codes in sides.codes_of_blocks]
+        with ranks.borrow() as best:
             for effect in options.effects:
-                if effect == "auc":
-                    effects = kept.read(effect, run)
-                else:
-                    mean = BlockMean(effect)
-                    for block, moments_of_block in zip(blocks, units, strict=True):
-                        mean.add(block, moments_of_block)
-                    effects = np.ascontiguousarray(mean.mean().T)
+                effects = measure(effect, run, sides, of_blocks)
                 is_undefined = np.isnan(effects)
                 is_left_out = is_undefined.all(axis=1)
                 for sign, groups in ((1, first), (-1, second)):
                     # Undefined effects are last.
                     ranked = np.where(is_undefined, -np.inf, sign * effects)
                     rows = np.where(is_left_out, -1, pairs.rows[groups])
-                    update_min_ranks(ranked, rows, options.min_rank_limit, min_ranks[effect])
+                    update_min_ranks(ranked, rows, options.min_rank_limit, best[effect])
 
     room = plan.max_memory // (2 * plan.n_threads * _ARRAYS_PER_SLICE)
     length = max(1, min(_SLICE_BYTES, room) // (8 * n_genes))
@@ -79,26 +75,49 @@ def rank_in_pairs(
     return ranks.best()
 
 
-def _moments_of_unit(of_codes: dict[str, NDArray[np.float64]], i: int, sizes: NDArray[np.int64]) -> GroupMoments:
-    """Give the moments of the ``i``-th ranking unit, tested genes x codes."""
-    run = slice(i * sizes.size, (i + 1) * sizes.size)
-    return GroupMoments(**{name: np.ascontiguousarray(numbers[:, run]) for name, numbers in of_codes.items()})
+@dataclass(frozen=True)
+class _PairSides:
+    """The groups of some pairs, numbered among themselves, in each ranking unit."""
+
+    blocks: tuple[PairBlock, ...]
+    codes_of_blocks: tuple[NDArray[np.int64], ...]
+    """Codes of these groups in the design, ascending."""
+
+    @classmethod
+    def of(cls, design: Design, first: NDArray[np.int64], second: NDArray[np.int64]) -> _PairSides:
+        """Give the groups of pairs numbers of their own; pairs are given by their codes in each ranking unit."""
+        groups, positions = np.unique(np.concatenate([first, second]), return_inverse=True)
+        sides = (positions[: first.size], positions[first.size :])
+        units = design.ranking_units
+        blocks = tuple(PairBlock(*sides, unit.sizes[groups], len(units) == 1) for unit in units)
+        return cls(blocks, tuple(i * unit.sizes.size + groups for i, unit in enumerate(units)))
+
+
+def _read_moments(moments: Columns, names: list[str], codes: NDArray[np.int64]) -> GroupMoments:
+    """Read the moments of some codes, tested genes x codes; those that are not kept are empty."""
+    runs = np.split(codes, np.flatnonzero(np.diff(codes) > 1) + 1)
+    read: dict[str, NDArray[np.float64]] = dict.fromkeys(("means", "variances", "fractions"), np.empty((0, 0)))
+    for name in names:
+        parts = [moments.read(name, slice(int(run[0]), int(run[-1]) + 1)) for run in runs]
+        read[name] = np.ascontiguousarray(np.concatenate(parts).T)
+    return GroupMoments(**read)
 
 
 class _BestRanks:
     """Best ranks by effect, of the pairs that each thread has ranked: groups x genes."""
 
-    def __init__(self, effects: list[str], n_groups: int, n_genes: int, n_threads: int) -> None:
-        self._all = [
-            {effect: np.full((n_groups, n_genes), n_genes, dtype=np.int32) for effect in effects}
-            for _ in range(n_threads)
-        ]
-        self._idle: SimpleQueue[dict[str, NDArray[np.int32]]] = SimpleQueue()
+    def __init__(self, effects: Iterable[Effect], shape: tuple[int, int], plan: Plan) -> None:
+        """Allocate those of as many threads as an eighth of the budget holds, at least of one."""
+        effects = tuple(effects)
+        n_bytes = len(effects) * shape[0] * shape[1] * np.dtype(np.int32).itemsize
+        n_threads = max(1, min(plan.n_threads, plan.max_memory // 8 // n_bytes))
+        self._all = [{effect: np.full(shape, shape[1], dtype=np.int32) for effect in effects} for _ in range(n_threads)]
+        self._idle: SimpleQueue[dict[Effect, NDArray[np.int32]]] = SimpleQueue()
         for ranks in self._all:
             self._idle.put(ranks)
 
     @contextmanager
-    def borrow(self) -> Generator[dict[str, NDArray[np.int32]], None, None]:
+    def borrow(self) -> Generator[dict[Effect, NDArray[np.int32]], None, None]:
         """Lend the ranks of one thread."""
         ranks = self._idle.get()
         try:
@@ -106,7 +125,7 @@ class _BestRanks:
         finally:
             self._idle.put(ranks)
 
-    def best(self) -> dict[str, NDArray[np.int32]]:
+    def best(self) -> dict[Effect, NDArray[np.int32]]:
         """Give the best ranks of all threads."""
         first, *others = self._all
         for ranks in others:

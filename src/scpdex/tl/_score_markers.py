@@ -192,7 +192,12 @@ def score_markers(
     task.refuse_large_arrays()
     storage = VarmStorage()
     with anndata_lock:
-        storage.refuse_misfit(adata, use_raw=uses_raw)
+        if uses_raw and not adata.raw.var_names.equals(adata.var_names):
+            msg = (
+                "Scores are stored with a row for each gene of adata.var, but adata.raw has other genes, or another "
+                "order: pass use_raw=False to score those of X, or score adata.raw.to_adata()."
+            )
+            raise ValueError(msg)
         on_disk = expression.on_disk or adata.isbacked
         refuse_view_of_disk(adata, on_disk=on_disk, copy=copy)
         refuse_to_replace(adata, key_added, {None: list(options.fields)}, storage)
