@@ -91,7 +91,7 @@ def test_a_plan_that_fails(monkeypatch, verb, arguments, message):
     "stage",
     [
         "matrix.dask._dask_source._estimate",
-        "task.make_plan",
+        "work.make_plan",
         "matrix.dask._on_this_machine.LocalChunks.limit_kept_bytes",
         "matrix.chunked._gene_major_pieces.transpose_rows",
         "run._partial_sums.gather_pieces",

@@ -134,7 +134,7 @@ def _few_bytes() -> object:
 
 
 @pytest.mark.parametrize(
-    "stage", ["matrix.dask._dask_source._estimate", "task.make_plan", "matrix.dask._on_cluster.Workers"]
+    "stage", ["matrix.dask._dask_source._estimate", "work.make_plan", "matrix.dask._on_cluster.Workers"]
 )
 def test_a_kept_error_keeps_no_chunk_of_the_workers(client, monkeypatch, stage):
     """Whatever fails once chunks were looked at: what the workers keep for the call goes while its error stays."""

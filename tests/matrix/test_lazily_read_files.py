@@ -129,7 +129,7 @@ def test_graphs_that_do_more(tmp_path, form, store, graph):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("stage", ["matrix._open_source.ChunkedSource.open", "task.make_plan", "execute.run_plan"])
+@pytest.mark.parametrize("stage", ["matrix._open_source.ChunkedSource.open", "work.make_plan", "execute.run_plan"])
 def test_a_failed_call_leaves_no_file_open(tmp_path, monkeypatch, stage, form):
     """While its error is kept."""
     memory = labelled(FORMS[form](values_of("float32")))
