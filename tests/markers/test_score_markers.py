@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_markers import EFFECTS, plain_combined, plain_effects, plain_pairwise, plain_pvals, plain_summaries
@@ -288,3 +289,35 @@ def test_categories_in_their_own_order():
     labels = pd.Categorical(_labels(), categories=["c", "unused", "d", "a", "b"])
     _, entry = _scores(_object(_values("logs"), labels))
     assert list(entry["groups"]) == ["c", "d", "a", "b"]
+
+
+def test_what_is_told(messages):
+    values, labels = _values("counts"), _labels().astype(object)
+    labels[:2] = "few"
+    blocks = np.where(labels == "c", "x", np.where(labels == "d", "y", np.resize(["x", "y"], 90)))
+    adata = _object(values, labels, block=blocks)
+    sc.settings.verbosity = 2
+    scpdex.tl.score_markers(adata, "group", min_cells=3, strata="block")
+    told = messages()
+    assert "scoring markers of 4 groups of 'group', against each of the 3 others within 'block'" in told
+    assert "groups 'few' have fewer than min_cells=3 cells, and are neither scored nor compared with" in told
+    assert "groups 'c' and 'd' share no value of 'block': they have no effect" in told
+    scpdex.tl.score_markers(adata, "group", groups=["a"], strata="block")
+    told = messages()
+    assert "scoring markers of group 'a' of 'group', against each of the 4 others" in told
+    assert "share no value" not in told
+
+
+def test_groups_without_strata(messages):
+    blocks = np.resize(np.array(["x", "y"], dtype=object), 90)
+    labels = _labels()
+    blocks[labels == "d"] = None
+    adata = _object(_values("counts"), labels, block=blocks)
+    sc.settings.verbosity = 2
+    scpdex.tl.score_markers(adata, "group", strata="block")
+    told = messages()
+    assert "groups 'd' have no cell with a value of 'block', and are neither scored nor compared with" in told
+    assert "cells have no value of 'block' and take no part" in told
+    assert list(adata.uns[KEY]["groups"]) == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="groups 'd' of 'group' have no cell with a stratum"):
+        scpdex.tl.score_markers(adata, "group", strata="block", groups=["d"])

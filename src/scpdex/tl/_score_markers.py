@@ -13,6 +13,7 @@ from scpdex.machine.resources import Resources
 from scpdex.machine.threads import anndata_lock
 from scpdex.marker_task import MarkerTask, compare_clusters
 from scpdex.matrix import check_rule, read_annotations, select_expression
+from scpdex.messages.marker_call import describe_marker_call, warn_of_pairs_left_out
 from scpdex.messages.ranking_call import describe_raw
 from scpdex.results import (
     MarkerResult,
@@ -202,7 +203,8 @@ def score_markers(
         refuse_view_of_disk(adata, on_disk=on_disk, copy=copy)
         refuse_to_replace(adata, key_added, {None: list(options.fields)}, storage)
     raw = describe_raw(adata) if uses_raw else ""
-    start = logg.info(f"scoring markers of {len(task.groups):,} groups of {groupby!r}, each against each other{raw}")
+    warn_of_pairs_left_out(design, pairs)
+    start = logg.info(describe_marker_call(design, pairs, raw))
     result = _score(task)
     params: dict[str, Any] = {
         "groupby": groupby,
