@@ -44,17 +44,20 @@ def map_in_order(
     When the generator is closed, or an exception is raised, no work on its parts is left running.
     """
     futures: deque[Future[Result]] = deque()
+
+    def take() -> Result:
+        result = futures[0].result()
+        futures.popleft()
+        return result
+
     try:
         for part in parts:
             futures.append(pool.submit(work, part))
             if len(futures) > ahead:
-                result = futures[0].result()
-                futures.popleft()
-                yield result
+                # No name keeps the result while the next ones are made.
+                yield take()
         while futures:
-            result = futures[0].result()
-            futures.popleft()
-            yield result
+            yield take()
     finally:
         for future in futures:
             future.cancel()

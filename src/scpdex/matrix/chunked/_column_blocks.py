@@ -53,8 +53,11 @@ class DenseBlocks:
         # Blocks that are read begin with the first compared row.
         cells = replace(self.cells, rows=self.cells.rows - self.cells.rows.min())
         with closing(read_ahead(self._read, plan.blocks)) as values_of_blocks:
-            for genes, values in zip(plan.blocks, values_of_blocks, strict=True):
-                yield gather_block(values, cells, np.arange(len(genes)), genes, buffers, pool, plan.n_threads)
+            for genes in plan.blocks:
+                # No name keeps the values while the block is ranked and others are read.
+                yield gather_block(
+                    next(values_of_blocks), cells, np.arange(len(genes)), genes, buffers, pool, plan.n_threads
+                )
         self.matrix.refuse_changed()
 
     def _read(self, genes: range) -> NDArray[Any]:
