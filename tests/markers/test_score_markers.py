@@ -321,3 +321,20 @@ def test_groups_without_strata(messages):
     assert list(adata.uns[KEY]["groups"]) == ["a", "b", "c"]
     with pytest.raises(ValueError, match="groups 'd' of 'group' have no cell with a stratum"):
         scpdex.tl.score_markers(adata, "group", strata="block", groups=["d"])
+
+
+@pytest.mark.parametrize("key", ["a/b", "", "x" * 240])
+def test_keys_that_files_refuse(messages, key):
+    adata = _object(_values("counts"), _labels())
+    scpdex.tl.score_markers(adata, "group", key_added=key)
+    assert f"cannot hold the entries that key_added={key!r} names" in messages()
+    assert list(adata.uns) == [key]
+
+
+def test_names_of_groups_that_files_refuse(messages):
+    labels = np.array([{"a": "T\0"}.get(name, name) for name in _labels()], dtype=object)
+    scpdex.tl.score_markers(_object(_values("counts"), labels), "group")
+    assert "cannot hold the names of groups" in messages()
+    labels = np.array([{"a": "T/NK"}.get(name, name) for name in _labels()], dtype=object)
+    scpdex.tl.score_markers(_object(_values("counts"), labels), "group")
+    assert not messages()

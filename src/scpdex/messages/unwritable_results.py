@@ -18,7 +18,7 @@ from scpdex.results import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from scpdex.results import RankedResult, ResultStorage
 
@@ -33,14 +33,34 @@ def warn_of_unwritable_results(
     _warn_of_keys(results, key, storage)
     groups = list(dict.fromkeys(name for result in results.values() for name in result.ranked.groups))
     labels = [name for result in results.values() for name in read_label_names(result.params, "groupby")]
-    texts = find_unwritable_texts(dict.fromkeys([*groups, *labels]))
+    texts = _warn_of_texts([*groups, *labels])
+    if storage.has_record_arrays:
+        _warn_of_records(results, texts, index_name)
+
+
+def warn_of_unwritable_matrices(groups: Iterable[str], key: str, names: Iterable[str]) -> None:
+    """Warn of names of groups, or of the entry and matrices of a key, that files cannot hold."""
+    if any(map(is_unwritable_entry, [key, *names])):
+        _warn_of_key(key)
+    _warn_of_texts(groups)
+
+
+def _warn_of_texts(groups: Iterable[str]) -> list[str]:
+    """Warn of names of groups that no file can hold, and list them."""
+    texts = find_unwritable_texts(dict.fromkeys(groups))
     if texts:
         logg.warning(
             f"h5ad and zarr files cannot hold the names of groups {quote_names(texts)}, which have NUL or half of a "
             "surrogate pair: rename these categories before ranking."
         )
-    if storage.has_record_arrays:
-        _warn_of_records(results, texts, index_name)
+    return texts
+
+
+def _warn_of_key(key: str) -> None:
+    logg.warning(
+        f"h5ad and zarr files cannot hold the entries that key_added={key!r} names: pass another key, of 1 to some "
+        "230 bytes and without '/' and '\\\\'."
+    )
 
 
 def _warn_of_records(results: Mapping[str, RankedResult[Any]], texts: list[str], index_name: object) -> None:
@@ -80,10 +100,7 @@ def _warn_of_keys(results: Mapping[str, RankedResult[Any]], key: str, storage: R
 
     unwritable = [result for result_key, result in results.items() if is_unwritable(result_key, result)]
     if is_unwritable_entry(key) or any(is_unwritable(key, result) for result in unwritable):
-        logg.warning(
-            f"h5ad and zarr files cannot hold the entries that key_added={key!r} names: pass another key, of 1 to some "
-            "230 bytes and without '/' and '\\\\'."
-        )
+        _warn_of_key(key)
     elif unwritable:
         levels = [str(result.params.get("split")) for result in unwritable]
         column = unwritable[0].params.get("split_by")

@@ -15,6 +15,7 @@ from scpdex.marker_task import MarkerTask, compare_clusters
 from scpdex.matrix import check_rule, read_annotations, select_expression
 from scpdex.messages.marker_call import describe_marker_call, warn_of_pairs_left_out
 from scpdex.messages.ranking_call import describe_raw
+from scpdex.messages.unwritable_results import warn_of_unwritable_matrices
 from scpdex.results import (
     MarkerResult,
     VarmStorage,
@@ -66,9 +67,9 @@ def score_markers(
 ) -> AnnData | None:
     """Score genes as markers of each group, by its effects over each other group.
 
-    A gene that is high in two neighbouring clusters stands out against the rest of either, and tells neither from the
-    other. Here each group is compared with each other one, and what is reported of these effects, such as the smallest,
-    shows which of them a gene separates the group from. Effects and summaries are those of scran's ``scoreMarkers``
+    A gene that is high in two neighbouring clusters is higher in each of them than in the rest, but does not tell one
+    from the other. Here each group is compared with each other one. The smallest of its effects, for example, says
+    whether a gene separates the group from all of them. Effects and summaries are those of scran's ``scoreMarkers``
     (Lun, McCarthy and Marioni 2016) as scranpy 0.3 computes them. Values should be log-transformed normalized counts.
 
     Parameters
@@ -218,6 +219,7 @@ def score_markers(
     if pvals:
         params["corr_method"] = corr_method
     entry, matrices = result.make_entry(params, key_added)
+    warn_of_unwritable_matrices(task.groups, key_added, matrices)
     stored = write_entries(adata, {key_added: entry}, matrices, groupby=groupby, copy=copy, on_disk=on_disk)
     logg.info("    finished", time=start, deep=f"added to `.varm`, under '{key_added}_': {', '.join(options.fields)}")
     return stored
