@@ -64,6 +64,7 @@ def bounds(session: nox.Session) -> None:
         *("behaviour/test_properties", "comparisons/test_split", "comparisons/test_strata"),
         *("statistics/test_anderson", "statistics/test_brunner_munzel", "statistics/test_auc_intervals"),
         *("matrix/test_stored_matrices", "matrix/test_normalize_in_parts", "run/test_row_strategies"),
+        *("markers/test_score_markers", "markers/test_marker_storages"),
     ]
     paths = [f"tests/{name}.py" for name in tests]
     session.run("pytest", "-n", "auto", "--dist", "loadgroup", *paths, *session.posargs, env=environment)
