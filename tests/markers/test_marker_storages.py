@@ -68,6 +68,15 @@ def test_resources(call, values, resources):
     _assert_same(_numbers(adata, **call, **resources), _numbers(_object(values), **call))
 
 
+def test_threads_share_the_pairs(monkeypatch, call):
+    """Each ranks genes in some pairs, one at a time."""
+    adata = _object(values_of("float32"))
+    expected = _numbers(adata, **call, n_jobs=1)
+    without_slack(monkeypatch)
+    monkeypatch.setattr("scpdex.run._rank_in_pairs._SLICE_BYTES", 1)
+    _assert_same(_numbers(adata, **call, n_jobs=3), expected)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("store", ["h5ad", "zarr"])
 def test_on_disk(tmp_path, store, form, call, values):
