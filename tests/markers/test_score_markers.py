@@ -285,6 +285,19 @@ def test_scipy_says_the_same_of_an_auc():
     np.testing.assert_allclose(entry["pairwise"]["auc"][0, 2], u / (len(x) * len(y)))
 
 
+@pytest.mark.parametrize("n_groups", [2, 3, 9, 10, 11, 40, 41])
+def test_medians_of_many_groups(n_groups):
+    """Few are sorted, many are selected from; some are equal, and some infinite."""
+    rng = np.random.default_rng(n_groups)
+    labels = np.repeat(np.arange(n_groups), 3)
+    values = np.stack([rng.normal(size=labels.size), labels % 4, rng.integers(0, 3, labels.size)], axis=1)
+    scores, entry = _scores(_object(values.astype(np.float64), labels), pairwise=True)
+    for effect in EFFECTS:
+        expected = plain_summaries(entry["pairwise"][effect])
+        for summary in ("min", "mean", "median", "max"):
+            np.testing.assert_allclose(scores[f"{effect}_{summary}"], expected[summary], rtol=1e-12, err_msg=summary)
+
+
 def test_categories_in_their_own_order():
     labels = pd.Categorical(_labels(), categories=["c", "unused", "d", "a", "b"])
     _, entry = _scores(_object(_values("logs"), labels))

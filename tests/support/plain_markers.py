@@ -61,8 +61,9 @@ def plain_summaries(effects: np.ndarray, min_rank_limit: int = 500) -> dict[str,
         for g in range(n_genes):
             known = effects[i, :, g][~np.isnan(effects[i, :, g])]
             for name, function in functions.items():
-                if known.size:
-                    found[name][g, i] = function(known)
+                # Infinite effects of both signs have no mean.
+                with np.errstate(invalid="ignore"):
+                    found[name][g, i] = function(known) if known.size else np.nan
         for j in range(n_groups):
             if not np.isnan(effects[i, j]).any():
                 best = np.argsort(-effects[i, j], kind="stable")[:min_rank_limit]

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
     from scpdex.statistics.marker_options import Summary
 
+# So few values are sorted.
+_FEW_VALUES = 8
+
 
 def summarize_effects(effects: NDArray[np.float64], *, with_median: bool) -> dict[Summary, NDArray[np.float64]]:
     """Summarize effects, genes x groups x others, over the others; NaN are left out, and NaN where nothing is left."""
     shape = effects.shape[:2]
     lowest, means, highest = (np.empty(shape) for _ in range(3))
     medians = np.empty(shape if with_median else (0, 0))
-    _summarize(effects, with_median, np.empty(effects.shape[2]), lowest, means, medians, highest)
+    values, spare = np.empty(effects.shape[2]), np.empty((2, effects.shape[2]))
+    _summarize(effects, with_median, values, spare, lowest, means, medians, highest)
     return {"min": lowest, "mean": means, "median": medians, "max": highest}
 
 
@@ -61,6 +65,7 @@ def _summarize(
     effects: NDArray[Any],
     with_median: bool,
     values: NDArray[Any],
+    spare: NDArray[Any],
     lowest: NDArray[Any],
     means: NDArray[Any],
     medians: NDArray[Any],
@@ -82,46 +87,56 @@ def _summarize(
             highest[g, group] = high if n > 0 else np.nan
             means[g, group] = total / n if n > 0 else np.nan
             if with_median:
-                medians[g, group] = _median(values, n) if n > 0 else np.nan
+                medians[g, group] = _median(values, n, spare) if n > 0 else np.nan
 
 
 @inner_kernel
-def _median(values: NDArray[Any], n: int) -> Any:
-    """Compute the median of the first ``n`` values, which are put in another order."""
-    middle = n // 2
-    upper = _select(values, n, middle)
+def _median(values: NDArray[Any], n: int, spare: NDArray[Any]) -> Any:
+    """Compute the median of the first ``n`` values; ``spare`` is two buffers."""
+    upper = _select(values, n, n // 2, spare)
     if n % 2 == 1:
         return upper
-    lower = values[0]
-    for i in range(1, middle):
-        lower = max(lower, values[i])
+    lower = _select(values, n, n // 2 - 1, spare)
     # Infinite values of one sign have that median.
     return lower if lower == upper else lower / 2 + upper / 2
 
 
 @inner_kernel
-def _select(values: NDArray[Any], n: int, k: int) -> Any:
-    """Find the ``k``-th smallest of the first ``n`` values, from 0, and move smaller ones before it (Hoare 1961)."""
-    low, high = 0, n - 1
-    while low < high:
-        pivot = values[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while pivot < values[j]:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            high = j
-        elif k >= i:
-            low = i
+def _select(values: NDArray[Any], n: int, k: int, spare: NDArray[Any]) -> Any:
+    """Find the ``k``-th smallest of the first ``n`` values, from 0, as quickselect does (Hoare 1961).
+
+    Values below the pivot, or above it, are copied to the one and the other buffer, without a branch that the processor
+    would have to guess: each is written, and the next one over it unless it belongs there.
+    """
+    source, target, other = values, spare[0], spare[1]
+    while n > _FEW_VALUES:
+        a, b, c = source[0], source[n // 2], source[n - 1]
+        pivot = max(min(a, b), min(max(a, b), c))
+        n_below = 0
+        n_equal = 0
+        for i in range(n):
+            target[n_below] = source[i]
+            n_below += source[i] < pivot
+            n_equal += source[i] == pivot
+        if n_below <= k < n_below + n_equal:
+            return pivot
+        if k < n_below:
+            n = n_below
         else:
-            break
-    return values[k]
+            k -= n_below + n_equal
+            n_above = 0
+            for i in range(n):
+                target[n_above] = source[i]
+                n_above += source[i] > pivot
+            n = n_above
+        source, target, other = target, other, target
+    for i in range(n):
+        place = i
+        while place > 0 and target[place - 1] > source[i]:
+            target[place] = target[place - 1]
+            place -= 1
+        target[place] = source[i]
+    return target[k]
 
 
 @kernel
