@@ -118,10 +118,10 @@ def test_dask(call, values, chunks):
 def test_views(tmp_path, form):
     values = values_of("float64")
     cells, genes = np.random.default_rng(0).permutation(300)[:250], np.arange(29, -1, -2)
-    expected = _numbers(_object(values)[cells][:, genes].copy(), **CALLS["all"])
+    expected = _numbers(_object(values)[cells, genes].copy(), **CALLS["all"])
     whole = _object(FORMS[form](values))
     for adata in (whole, on_disk(whole, tmp_path, "h5ad")):
-        _assert_same(_numbers(adata[cells][:, genes], **CALLS["all"]), expected)
+        _assert_same(_numbers(adata[cells, genes], **CALLS["all"]), expected)
 
 
 def test_views_become_objects_and_copies_leave_the_object():

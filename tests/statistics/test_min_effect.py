@@ -94,7 +94,7 @@ def test_p_is_at_most_1(method):
     for effect in (0.05, 0.1, 0.2):
         result = by_scpdex(ad.AnnData(np.vstack([half, half]), obs=obs), "group", min_effect=effect, **arguments)
         assert (result["scores"]["a"] == 0).all()
-        assert result["pvals"]["a"].max() == 1
+        assert result["pvals"]["a"].max() <= 1
         assert result["log10_pvals"]["a"].max() <= 0
         np.testing.assert_allclose(result["pvals"]["a"], 1, rtol=1e-12)
 
