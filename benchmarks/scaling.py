@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +15,9 @@ from scpdex.comparisons.make_design import make_design
 from scpdex.matrix import ChunkPart, ChunkReader, gather_pieces
 from scpdex.plan.gene_blocks import cut_range
 from scpdex.plan.plan import PAIRS_PER_TILE
-from scpdex.run._block_kernels import choose_kernels
 from scpdex.run._gene_rows import GeneRows
-from scpdex.run._gene_statistics import write_statistics
 from scpdex.run._partial_sums import PartialSums
-from scpdex.run._statistics_table import Table
+from scpdex.run._test_measure import TestMeasure
 from scpdex.statistics.options import TestOptions
 
 if TYPE_CHECKING:
@@ -50,7 +47,8 @@ def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Pi
     """Time split, cut, rank and combine, and give a piece."""
     adata = generate(recipe)
     design = make_design(adata.obs, "group")
-    options = TestOptions(method="wilcoxon", tie_correct=True)
+    ranks = TestMeasure(TestOptions(method="wilcoxon", tie_correct=True))
+    moments = TestMeasure(TestOptions(method="t-test"))
     codes = design.codes.astype(np.uint16)
     n_cells, n_genes = adata.shape
     nanoseconds = 1e9 / adata.X.nnz
@@ -76,14 +74,14 @@ def time_steps(recipe: Recipe, cells_per_chunk: int, genes_per_block: int) -> Pi
 
     def rank() -> None:
         for block in gathered:
-            table = Table.empty(design, options, len(block.genes), GeneRows.of_block(len(block.genes)))
-            statistics = choose_kernels(options, design.ranking_units, n_cells, block.keys.dtype)
+            table = ranks.make_table(design, len(block.genes), GeneRows.of_block(len(block.genes)), None)
+            statistics = ranks.choose_kernels(design.ranking_units, n_cells, block.keys.dtype)
             for tile in cut_range(block.genes, PAIRS_PER_TILE // design.sizes.size):
-                write_statistics(statistics.add_up(block.part(tile)), design, options, table)
+                ranks.write(statistics.add_up(block.part(tile)), design, table)
 
     print(f"rank {median_seconds(rank)[0] * nanoseconds:.1f} ns, {design.n_groups:,} groups")
     few = make_design(adata.obs.assign(group=np.resize(list("abcdefghijklmnopqrst"), n_cells)), "group")
-    moments, of_few = replace(options, method="t-test", tie_correct=False), few.codes.astype(np.uint16)
+    of_few = few.codes.astype(np.uint16)
     of_few_groups = split(of_few)
 
     def add_up() -> PartialSums:
