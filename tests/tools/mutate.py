@@ -280,7 +280,7 @@ FAULTS = (
     ),
     Fault(
         "run/_rank_in_pairs.py",
-        "np.minimum(best, ranks[effect], out=best)",
+        "np.minimum(best_ranks, ranks[effect], out=best_ranks)",
         "pass",
         "markers/test_marker_storages.py",
         "markers: ranks of one thread are forgotten",

@@ -1,11 +1,13 @@
-"""Threads: run parts of the work on a pool, map parts in order, and read parts ahead of the threads that use them."""
+"""Threads: run parts of the work on a pool, map parts in order, read parts ahead of those that use them, and lend."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -68,3 +70,22 @@ def read_ahead(read: Callable[[Part], Result], parts: Iterable[Part], ahead: int
     """Read parts in order on one further thread, up to ``ahead`` parts before they are taken."""
     with ThreadPoolExecutor(1, thread_name_prefix="scpdex-reader") as reader:
         yield from map_in_order(reader, read, parts, ahead)
+
+
+class Lender(Generic[Part]):
+    """Things of which each thread takes one at a time: one that another thread has put back."""
+
+    def __init__(self, things: Iterable[Part]) -> None:
+        """Have these to lend; a thread waits while all are lent."""
+        self._idle: SimpleQueue[Part] = SimpleQueue()
+        for thing in things:
+            self._idle.put(thing)
+
+    @contextmanager
+    def borrow(self) -> Generator[Part, None, None]:
+        """Lend one."""
+        thing = self._idle.get()
+        try:
+            yield thing
+        finally:
+            self._idle.put(thing)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scpdex.machine.threads import run_on_threads
+from scpdex.machine.threads import Lender, run_on_threads
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -55,25 +54,14 @@ class _LocalBatch(ABC):
         table.end_block()
 
 
-class KernelPool:
-    """Kernels with their work buffers, one for each thread: a thread takes those that another has put back."""
-
-    def __init__(self, job: Job) -> None:
-        """Allocate the buffers, which are touched only where they are used."""
-        matrix = job.plan.matrix
-        longest_gene = int(matrix.max_nonzeros.max())
-        self._idle: SimpleQueue[BlockKernels] = SimpleQueue()
-        for _ in range(job.plan.n_threads):
-            self._idle.put(job.measure.choose_kernels(job.design.ranking_units, longest_gene, matrix.key_dtype))
-
-    @contextmanager
-    def borrow(self) -> Generator[BlockKernels, None, None]:
-        """Lend the kernels of one thread."""
-        statistics = self._idle.get()
-        try:
-            yield statistics
-        finally:
-            self._idle.put(statistics)
+def lend_kernels(job: Job) -> Lender[BlockKernels]:
+    """Choose kernels for each thread, with their work buffers, which are touched only where they are used."""
+    matrix = job.plan.matrix
+    longest_gene = int(matrix.max_nonzeros.max())
+    return Lender(
+        job.measure.choose_kernels(job.design.ranking_units, longest_gene, matrix.key_dtype)
+        for _ in range(job.plan.n_threads)
+    )
 
 
 @dataclass(frozen=True)
@@ -82,7 +70,7 @@ class GatheredBatch(_LocalBatch):
 
     job: Job
     block: GeneBlock
-    kernels: KernelPool
+    kernels: Lender[BlockKernels]
     bar: Any
     """Counts genes."""
 
@@ -144,6 +132,6 @@ def gather_batches(job: Job, source: GeneSource) -> Generator[GatheredBatch, Non
         job.open_progress_bar(job.plan.matrix.n_genes, "gene") as bar,
         closing(source.blocks(job.plan, job.pool)) as blocks,
     ):
-        kernels = KernelPool(job)
+        kernels = lend_kernels(job)
         for block in blocks:
             yield GatheredBatch(job, block, kernels, bar)

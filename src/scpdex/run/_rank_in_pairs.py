@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scpdex.machine.threads import run_on_threads
+from scpdex.machine.threads import Lender, run_on_threads
 from scpdex.results import cut_groups
 from scpdex.statistics.marker_summaries import update_min_ranks
 from scpdex.statistics.pairwise_effects import BlockMean, GroupMoments, PairBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Iterable
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
@@ -43,7 +41,8 @@ def rank_in_pairs(
         return {}
     _, _, kept, moments = (part.columns for part in table.comparisons)
     n_genes = table.rows.tested.size
-    ranks = _BestRanks(options.effects, (pairs.scored.size, n_genes), plan)
+    ranks_of_threads = _allocate_ranks(options.effects, (pairs.scored.size, n_genes), plan)
+    lender = Lender(ranks_of_threads)
 
     def measure(effect: Effect, run: slice, sides: _PairSides, of_blocks: list[GroupMoments]) -> NDArray[np.float64]:
         """Give an effect of some pairs, pairs x tested genes."""
@@ -58,7 +57,7 @@ def rank_in_pairs(
         first, second = pairs.first[pairs.kept[run]], pairs.second[pairs.kept[run]]
         sides = _PairSides.of(design, first, second)
         of_blocks = [_read_moments(moments, options.moment_columns, codes) for codes in sides.codes_of_blocks]
-        with ranks.borrow() as best:
+        with lender.borrow() as best:
             for effect in options.effects:
                 effects = measure(effect, run, sides, of_blocks)
                 is_undefined = np.isnan(effects)
@@ -72,7 +71,11 @@ def rank_in_pairs(
     room = plan.max_memory // (2 * plan.n_threads * _ARRAYS_PER_SLICE)
     length = max(1, min(_SLICE_BYTES, room) // (8 * n_genes))
     run_on_threads(pool, work, cut_groups(pairs.kept.size, length))
-    return ranks.best()
+    best, *others = ranks_of_threads
+    for ranks in others:
+        for effect, best_ranks in best.items():
+            np.minimum(best_ranks, ranks[effect], out=best_ranks)
+    return best
 
 
 @dataclass(frozen=True)
@@ -103,32 +106,11 @@ def _read_moments(moments: Columns, names: list[str], codes: NDArray[np.int64]) 
     return GroupMoments(**read)
 
 
-class _BestRanks:
-    """Best ranks by effect, of the pairs that each thread has ranked: groups x genes."""
-
-    def __init__(self, effects: Iterable[Effect], shape: tuple[int, int], plan: Plan) -> None:
-        """Allocate those of as many threads as an eighth of the budget holds, at least of one."""
-        effects = tuple(effects)
-        n_bytes = len(effects) * shape[0] * shape[1] * np.dtype(np.int32).itemsize
-        n_threads = max(1, min(plan.n_threads, plan.max_memory // 8 // n_bytes))
-        self._all = [{effect: np.full(shape, shape[1], dtype=np.int32) for effect in effects} for _ in range(n_threads)]
-        self._idle: SimpleQueue[dict[Effect, NDArray[np.int32]]] = SimpleQueue()
-        for ranks in self._all:
-            self._idle.put(ranks)
-
-    @contextmanager
-    def borrow(self) -> Generator[dict[Effect, NDArray[np.int32]], None, None]:
-        """Lend the ranks of one thread."""
-        ranks = self._idle.get()
-        try:
-            yield ranks
-        finally:
-            self._idle.put(ranks)
-
-    def best(self) -> dict[Effect, NDArray[np.int32]]:
-        """Give the best ranks of all threads."""
-        first, *others = self._all
-        for ranks in others:
-            for effect, best in first.items():
-                np.minimum(best, ranks[effect], out=best)
-        return first
+def _allocate_ranks(
+    effects: Iterable[Effect], shape: tuple[int, int], plan: Plan
+) -> list[dict[Effect, NDArray[np.int32]]]:
+    """Allocate best ranks, groups x genes, for as many threads as an eighth of the budget holds, at least for one."""
+    effects = tuple(effects)
+    n_bytes = len(effects) * shape[0] * shape[1] * np.dtype(np.int32).itemsize
+    n_threads = max(1, min(plan.n_threads, plan.max_memory // 8 // n_bytes))
+    return [{effect: np.full(shape, shape[1], dtype=np.int32) for effect in effects} for _ in range(n_threads)]
