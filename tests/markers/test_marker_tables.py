@@ -145,3 +145,11 @@ def test_results_follow_the_genes(adata):
 def test_a_result_replaces_the_one_before(adata):
     scpdex.tl.score_markers(adata, "group", effects=("delta_mean",), summaries=("mean",))
     assert [name for name in adata.varm if name.startswith(KEY)] == [f"{KEY}_delta_mean_mean"]
+
+
+def test_matrices_of_the_users_stay(adata):
+    """Scores have no ranks, so that a matrix of such a name is the user's."""
+    adata.varm[f"{KEY}_ranks"] = np.ones((adata.n_vars, 2))
+    scpdex.tl.score_markers(adata, "group")
+    scpdex.tl.rank_genes_parallel(adata, "group", key_added=KEY)
+    assert list(adata.varm) == [f"{KEY}_ranks"]

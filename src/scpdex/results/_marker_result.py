@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +11,16 @@ from scpdex.comparisons.spelling import quote_names, suggest_name
 from scpdex.results._converted_forms import read_names
 from scpdex.results._scanpy_records import make_name_array
 from scpdex.results._stored_parameters import read_params
-from scpdex.results._varm_matrices import make_matrix_name
+from scpdex.results._varm_matrices import MARKER_METHOD, is_marker_result, make_matrix_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
 
-MARKER_METHOD = "score_markers"
 # Rank of genes that were not tested.
 UNTESTED_RANK = -1
-
-
-def is_marker_result(entry: Any) -> bool:
-    """Tell whether an entry of ``uns`` is a result of ``score_markers``."""
-    has_fields = isinstance(entry, Mapping) and {"groups", "fields"} <= entry.keys()
-    return has_fields and str(read_params(entry).get("method")) == MARKER_METHOD
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,12 @@ import numpy as np
 from scpdex.comparisons.spelling import choose_names, quote_names
 from scpdex.results._converted_forms import read_names
 from scpdex.results._level_list import LevelList
-from scpdex.results._marker_result import is_marker_result
 from scpdex.results._read_file import is_in_file, read_file_steps
 from scpdex.results._read_matrices import StoredMatrices, read_matrices
 from scpdex.results._read_records import read_gene_names, read_records
 from scpdex.results._stored_parameters import read_params
 from scpdex.results._stored_records import StoredRecords
-from scpdex.results._varm_matrices import is_in_varm
+from scpdex.results._varm_matrices import is_in_varm, is_marker_result
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence

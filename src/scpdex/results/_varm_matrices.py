@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from scpdex.results._ranked_result import GeneMatrices, RankedResult
 
 _STORAGE = "varm"
+# What the parameters of marker scores have as their method.
+MARKER_METHOD = "score_markers"
 
 
 def is_in_varm(entry: Any) -> bool:
@@ -28,6 +30,12 @@ def is_in_varm(entry: Any) -> bool:
     if not isinstance(entry, Mapping) or "names" in entry:
         return False
     return {"groups", "fields"} <= entry.keys() or str(read_params(entry).get("storage")) == _STORAGE
+
+
+def is_marker_result(entry: Any) -> bool:
+    """Tell whether an entry of ``uns`` is a result of ``score_markers``."""
+    has_fields = isinstance(entry, Mapping) and {"groups", "fields"} <= entry.keys()
+    return has_fields and str(read_params(entry).get("method")) == MARKER_METHOD
 
 
 def make_matrix_name(key: str, field: str) -> str:
@@ -55,11 +63,14 @@ def make_matrices(result: RankedResult[GeneMatrices], key: str) -> tuple[dict[st
 
 
 def list_fields(entry: Mapping[str, Any], key: str, varm: Any) -> tuple[str, ...]:
-    """List the fields of a result; where ``uns`` has lost the list, those that ``varm`` has."""
+    """List the fields of a result; where ``uns`` has lost the list, those that ``varm`` has.
+
+    Ranked genes have ranks, whatever the list says; scores of markers have what it says.
+    """
     known = ("ranks", *stored_types(), *FRACTIONS)
     present = tuple(field for field in known if field == "ranks" or make_matrix_name(key, field) in varm)
     fields = read_names(entry.get("fields")) or present
-    return fields if "ranks" in fields else ("ranks", *fields)
+    return fields if "ranks" in fields or is_marker_result(entry) else ("ranks", *fields)
 
 
 def list_matrix_names(entry: Any, key: str, varm: Any) -> list[str]:
